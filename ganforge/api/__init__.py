@@ -1,0 +1,57 @@
+"""The contract between ganforge and its plugins: the only part a plugin may import.
+
+Shapes, here and everywhere: `N` batch, `C` channels, `H W` pixels, `Z` latent, `K` classes or
+attributes, `M` samples in a data set. Images are in [-1, 1] inside, uint8 at rest.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ganforge.api.component import Component
+from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
+from ganforge.api.errors import UserError, did_you_mean, nearest
+from ganforge.api.hooks import GROUP, hookimpl
+from ganforge.api.losses import Loss, Term
+from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
+from ganforge.api.play import Critic, Play, Role
+from ganforge.api.training import Callback, Metric, Optimizer, Sampler
+
+KINDS: dict[str, type[Component]] = {
+    kind.kind: kind for kind in (Dataset, Prior, Architecture, Loss, Term, Optimizer, Callback, Metric)
+}
+"""Every kind of component, by the section of a run file that names it."""
+
+__all__ = [
+    "GROUP",
+    "KINDS",
+    "Architecture",
+    "Callback",
+    "Code",
+    "Component",
+    "Context",
+    "Critic",
+    "DataSpec",
+    "Dataset",
+    "Draw",
+    "Field",
+    "LabelKind",
+    "LabelSpec",
+    "Loss",
+    "Metric",
+    "Networks",
+    "Optimizer",
+    "Play",
+    "Prior",
+    "Role",
+    "Sampler",
+    "Samples",
+    "Split",
+    "Term",
+    "Track",
+    "UserError",
+    "Verdict",
+    "did_you_mean",
+    "hookimpl",
+    "nearest",
+]

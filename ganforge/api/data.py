@@ -1,0 +1,133 @@
+"""What a data set promises before it is opened, and what it hands over when it is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from ganforge.api.component import Component
+from ganforge.api.errors import UserError, nearest
+
+LabelKind = Literal["none", "one_of_k", "many_of_k", "vector"]
+Split = Literal["train", "test"]
+T = TypeVar("T")
+
+
+class LabelSpec(BaseModel):
+    """What a label is. A label is always a float row of width K, whatever its kind:
+    one-hot, multi-hot, or a real vector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: LabelKind = "none"
+    names: tuple[str, ...] = ()
+    """The K classes, attributes or dimensions, in the order of the columns."""
+    most: int | None = None
+    """Many of K: the most labels that one sample carries; None where there is no limit."""
+
+    @property
+    def width(self) -> int:
+        """K; 0 where there are no labels."""
+        return len(self.names)
+
+    def encode(self, names: Iterable[str]) -> Tensor:
+        """Label names -> a float row [K], one-hot or multi-hot.
+
+        Raises `UserError` for a name the data does not know (with the nearest ones and the
+        list), a name given twice, too many names, or labels that are not names.
+        """
+        wanted = [name.strip() for name in names]
+        if self.kind == "none":
+            raise UserError("the data has no labels, so no condition can be asked for")
+        if self.kind == "vector":
+            raise UserError(
+                f"the condition is a vector of {self.width} numbers ({', '.join(self.names)}), not names"
+            )
+        for name in wanted:
+            if name not in self.names:
+                close = nearest(name, self.names)
+                hint = f"; nearest: {', '.join(close)}" if close else ""
+                raise UserError(f"unknown label '{name}'{hint} (labels: {', '.join(self.names)})")
+        for name in wanted:
+            if wanted.count(name) > 1:
+                raise UserError(f"label '{name}' is named twice in one condition")
+        most = 1 if self.kind == "one_of_k" else self.most
+        if not wanted or (most is not None and len(wanted) > most):
+            wish = "exactly 1 label" if most == 1 else f"1 to {most or self.width} labels"
+            raise UserError(f"a condition names {wish}; got {len(wanted)}: {', '.join(wanted) or '(none)'}")
+        row = torch.zeros(self.width)
+        row[[self.names.index(name) for name in wanted]] = 1.0
+        return row
+
+    def decode(self, row: Tensor) -> list[str]:
+        """A one-hot or multi-hot row [K] -> the names it carries."""
+        return [name for name, on in zip(self.names, row.tolist(), strict=True) if on > 0.5]
+
+
+class DataSpec(BaseModel):
+    """All that the networks need to know of the data; known without opening a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shape: tuple[int, ...]
+    """One sample: (C, H, W) for images, (D,) for points."""
+    labels: LabelSpec = LabelSpec()
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set at rest, in memory or memory-mapped.
+
+    `images` is uint8 [M, C, H, W], 0 to 255; or float32 [M, D] for points, used as they are.
+    `labels` is [M, K] (uint8 for one-hot and multi-hot, float32 for vectors) or None.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    mirror: bool = False
+    """Images may be flipped left to right at random during training."""
+
+    def __len__(self) -> int:
+        return int(self.images.shape[0])
+
+
+class Track(Protocol):
+    """Wraps an iterable in a progress bar that shows itself after two seconds."""
+
+    def __call__(self, items: Iterable[T], total: int, what: str) -> Iterator[T]: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a data set may use while it is opened."""
+
+    cache: Path
+    """A folder of the user's for decoded data; may be deleted at any time."""
+    say: Callable[[str], None]
+    """Shows one line to the user."""
+    track: Track
+
+
+class Dataset(Component):
+    """`[data]`: samples and their labels."""
+
+    kind: ClassVar[str] = "data"
+
+    @abstractmethod
+    def spec(self) -> DataSpec:
+        """Shape and labels; touches no file."""
+
+    @abstractmethod
+    def build(self, split: Split, context: Context) -> Samples:
+        """Opens the data. Raises `UserError` for anything missing or broken, naming the file."""

@@ -1,0 +1,25 @@
+"""The one exception that means "the user can mend this"."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input, explained: what was got, what would do, what to type next.
+
+    The command line prints the message alone, without a traceback, and exits with 2.
+    Anything else that escapes is a fault of ours or of a plugin and keeps its traceback.
+    """
+
+
+def nearest(word: str, choices: Iterable[str], most: int = 3) -> list[str]:
+    """The `most` choices closest in spelling to `word`, best first; empty if none is close."""
+    return difflib.get_close_matches(word, list(choices), n=most, cutoff=0.6)
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`"; did you mean 'margin'?"`, or nothing where no choice is close to `word`."""
+    close = nearest(word, choices, most=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

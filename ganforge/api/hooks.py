@@ -1,0 +1,33 @@
+"""The one hook of the plugin door.
+
+A plugin is a module named by an entry point of the group `ganforge`:
+
+    [project.entry-points.ganforge]
+    acme = "acme_gan"
+
+and the module implements the hook:
+
+    @ganforge.api.hookimpl
+    def ganforge_components():
+        return [MyLoss, MyDataset]
+
+It returns classes, not instances: names and keys are known without building anything, and one
+hook serves every kind because the base class says the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from ganforge.api.component import Component
+
+GROUP = "ganforge"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def ganforge_components() -> Iterable[type[Component]]:  # type: ignore[empty-body]
+    """The component classes this plugin brings."""

@@ -1,0 +1,84 @@
+"""Priors and architectures: where samples come from and what judges them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api.component import Component
+from ganforge.api.data import DataSpec
+
+
+class Code(NamedTuple):
+    """One interpretable part of the latent (InfoGAN): `width` classes or real numbers."""
+
+    name: str
+    kind: Literal["categorical", "continuous"]
+    width: int
+
+
+class Draw(NamedTuple):
+    """One draw from the prior, all that the generator gets."""
+
+    z: Tensor
+    """[N, Z]"""
+    cond: Tensor | None
+    """[N, K]; the conditions the fakes are made for."""
+    codes: dict[str, Tensor]
+    """Code name -> what Q should find: classes [N] (int64) or values [N, width]."""
+
+
+class Prior(Component):
+    """`[prior]`: the distribution of the latent."""
+
+    kind: ClassVar[str] = "prior"
+
+    @abstractmethod
+    def width(self) -> int:
+        """Z, the width of the latent."""
+
+    def codes(self) -> tuple[Code, ...]:
+        """The interpretable codes in the latent; none by default."""
+        return ()
+
+    @abstractmethod
+    def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
+        """`n` latents on the generator's device, for the conditions `cond` [n, K] or None."""
+
+
+class Verdict(NamedTuple):
+    """What a discriminator returns."""
+
+    logits: Tensor
+    """[N]: unbounded, larger = more real; a loss decides what they mean."""
+    heads: Mapping[str, Tensor] = MappingProxyType({})
+    """Head name -> [N, width], for the heads that terms asked for."""
+    features: Tensor | None = None
+    """[N, F]: the trunk's last activations, for feature matching; None where not offered."""
+
+
+class Networks(NamedTuple):
+    """Both networks: `generator(z, cond) -> [N, *shape]` in [-1, 1] for images, and
+    `discriminator(x, cond) -> Verdict`; `cond` is [N, K] or None."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+class Architecture(Component):
+    """`[nets]`: a generator and a discriminator that fit each other and the data."""
+
+    kind: ClassVar[str] = "nets"
+
+    @abstractmethod
+    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+        """Networks for samples of `data.shape`, latents [N, latent], and one more output of the
+        discriminator for each head (name -> width).
+
+        Also called on the meta device. Raises `UserError` where the pieces do not fit.
+        """

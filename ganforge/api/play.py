@@ -1,0 +1,58 @@
+"""What a loss or term sees in one update of one player."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganforge.api.nets import Draw, Verdict
+
+Role = Literal["d", "g"]
+Critic = Callable[[Tensor, Tensor | None], Verdict]
+
+
+class Play:
+    """One move: real samples, fakes, and a critic to ask about them.
+
+    The verdicts are computed when first read and kept, so a loss and five terms share one
+    forward pass, and a generator whose loss needs no verdict on real samples pays for none.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        real: Tensor,
+        cond: Tensor | None,
+        fake: Tensor,
+        draw: Draw,
+        critic: Critic,
+        exact_critic: Critic,
+        rng: torch.Generator,
+    ) -> None:
+        self.role = role
+        self.real = real
+        """[N, C, H, W] in [-1, 1], or points [N, D]."""
+        self.cond = cond
+        """[N, K] or None: the labels of `real`."""
+        self.fake = fake
+        """Like `real`; attached to the generator's graph only in the generator's own update."""
+        self.draw = draw
+        self.critic = critic
+        """The discriminator in the run's precision; the verdict comes back in float32."""
+        self.exact_critic = exact_critic
+        """The discriminator in float32 whatever the run's precision, for terms that
+        differentiate with respect to its input."""
+        self.rng = rng
+        """The random stream of this update; use it and no other, so that resume is exact."""
+
+    @cached_property
+    def real_verdict(self) -> Verdict:
+        return self.critic(self.real, self.cond)
+
+    @cached_property
+    def fake_verdict(self) -> Verdict:
+        return self.critic(self.fake, self.draw.cond)

@@ -1,0 +1,60 @@
+"""Optimisers, callbacks and metrics."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganforge.api.component import Component
+from ganforge.api.data import DataSpec, Samples
+from ganforge.api.play import Role
+
+
+class Optimizer(Component):
+    """`[generator.optimizer]`, `[discriminator.optimizer]`."""
+
+    kind: ClassVar[str] = "optimizer"
+
+    lr: float = Field(gt=0, description="Learning rate before the schedule of `[lr]`.")
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """A torch optimiser over `parameters`."""
+
+
+class Callback(Component):
+    """`[[callbacks]]`: acts on a network after each optimiser step of a player."""
+
+    kind: ClassVar[str] = "callbacks"
+
+    @abstractmethod
+    def after_update(self, role: Role, network: nn.Module) -> None:
+        """Called right after the player's optimiser step, without gradients."""
+
+
+class Sampler(Protocol):
+    """Draws from the trained generator (its moving average where there is one)."""
+
+    spec: DataSpec
+
+    def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
+        """`n` samples [n, *shape] in [-1, 1] on the CPU, float32. `cond` [n, K]; None draws
+        conditions from the training labels where the generator needs them."""
+        ...
+
+
+class Metric(Component):
+    """`[[metrics]]`: a number about the generator, computed now and then during training."""
+
+    kind: ClassVar[str] = "metrics"
+
+    every: int = Field(50_000, ge=1, description="Compute once in this many images seen.")
+
+    @abstractmethod
+    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+        """Name -> value. Must not touch the global random state or the networks."""

@@ -1,0 +1,72 @@
+"""The command line. Nothing here imports torch before a command needs it, so that help is instant."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import click
+
+from ganforge import __version__
+from ganforge.cli.inspect import check, plugins, schema
+from ganforge.cli.report import plot, report
+from ganforge.cli.sample import sample
+from ganforge.cli.train import resume, run
+
+BAD_INPUT = 2
+"""The exit code of every mistake that the user can mend."""
+
+DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.EFBIG: "the file is too large for this file system or limit",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ganforge")
+def cli() -> None:
+    """Train any GAN from one validated file; losses, networks and data sets are plugins.
+
+    \b
+    Start here:   ganforge run examples/cgan_iclevr.toml
+    Exit codes:   0 done, 2 bad input, 75 stopped by a signal with a checkpoint (resume it)
+    """
+
+
+for command in (run, resume, sample, check, plugins, schema, plot, report):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Runs a command; mistakes of the user's end in one message on stderr and exit code 2."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{DISK[error.errno]}")
+    except Exception as error:
+        # The class lives beside torch, which help must not import: if it was raised, it is loaded.
+        if not _is_user_error(error):
+            raise
+        _fail(str(error))
+
+
+def _is_user_error(error: Exception) -> bool:
+    api = sys.modules.get("ganforge.api.errors")
+    return api is not None and isinstance(error, api.UserError)
+
+
+def _fail(message: str) -> None:
+    click.echo(message, err=True)
+    sys.exit(BAD_INPUT)

@@ -1,0 +1,52 @@
+"""`ganforge sample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--condition", help='What to show, such as "red cube, blue sphere".  [default: a spread]')
+@click.option(
+    "--conditions",
+    "conditions_file",
+    type=click.Path(path_type=Path),
+    help='A JSON list of conditions, such as [["red cube"], ["gray sphere", "blue cube"]].',
+)
+@click.option(
+    "--n",
+    type=click.IntRange(min=1),
+    help="Samples for each condition.  [default: 8, or 1 with --conditions]",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same samples."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("samples.png"),
+    show_default=True,
+    help="x.png: a grid, 8 a row. A folder: one PNG a sample, and samples.json.",
+)
+def sample(
+    run_folder: Path, condition: str | None, conditions_file: Path | None, n: int | None, seed: int, out: Path
+) -> None:
+    """Draw samples from the generator in the run folder RUN; needs neither W&B nor the data set."""
+    if condition is not None and conditions_file is not None:
+        raise click.UsageError("--condition and --conditions exclude each other; give one of them")
+    from ganforge import sample as sampling
+    from ganforge.registry import discover
+
+    generator = sampling.open_generator(run_folder, discover(), lambda line: click.echo(line, err=True))
+    conditions: list[list[str]] = []
+    if condition is not None:
+        conditions = [sampling.parse_condition(condition)]
+    elif conditions_file is not None:
+        conditions = sampling.read_conditions(conditions_file)
+    each = n if n is not None else (1 if conditions_file else 8)
+    cond = sampling.condition_rows(generator.spec.labels, conditions, each, seed)
+    written = sampling.write_samples(generator, cond, each, seed, out)
+    click.echo(f"{each if cond is None else len(cond)} samples (seed {seed}) are in {written}")

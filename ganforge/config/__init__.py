@@ -1,0 +1,23 @@
+"""Run files: TOML -> validated configuration."""
+
+from __future__ import annotations
+
+from ganforge.config.load import dump, dumps, load, validate
+from ganforge.config.schema import RunConfig, run_schema
+from ganforge.config.sections import Ema, LearningRate, Logging, Player, Section, Train, Wandb
+
+__all__ = [
+    "Ema",
+    "LearningRate",
+    "Logging",
+    "Player",
+    "RunConfig",
+    "Section",
+    "Train",
+    "Wandb",
+    "dump",
+    "dumps",
+    "load",
+    "run_schema",
+    "validate",
+]

@@ -1,0 +1,63 @@
+"""Mistakes -> `file:line: key: what is wrong, what would do`, all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ganforge.api import did_you_mean
+from ganforge.config.locate import Path, locate
+from ganforge.config.schema import Mistake
+
+
+def findings(error: ValidationError, schema: type[BaseModel]) -> list[Mistake]:
+    """pydantic's findings in our words."""
+    return [Mistake(tuple(each["loc"]), _explain(each, schema)) for each in error.errors(include_url=False)]
+
+
+def report(mistakes: Iterable[Mistake], *, file: str, text: str, overrides: Mapping[Path, str]) -> str:
+    """One line a mistake, in the order of the file.
+
+    `overrides` maps the path of each `--set` to its text, so that a mistake made there is not
+    blamed on the file.
+    """
+    lines: list[tuple[int, str]] = []
+    for path, message in mistakes:
+        given = next((said for key, said in overrides.items() if path[: len(key)] == key), None)
+        line = locate(text, path) or 1
+        where = f"--set {given}" if given is not None else f"{file}:{line}"
+        dotted = ".".join(str(part) for part in path)
+        lines.append((line, f"{where}: {dotted}: {message}"))
+    return "\n".join(message for _, message in sorted(lines))
+
+
+def _explain(finding: ErrorDetails, schema: type[BaseModel]) -> str:
+    path, problem = finding["loc"], finding["type"]
+    if problem == "extra_forbidden":
+        keys = _keys_beside(schema, path)
+        known = f" (keys: {', '.join(keys)})" if keys else ""
+        return f"unknown key '{path[-1]}'{did_you_mean(str(path[-1]), keys)}{known}"
+    if problem == "missing":
+        return "is missing"
+    said = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{said[0].lower()}{said[1:]}, got {_shown(finding['input'])}"
+
+
+def _keys_beside(schema: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """The keys of the table that the last key of `path` stands in; none where it has no schema."""
+    owner: Any = schema
+    for part in path[:-1]:
+        if isinstance(part, int):
+            members = get_args(owner)
+            owner = members[part] if part < len(members) else None
+        elif isinstance(owner, type) and issubclass(owner, BaseModel):
+            owner = owner.model_fields[part].annotation
+    return list(owner.model_fields) if isinstance(owner, type) and issubclass(owner, BaseModel) else []
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

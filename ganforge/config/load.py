@@ -1,0 +1,128 @@
+"""A TOML file plus `--set` overrides -> a validated `RunConfig`."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from ganforge.api import UserError
+from ganforge.config.explain import findings, report
+from ganforge.config.locate import Path
+from ganforge.config.schema import RunConfig, narrow
+from ganforge.registry import Registry
+
+MAX_BYTES = 256 * 1024
+
+
+def load(file: FilePath, registry: Registry, overrides: Sequence[str] = ()) -> RunConfig:
+    """Reads and validates a run file; each override is `dotted.key=value`, value as in TOML.
+
+    Raises `UserError` with one line for every mistake, `file:line: key: ...`.
+    """
+    text = _read(file)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{file}:{_error_line(error, text)}: TOML syntax error: {error}") from None
+    except RecursionError:
+        raise UserError(f"{file}: TOML syntax error: nested too deeply") from None
+    given: dict[Path, str] = {}
+    for override in overrides:
+        path, value = parse_override(override)
+        _put(document, path, value, override)
+        given[path] = override
+    return validate(document, registry, file=str(file), text=text, overrides=given)
+
+
+def validate(
+    document: dict[str, Any],
+    registry: Registry,
+    *,
+    file: str,
+    text: str = "",
+    overrides: dict[Path, str] | None = None,
+) -> RunConfig:
+    """Validates a parsed run file; `text` is its source, for the line numbers."""
+    schema, mistakes = narrow(document, registry)
+    config: RunConfig | None = None
+    try:
+        # By way of JSON: in strict mode that alone lets a TOML array be a tuple and a string a path.
+        config = schema.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        mistakes += findings(error, schema)
+    if mistakes or config is None:
+        raise UserError(report(mistakes, file=file, text=text, overrides=overrides or {}))
+    return config
+
+
+def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
+    """`train.batch_size=32` -> (("train", "batch_size"), 32); a value that is no TOML is a string."""
+    key, equals, value = override.partition("=")
+    parts = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(parts):
+        raise UserError(f"--set {override}: expected KEY=VALUE, such as --set train.batch_size=32")
+    try:
+        return parts, tomllib.loads(f"value = {value}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return parts, value
+
+
+def dump(config: RunConfig) -> dict[str, Any]:
+    """The resolved run file as plain data, without the keys that are off (None)."""
+    document: dict[str, Any] = json.loads(config.model_dump_json(exclude_none=True, serialize_as_any=True))
+    return document
+
+
+def dumps(config: RunConfig) -> str:
+    """The resolved run file as TOML; loading it gives the same config."""
+    return tomli_w.dumps(dump(config))
+
+
+def _read(file: FilePath) -> str:
+    try:
+        if file.is_file() and file.stat().st_size > MAX_BYTES:
+            raise UserError(f"{file}: a run file has at most {MAX_BYTES:,} bytes")
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _put(document: dict[str, Any], path: tuple[str, ...], value: Any, override: str) -> None:
+    """Sets `path`; a number steps into an array of tables, as in `terms.0.weight`."""
+    inner: Any = document
+    for depth, part in enumerate(path[:-1]):
+        if isinstance(inner, list):
+            inner = _member(inner, part, override)
+        elif isinstance(inner, dict):
+            inner = inner.setdefault(part, {})
+        if not isinstance(inner, dict | list):
+            raise UserError(f"--set {override}: {'.'.join(path[: depth + 1])} is a value, not a table")
+    if isinstance(inner, list):
+        raise UserError(
+            f"--set {override}: {'.'.join(path[:-1])} is an array; name a key in one of its tables"
+        )
+    inner[path[-1]] = value
+
+
+def _member(items: list[Any], part: str, override: str) -> Any:
+    if not part.isdecimal() or int(part) >= len(items):
+        raise UserError(
+            f"--set {override}: '{part}' is no position in an array of {len(items)}, counted from 0"
+        )
+    return items[int(part)]
+
+
+def _error_line(error: tomllib.TOMLDecodeError, text: str) -> int:
+    """The parser tells the line only in words: `(at line 3, column 7)` or `(at end of document)`."""
+    words = str(error).replace(",", "").split()
+    if "line" in words:
+        return int(words[words.index("line") + 1])
+    return max(1, len(text.splitlines()))

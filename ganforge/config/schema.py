@@ -1,0 +1,162 @@
+"""The type of a run file, made from the registry.
+
+A run file cannot be validated before it is known which components exist. The engine is written
+against the static `RunConfig`; `narrow` makes the type of one given file, in which each section
+is exactly the component it names, and `run_schema` the type of all files, in which each section
+is the union of what is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
+from types import GenericAlias
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, create_model
+
+from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss, Metric, Prior, Term
+from ganforge.config.locate import Path
+from ganforge.config.sections import Ema, LearningRate, Logging, Player, Section, Train, Wandb
+from ganforge.registry import KIND_NOUNS, Registry
+
+LISTS = ("terms", "callbacks", "metrics")
+PLAYERS = ("generator", "discriminator")
+DEFAULTS = {"prior": "normal", "loss": "bce", "optimizer": "adam"}
+"""What an absent section means; `data` and `nets` have to be given."""
+
+
+class RunConfig(Section):
+    """A run: everything that a run file says, with all defaults filled in."""
+
+    data: Dataset = Field(description="The samples to learn from.")
+    prior: Prior = Field(description=f"The distribution of the latent; absent = {DEFAULTS['prior']}.")
+    nets: Architecture = Field(description="The generator and the discriminator.")
+    loss: Loss = Field(description=f"The adversarial loss; absent = {DEFAULTS['loss']}.")
+    terms: tuple[Term, ...] = Field((), description="Further terms of the players' objectives.")
+    callbacks: tuple[Callback, ...] = Field((), description="What acts on a network after its updates.")
+    metrics: tuple[Metric, ...] = Field((), description="Numbers about the generator, computed now and then.")
+    generator: Player = Field(description="The generator's side.")
+    discriminator: Player = Field(description="The discriminator's side.")
+    train: Train = Field(Train(), description="How long, how fast and on what.")
+    lr: LearningRate = Field(LearningRate(), description="The schedule of both learning rates.")
+    ema: Ema = Field(Ema(), description="The moving average of the generator.")
+    logging: Logging = Field(Logging(), description="What is written down, and how often.")
+    wandb: Wandb = Field(Wandb(), description="The mirror at Weights & Biases.")
+
+
+class Mistake(NamedTuple):
+    """Something wrong at a place in the file."""
+
+    path: Path
+    message: str
+
+
+def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunConfig], list[Mistake]]:
+    """The exact type of this file, and what is wrong with the components it names.
+
+    A section whose component cannot be told is left unchecked, so that the mistakes in the
+    others are still found.
+    """
+    mistakes: list[Mistake] = []
+    sections: dict[str, Any] = {}
+
+    def component(table: Any, kind: str, path: Path) -> Any:
+        found = _component(table, kind, path, registry)
+        if isinstance(found, Mistake):
+            mistakes.append(found)
+            return Any
+        return found
+
+    for kind in ("data", "prior", "nets", "loss"):
+        if kind in document:
+            sections[kind] = (component(document[kind], kind, (kind,)), _info(kind))
+        elif kind in DEFAULTS:
+            sections[kind] = _default(kind, registry)
+    for kind in LISTS:
+        tables = document.get(kind)
+        if isinstance(tables, list) and tables:
+            members = tuple(component(table, kind, (kind, i)) for i, table in enumerate(tables))
+            sections[kind] = (GenericAlias(tuple, members), _info(kind))
+    for side in PLAYERS:
+        table = document.get(side)
+        given = table.get("optimizer") if isinstance(table, dict) else None
+        optimizer: Any = _default("optimizer", registry)
+        if given is not None:
+            optimizer = (component(given, "optimizer", (side, "optimizer")), ...)
+        sections[side] = _player(optimizer, side)
+    return _run_config(sections), mistakes
+
+
+def run_schema(registry: Registry) -> dict[str, Any]:
+    """The JSON Schema of a whole run file, with the components that are installed."""
+    sections: dict[str, Any] = {}
+    for kind in ("data", "prior", "nets", "loss"):
+        field = _default(kind, registry)[1] if kind in DEFAULTS else _info(kind)
+        sections[kind] = (_union(registry.of(kind).values(), kind), field)
+    for kind in LISTS:
+        union = _union(registry.of(kind).values(), kind)
+        sections[kind] = (GenericAlias(tuple, (union, ...)), _info(kind))
+    optimizers = _union(registry.of("optimizer").values(), "optimizer")
+    for side in PLAYERS:
+        sections[side] = _player((optimizers, _default("optimizer", registry)[1]), side)
+    schema = _run_config(sections).model_json_schema()
+    for definition in schema["$defs"].values():
+        # pydantic lets a key with a default be absent, but without `type` a table says nothing.
+        if "const" in definition.get("properties", {}).get("type", {}):
+            definition["required"] = sorted({"type", *definition.get("required", [])})
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": "ganforge run file"}
+
+
+def _run_config(sections: dict[str, Any]) -> type[RunConfig]:
+    create: Any = create_model
+    model: type[RunConfig] = create("RunConfig", __base__=RunConfig, **sections)
+    return model
+
+
+def _component(table: Any, kind: str, path: Path, registry: Registry) -> type[Component] | Mistake:
+    if not isinstance(table, dict):
+        return Mistake(path, f"expected a table, got {table!r:.60}")
+    installed = ", ".join(sorted(registry.of(kind)))
+    if "type" not in table:
+        return Mistake(path, f"the key 'type' is missing (one of: {installed})")
+    name = table["type"]
+    if not isinstance(name, str):
+        return Mistake((*path, "type"), f"expected a name (one of: {installed}), got {name!r:.60}")
+    if (kind, name) in registry.clashes:
+        return Mistake((*path, "type"), registry.explain_clash(kind, name))
+    if name not in registry.of(kind):
+        return Mistake((*path, "type"), registry.explain_missing(kind, name))
+    return registry.of(kind)[name]
+
+
+def _info(section: str) -> Any:
+    return RunConfig.model_fields[section]
+
+
+def _default(kind: str, registry: Registry) -> tuple[Any, Any]:
+    """Type and field of an absent section; required where its default is not installed."""
+    component = registry.of(kind).get(DEFAULTS[kind])
+    description = f"The {KIND_NOUNS[kind]}; absent = {DEFAULTS[kind]}."
+    if component is None:
+        return KINDS[kind], Field(description=description)
+    return component, Field(default_factory=component, description=description)
+
+
+def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
+    create: Any = create_model
+    player = create("Player", __base__=Player, optimizer=optimizer)
+    description = _info(side).description
+    if optimizer[1] is ...:
+        return player, Field(description=description)
+    return player, Field(default_factory=player, description=description)
+
+
+def _union(components: Iterable[type[Component]], kind: str) -> Any:
+    """The components, told apart by `type`; the kind itself where none is installed."""
+    installed = list(components)
+    if len(installed) < 2:
+        return installed[0] if installed else KINDS[kind]
+    union: Any = reduce(or_, installed)
+    return Annotated[union, Field(discriminator="type")]

@@ -1,0 +1,92 @@
+"""The sections of a run file that belong to the engine, not to a plugin."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ganforge.api import Optimizer
+
+
+class Section(BaseModel):
+    """A table of a run file: frozen, unknown keys refused, no silent conversion of types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Train(Section):
+    """How long, how fast and on what."""
+
+    images: int = Field(1_000_000, ge=1, description="Length of the run: real images shown, in total.")
+    batch_size: int = Field(
+        64, ge=1, description="Images in one update, over all processes and accumulation steps."
+    )
+    accumulate: int = Field(
+        1, ge=1, description="Micro-batches in one update, to save memory; 1 = the whole batch at once."
+    )
+    d_updates: int = Field(1, ge=1, description="Updates of the discriminator in one iteration.")
+    g_updates: int = Field(1, ge=1, description="Updates of the generator in one iteration.")
+    precision: Literal["no", "bf16", "fp16"] = Field(
+        "no", description="Arithmetic of the networks: no = float32, or mixed with bfloat16 or float16."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto = a CUDA device where there is one, else the CPU."
+    )
+    seed: int = Field(0, ge=0, description="Of weights, latents, and the order of the data.")
+    clip_grad_norm: float = Field(
+        0.0, ge=0, description="Largest norm of a player's gradient, over all its weights; 0 = off."
+    )
+
+
+class Player(Section):
+    """`[generator]` or `[discriminator]`."""
+
+    optimizer: Optimizer = Field(description="The player's optimiser.")
+
+
+class LearningRate(Section):
+    """A factor on both players' learning rates, by images seen."""
+
+    warmup_images: int = Field(0, ge=0, description="Images over which the rate rises from 0; 0 = off.")
+    decay: Literal["none", "linear", "cosine"] = Field(
+        "none", description="How the rate falls from `decay_from` to the end of the run."
+    )
+    decay_from: int = Field(0, ge=0, description="Images seen when the decay sets in.")
+    floor: float = Field(0.0, ge=0, le=1, description="Factor that is left at the end of the decay.")
+
+
+class Ema(Section):
+    """The moving average of the generator's weights, which is what gets sampled."""
+
+    halflife: int = Field(
+        10_000, ge=0, description="Images after which an old weight counts half; 0 = off, sample G itself."
+    )
+    rampup: float = Field(
+        0.05,
+        ge=0,
+        description="The half-life is at most this share of the images seen, so that a young run is "
+        "not held back by its random start; 0 = off.",
+    )
+
+
+class Logging(Section):
+    """What is written down, and how often (in images seen)."""
+
+    every: int = Field(2_000, ge=1, description="Images between two rows of metrics.jsonl.")
+    grid_every: int = Field(20_000, ge=0, description="Images between two sample grids; 0 = off.")
+    grid_samples: int = Field(32, ge=1, le=1024, description="Samples in a grid, 8 a row.")
+    checkpoint_every: int = Field(50_000, ge=1, description="Images between two checkpoints.")
+    keep_checkpoints: int = Field(2, ge=1, description="Checkpoints kept; the oldest goes first.")
+
+
+class Wandb(Section):
+    """The mirror of the local record at Weights & Biases."""
+
+    mode: Literal["offline", "online", "disabled"] = Field(
+        "offline", description="offline needs no account and can be uploaded later with 'wandb sync'."
+    )
+    project: str = Field("ganforge", min_length=1, description="W&B project.")
+    entity: str = Field("", description="W&B team or user; empty = your default.")
+    name: str = Field("", description="Name of the run at W&B; empty = the run folder's.")
+    tags: tuple[str, ...] = Field((), description="W&B tags.")

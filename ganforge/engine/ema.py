@@ -1,0 +1,48 @@
+"""The moving average of the generator.
+
+With half-life H images, a weight that is H images old counts half: the decay over a step of n
+images is 0.5 ** (n / H). While the run is young, H is at most a share of the images seen
+(Karras et al., 2020, arXiv:2006.06676, table "EMA rampup").
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.config import Ema
+
+AVERAGED_BUFFERS = ("running_mean", "running_var")
+"""BatchNorm's statistics belong to the weights and are averaged with them. Other buffers are
+copied: the unit vectors of spectral normalisation, for one, have no meaningful mean."""
+
+
+class MovingAverage:
+    """A copy of a network that follows its weights."""
+
+    def __init__(self, network: nn.Module, config: Ema) -> None:
+        self.config = config
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, images: int, images_seen: int) -> None:
+        """Moves towards `network` after `images` more images, `images_seen` in all."""
+        rate = 1.0 - self.decay(images, images_seen)
+        averaged: list[Tensor] = list(self.network.parameters())
+        current: list[Tensor] = [parameter.detach() for parameter in network.parameters()]
+        for (name, mine), theirs in zip(self.network.named_buffers(), network.buffers(), strict=True):
+            if name.rpartition(".")[2] in AVERAGED_BUFFERS:
+                averaged.append(mine)
+                current.append(theirs)
+            else:
+                mine.copy_(theirs)
+        torch._foreach_lerp_(averaged, current, rate)
+
+    def decay(self, images: int, images_seen: int) -> float:
+        """The share of the old average that stays, over a step of `images` images."""
+        halflife = float(self.config.halflife)
+        if self.config.rampup:
+            halflife = min(halflife, self.config.rampup * images_seen)
+        return 0.5 ** (images / halflife) if halflife > 0 else 0.0

@@ -1,0 +1,35 @@
+"""Matplotlib without a display and without its global state."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+Format = Literal["png", "svg"]
+
+
+def render(figure: Figure, kind: Format) -> bytes:
+    """The figure as a file."""
+    file = io.BytesIO()
+    # Without a date, the same run gives the same file.
+    figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+    return file.getvalue()
+
+
+def scatter(points: NDArray[np.floating[Any]]) -> Figure:
+    """Points [n, D]: the first two coordinates against each other, or a histogram where D is 1.
+    Points that are not finite are left out."""
+    points = points[np.isfinite(points).all(axis=1)]
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.add_subplot()
+    if points.shape[1] == 1:
+        axes.hist(points[:, 0], bins=64)
+        return figure
+    axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.6, linewidths=0)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,73 @@
+"""Pictures of samples: grids of images, scatter plots of points."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganforge.api import UserError
+from ganforge.outputs.atomic import write_bytes
+from ganforge.outputs.figures import render, scatter
+
+GAP = 2
+"""Pixels between neighbours."""
+PAPER = 255
+"""Grey level of the gaps and of places without an image."""
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images [n, C, H, W] in [-1, 1], any float type -> uint8 0 to 255, on the CPU.
+
+    Values outside are clamped, infinities with them; NaN turns black.
+    """
+    levels = (images.detach().to("cpu", torch.float32).nan_to_num(nan=-1.0).clamp(-1, 1) + 1) * 127.5
+    return levels.round().to(torch.uint8)
+
+
+def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
+    """Writes one PNG in one step: images [n, C, H, W] side by side, `columns` a row, or points
+    [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
+
+    Raises `UserError` for images that are neither grey nor RGB.
+    """
+    if images.dim() == 2:
+        points = images.detach().to("cpu", torch.float32)
+        write_bytes(path, render(scatter(points.numpy()), "png"))
+        return
+    write_bytes(path, _png(_tile(_levels(images), columns)))
+
+
+def save_png(image: Tensor, path: Path) -> None:
+    """Writes one image [C, H, W], uint8 or floats in [-1, 1], as a lossless PNG in one step."""
+    write_bytes(path, _png(_levels(image)))
+
+
+def _levels(images: Tensor) -> Tensor:
+    return images.cpu() if images.dtype == torch.uint8 else to_uint8(images)
+
+
+def _tile(images: Tensor, columns: int) -> Tensor:
+    """[n, C, H, W] -> [C, rows * (H + GAP) - GAP, min(n, columns) * (W + GAP) - GAP]."""
+    n, channels, height, width = images.shape
+    across = min(n, columns)
+    down = -(-n // across)
+    sheet = images.new_full((channels, down * (height + GAP) - GAP, across * (width + GAP) - GAP), PAPER)
+    for index, image in enumerate(images):
+        top, left = index // across * (height + GAP), index % across * (width + GAP)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet
+
+
+def _png(image: Tensor) -> bytes:
+    """uint8 [C, H, W] -> a PNG file."""
+    channels = image.shape[0]
+    if channels not in (1, 3):
+        raise UserError(f"a picture has 1 channel (grey) or 3 (RGB); got {channels}")
+    pixels = image[0] if channels == 1 else image.permute(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(pixels.contiguous().numpy()).save(file, format="PNG")
+    return file.getvalue()

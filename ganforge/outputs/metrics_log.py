@@ -1,0 +1,110 @@
+"""metrics.jsonl: the record of a run that everything else is drawn from.
+
+One JSON object a line, in the order it happened. A process killed while it writes leaves at
+most one torn line, at the end, and readers pass over it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganforge.outputs.atomic import write_bytes
+
+Row = Mapping[str, Any]
+
+
+class MetricsLog:
+    """Appends rows to `path`. A torn last line that a killed process left is cut off first,
+    or the next row would be glued to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.is_file() and path.stat().st_size:
+            data = path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                os.truncate(path, whole)
+
+    def append(self, row: Row) -> None:
+        """Adds one row as one line, or nothing at all.
+
+        JSON has no NaN or infinity: such values are stored as null, and their keys are listed
+        under `nonfinite`. Raises `OSError` with the path as its filename, on a full disk for one.
+        """
+        assert "images_seen" in row
+        line = (json.dumps(_finite(row), allow_nan=False) + "\n").encode()
+        try:
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                _write(file, line)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+
+def _write(file: int, line: bytes) -> None:
+    """One write as a rule. A disk that fills takes a part first and refuses at the second try;
+    the part is taken back."""
+    before = os.fstat(file).st_size
+    try:
+        while line:
+            line = line[os.write(file, line) :]
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(file, before)
+        raise
+
+
+def _finite(row: Row) -> dict[str, Any]:
+    lost = [key for key, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+    stored = {key: None if key in lost else value for key, value in row.items()}
+    return stored | {"nonfinite": lost} if lost else stored
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows in order; none where the file is missing. Raises `UserError` for a broken line
+    other than a torn last one."""
+    return [json.loads(line) for line in _lines(path)]
+
+
+def read_new_rows(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """The whole rows after byte `offset`, and the offset to go on from."""
+    if not path.is_file():
+        return [], offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    whole = data.rfind(b"\n") + 1
+    return [json.loads(line) for line in data[:whole].splitlines()], offset + whole
+
+
+def truncate_after(path: Path, images_seen: int) -> None:
+    """Drops the rows beyond `images_seen`, in one step: a resumed run writes them anew."""
+    kept = [line for line in _lines(path) if json.loads(line)["images_seen"] <= images_seen]
+    if path.is_file():
+        write_bytes(path, b"".join(line + b"\n" for line in kept))
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The lines that hold a row, checked."""
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line:
+                json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                return lines[:-1]
+            from ganforge.api import UserError
+
+            raise UserError(f"{path}:{number}: not a row of JSON; remove the line and try again") from error
+    return [line for line in lines if line]

@@ -1,0 +1,109 @@
+"""How far the run is: a bar on a terminal, plain lines in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TextIO, TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+PATIENCE_S = 2.0
+"""How long a piece of work may take before it is shown at all."""
+
+
+class Progress:
+    """Shows one run. On a terminal, a bar that moves in place; elsewhere, one line for each row."""
+
+    def __init__(self, total_images: int, stream: TextIO | None = None, start: int = 0) -> None:
+        """`start`: the images seen already when a run is resumed. `stream` is stderr by default."""
+        self.total = total_images
+        self.stream = sys.stderr if stream is None else stream
+        self._rate: float | None = None
+        self._metric: dict[str, str] = {}
+        self._bar: tqdm[Any] | None = None
+        if self.stream.isatty():
+            self._bar = tqdm(
+                total=total_images,
+                initial=start,
+                unit="images",
+                file=self.stream,
+                dynamic_ncols=True,
+                bar_format="{percentage:3.0f}%|{bar}| {n:,}/{total:,} images{postfix}",
+            )
+
+    def update(self, images_seen: int, row: Mapping[str, Any]) -> None:
+        """Moves to `images_seen` and shows the row; an empty row only moves the bar."""
+        rate = row.get("images_per_second")
+        self._rate = self._rate if rate is None else float(rate)
+        metrics = _figures(row, "metric/")
+        self._metric = metrics or self._metric
+        losses = {f"loss_{name}": value for name, value in _figures(row, "loss/").items()}
+        if self._bar is not None:
+            if row:
+                shown = self._pace(images_seen) + [f"{k} {v}" for k, v in (losses | self._metric).items()]
+                self._bar.set_postfix_str("  ".join(shown), refresh=False)
+            self._bar.n = images_seen
+            self._bar.refresh()
+        elif row:
+            shown = self._pace(images_seen) + [f"{k} {v}" for k, v in (losses | metrics).items()]
+            self.say("  ".join([f"{images_seen:,}/{self.total:,} images", *shown]))
+
+    def say(self, line: str) -> None:
+        """Shows one line, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.write(line, file=self.stream)
+        else:
+            self.stream.write(line + "\n")
+            self.stream.flush()
+
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _pace(self, images_seen: int) -> list[str]:
+        if not self._rate:
+            return []
+        left = duration(max(0, self.total - images_seen) / self._rate)
+        return [f"{self._rate:,.1f} images/s", f"eta {left}"]
+
+
+def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """Passes `items` on, with a bar on stderr if that takes longer than two seconds; the `Track`
+    that data sets are given. In a log file the bar is a single line."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=what, total=total, delay=PATIENCE_S, leave=False, file=sys.stderr)
+        return
+    start, told = time.monotonic(), False
+    for done, item in enumerate(items):
+        if not told and time.monotonic() - start > PATIENCE_S:
+            told = True
+            sys.stderr.write(f"{what}: {done:,} of {total:,}\n")
+            sys.stderr.flush()
+        yield item
+
+
+def duration(seconds: float) -> str:
+    """42s, 5m03s, 24h12m: the two largest units; hours do not turn into days."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def _figures(row: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    """The numbers under `prefix`, by the rest of their key, short enough to read at a glance."""
+    return {
+        key.removeprefix(prefix): _short(value)
+        for key, value in row.items()
+        if key.startswith(prefix) and isinstance(value, int | float)
+    }
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value == 0 or 0.1 <= abs(value) < 10_000 else f"{value:.3g}"

@@ -1,0 +1,153 @@
+"""The folder of a run: where each thing lies, and how it is made and opened.
+
+Importable without torch, so `UserError` is imported where it is raised.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
+
+import ganforge
+from ganforge.outputs.atomic import write_bytes, write_json
+
+if TYPE_CHECKING:
+    from ganforge.api import UserError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths in a run folder; `create` makes one, `open` finds one."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The run file with every default filled in."""
+        return self.path / "config.toml"
+
+    @property
+    def info(self) -> Path:
+        """What ran, where and with which versions."""
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON row a line: losses, scores, rates, metrics."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def grids(self) -> Path:
+        return self.path / "grids"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def wandb(self) -> Path:
+        return self.path / "wandb"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @classmethod
+    def create(cls, path: Path, resolved_config: Mapping[str, Any], info: Mapping[str, Any]) -> RunFolder:
+        """Makes the folder with its config.toml and run.json; an empty folder will do.
+
+        Raises `UserError` where a run is there already, or where the folder cannot be made.
+        """
+        run = cls(path)
+        cls.refuse_existing(path)
+        try:
+            for folder in (path, run.grids, run.checkpoints, run.wandb):
+                folder.mkdir(parents=True, exist_ok=True)
+            run.write_config(resolved_config)
+            write_json(run.info, info)
+        except OSError as error:
+            raise _user_error(
+                f"cannot make run folder {path} in {path.absolute().parent}: {error.strerror}; "
+                "choose another with --out"
+            ) from error
+        return run
+
+    @staticmethod
+    def refuse_existing(path: Path) -> None:
+        """Raises `UserError` where the folder holds anything, or is a file."""
+        try:
+            taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        except OSError as error:
+            raise _user_error(f"run folder {path} cannot be looked into: {error.strerror}") from error
+        if taken:
+            raise _user_error(
+                f"run folder {path} exists already; continue it with 'ganforge resume {path}', "
+                "or choose another with --out"
+            )
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The run in an existing folder. Raises `UserError` where there is none."""
+        run = cls(path)
+        missing = [file.name for file in (run.config, run.info) if not file.is_file()]
+        if missing:
+            raise _user_error(
+                f"{path} is not a run folder: it has no {' and no '.join(missing)}; "
+                "name the folder that 'ganforge run' wrote"
+            )
+        return run
+
+    def write_config(self, resolved: Mapping[str, Any]) -> None:
+        """Puts config.toml in place, or a new one in place of the old."""
+        header = f"# Resolved by ganforge {ganforge.__version__}: every default filled in.\n\n"
+        write_bytes(self.config, (header + tomli_w.dumps(_without_none(resolved))).encode())
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved run file as tables."""
+        return tomllib.loads(self.config.read_text(encoding="utf-8"))
+
+    def read_info(self) -> dict[str, Any]:
+        """run.json."""
+        info: dict[str, Any] = json.loads(self.info.read_text(encoding="utf-8"))
+        return info
+
+    def update_info(self, changes: Mapping[str, Any]) -> None:
+        """Sets some keys of run.json, such as `finished` or `warnings`, in one step."""
+        write_json(self.info, self.read_info() | dict(changes))
+
+    def grid(self, images_seen: int) -> Path:
+        """The picture of samples made after so many images; names sort as numbers do."""
+        return self.grids / f"{images_seen:010d}.png"
+
+    def grid_files(self) -> list[tuple[int, Path]]:
+        """(images seen, picture), oldest first."""
+        return sorted(
+            (int(file.stem), file)
+            for file in self.grids.glob("*.png")
+            if file.stem.isascii() and file.stem.isdigit()
+        )
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: a key that is None is left out, as its default will be None again."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value if item is not None]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _user_error(message: str) -> UserError:
+    from ganforge.api import UserError
+
+    return UserError(message)

@@ -1,0 +1,71 @@
+"""What the trainer and its W&B mirror tell each other, through two small files in RUN/wandb.
+
+mirror.json goes from the trainer to the mirror, status.json back. Neither holds a key: W&B finds
+its own in WANDB_API_KEY or in the user's netrc.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ganforge.outputs.atomic import write_json
+
+Mode = Literal["online", "offline", "disabled"]
+
+
+@dataclass(frozen=True)
+class WandbSettings:
+    """What `wandb.init` is told. None leaves the choice to W&B and its environment variables."""
+
+    mode: Mode
+    project: str | None = None
+    entity: str | None = None
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    run_id: str | None = None
+    """None: the id of the run's first mirror, so that a resumed run is one run in W&B too."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    init_timeout_s: float = 60.0
+    """Seconds to wait for the server before the record is made offline."""
+
+    def save(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> WandbSettings:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**data, "tags": tuple(data["tags"])})
+
+
+@dataclass
+class MirrorStatus:
+    """How the mirror is doing, and how far it has come."""
+
+    pid: int = 0
+    """The mirror that wrote this; another number is left from before a resume."""
+    mode: Literal["starting", "online", "offline", "failed"] = "starting"
+    url: str | None = None
+    folder: str | None = None
+    """Name of the folder in RUN/wandb with the record of this mirror."""
+    reason: str | None = None
+    """Why the mode is not the one asked for, in one line."""
+    finished: bool = False
+    images_seen: int = -1
+    rows_there: int = 0
+    """The rows at `images_seen` that are mirrored; all rows before it are."""
+    grid_images_seen: int = -1
+
+    def save(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> MirrorStatus:
+        """The status in `path`; a blank one where there is none."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return cls()

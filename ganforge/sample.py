@@ -1,0 +1,117 @@
+"""Sampling from a finished or stopped run: needs its folder, and neither W&B nor the data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.build import plan
+from ganforge.config import load
+from ganforge.engine import GeneratorSampler, checkpoint, generator_for
+from ganforge.outputs.grid import save_grid, save_png
+from ganforge.outputs.run_folder import RunFolder
+from ganforge.registry import Registry
+
+MAX_SAMPLES = 100_000
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A run's generator and what it was trained on."""
+
+    sampler: GeneratorSampler
+    spec: DataSpec
+    images_seen: int
+
+
+def open_generator(folder: Path, registry: Registry, say: Callable[[str], None]) -> TrainedGenerator:
+    """The newest generator of a run (its moving average where it has one), on the CPU."""
+    run = RunFolder.open(folder)
+    config = load(run.config, registry)
+    spec = DataSpec.model_validate_json(json.dumps(run.read_info()["data_spec"]))
+    group = "generator" if config.ema.halflife else "network_g"
+    tensors, state = checkpoint.load_newest(run.checkpoints, say, groups={group})
+    network = plan(config, spec).networks().generator
+    network.load_state_dict(tensors[group])
+    return TrainedGenerator(GeneratorSampler(network, config.prior, spec), spec, state["images_seen"])
+
+
+def parse_condition(text: str) -> list[str]:
+    """`"red cube, blue sphere"` -> the names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read_conditions(file: Path) -> list[list[str]]:
+    """A JSON list of conditions, each a list of names or one string as for `--condition`."""
+    try:
+        found: Any = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file}:{error.lineno}: not JSON: {error.msg}") from None
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{file}: cannot be read: {error}") from None
+    conditions = [parse_condition(each) if isinstance(each, str) else each for each in _as_list(found, file)]
+    for position, names in enumerate(conditions):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{file}: condition {position} is no list of names: {json.dumps(names)[:60]}")
+    return conditions
+
+
+def condition_rows(
+    labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int
+) -> Tensor | None:
+    """The condition of each sample [n * conditions, K], `n` in a row for each; where none is
+    asked for, a spread of what the data can have; None for data without labels."""
+    if conditions:
+        wanted = torch.stack([labels.encode(names) for names in conditions])
+        return wanted.repeat_interleave(n, dim=0)
+    if labels.kind == "none":
+        return None
+    if labels.kind == "vector":
+        raise UserError("the condition is a vector of numbers; sampling by name is not possible for it")
+    rows = torch.zeros(n, labels.width)
+    rng = generator_for(seed, "conditions")
+    for position, row in enumerate(rows):
+        if labels.kind == "one_of_k":
+            row[position % labels.width] = 1.0
+        else:
+            most = labels.most or labels.width
+            count = int(torch.randint(1, most + 1, (), generator=rng))
+            row[torch.randperm(labels.width, generator=rng)[:count]] = 1.0
+    return rows
+
+
+def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
+    """A grid, 8 a row, for `x.png`; else a folder with one PNG a sample and `samples.json`.
+
+    Raises `UserError` where the folder holds samples already, `OSError` where it is unwritable.
+    """
+    total = n if cond is None else len(cond)
+    if total > MAX_SAMPLES:
+        raise UserError(f"{total:,} samples are more than the {MAX_SAMPLES:,} of one call")
+    if out.suffix.lower() == ".png":
+        save_grid(generator.sampler.sample(total, seed, cond), out)
+        return out
+    if (out / "samples.json").exists():
+        raise UserError(f"{out} holds samples already; choose another folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    listed = []
+    for index, image in enumerate(generator.sampler.sample(total, seed, cond)):
+        name = f"{index:06d}.png"
+        save_png(image, out / name)
+        names = [] if cond is None else generator.spec.labels.decode(cond[index])
+        listed.append({"file": name, "condition": names, "seed": seed, "index": index})
+    (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    return out
+
+
+def _as_list(found: Any, file: Path) -> list[Any]:
+    if not isinstance(found, list) or not found:
+        raise UserError(f'{file}: expected a list of conditions, such as [["red cube"], ["gray sphere"]]')
+    return found

@@ -1,0 +1,144 @@
+"""How a condition [N, K] enters the networks; one scheme serves one-hot, multi-hot and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import DataSpec, UserError
+from ganforge_architectures.layers import Layers, fan_in_linear
+
+HELP = (
+    "How labels enter the networks. auto: concat where the data has labels (generator where a term asks "
+    "for a classifier of labels, as in AC-GAN), none otherwise. none: not at all. concat: joined to the latent "
+    "and to the discriminator's input. generator: joined to the latent only. projection: joined to the "
+    "latent; the discriminator adds the inner product of features and embedded label."
+)
+HELP_BN = (
+    f"{HELP} conditional_bn: gain and bias of the generator's batch norms come from the label, and the "
+    "discriminator projects."
+)
+
+LABEL_HEADS = ("label", "labels")
+"""The heads with which AC-GAN's classifier finds the condition of an image: one of K, many of K."""
+
+
+class Scheme(NamedTuple):
+    """What each network does with the condition."""
+
+    generator: Literal["none", "concat", "norm"]
+    discriminator: Literal["none", "concat", "projection"]
+    width: int
+    """K, the width of a condition."""
+
+    @property
+    def norm_width(self) -> int:
+        """K for the generator's batch norms; 0 where they are not conditional."""
+        return self.width if self.generator == "norm" else 0
+
+
+def scheme(nets: str, wanted: str, data: DataSpec, heads: Mapping[str, int]) -> Scheme:
+    """What the field `conditioning = wanted` of `nets` means for this data and these heads.
+
+    Raises `UserError` for a condition on data without labels, and for a discriminator that
+    would be shown the labels it has to find.
+    """
+    width = data.labels.width
+    labelled = data.labels.kind != "none"
+    if wanted == "none" or (wanted == "auto" and not labelled):
+        return Scheme("none", "none", 0)
+    if not labelled:
+        raise UserError(
+            f"nets '{nets}': conditioning '{wanted}' needs labels and the data has none; "
+            'use conditioning = "none", or data with labels'
+        )
+    classifiers = [name for name in LABEL_HEADS if name in heads]
+    if wanted == "concat" and classifiers:
+        raise UserError(
+            f"nets '{nets}': conditioning 'concat' shows the discriminator the labels that its "
+            f'head \'{classifiers[0]}\' has to find; use conditioning = "generator" or "projection"'
+        )
+    if wanted == "generator" or (wanted == "auto" and classifiers):
+        return Scheme("concat", "none", width)
+    if wanted == "projection":
+        return Scheme("concat", "projection", width)
+    if wanted == "conditional_bn":
+        return Scheme("norm", "projection", width)
+    assert wanted in ("auto", "concat"), wanted
+    return Scheme("concat", "concat", width)
+
+
+class LatentInput(nn.Module):
+    """The latent [N, Z], with the embedded condition [N, `dim`] behind it where the scheme
+    concatenates (Mirza & Osindero 2014, arXiv:1411.1784). `dim` 0 appends the condition as it is."""
+
+    def __init__(self, latent: int, how: Scheme, dim: int) -> None:
+        super().__init__()
+        self.concat = how.generator == "concat"
+        self.embed = fan_in_linear(how.width, dim) if self.concat and dim else nn.Identity()
+        self.width = latent + (dim or how.width) * self.concat
+
+    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        if not self.concat:
+            return z
+        assert cond is not None
+        return torch.cat([z, self.embed(cond)], dim=1)
+
+
+class ConditionPlane(nn.Module):
+    """The image [N, C, H, W] with the condition as one more plane, Linear(K -> H * W).
+
+    Never spectrally normalised: the Lipschitz bound is about the image, and a bounded plane
+    would be too faint beside it.
+    """
+
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.plane = fan_in_linear(width, side * side)
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
+        assert cond is not None
+        plane: Tensor = self.plane(cond).unflatten(1, (1, self.side, self.side))
+        return torch.cat([x, plane], dim=1)
+
+
+class Projection(nn.Module):
+    """<V y, h>, the label's part of the logit (Miyato & Koyama 2018, arXiv:1802.05637, equation 5)."""
+
+    def __init__(self, width: int, features: int, layers: Layers) -> None:
+        super().__init__()
+        self.embed = layers.linear(width, features, bias=False)
+
+    def forward(self, features: Tensor, cond: Tensor | None) -> Tensor:
+        assert cond is not None
+        inner: Tensor = (self.embed(cond) * features).sum(dim=1)
+        return inner
+
+
+class BatchNorm(nn.Module):
+    """Batch norm whose gain and bias are linear in the condition, gain 1 + G y and bias b + B y
+    (Dumoulin et al. 2017, arXiv:1610.07629; de Vries et al. 2017, arXiv:1707.00683), so that the
+    parts of a multi-hot condition add up. With `width` 0 it is the plain one: gain 1, bias 0.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=width == 0)
+        self.affine: nn.Linear | None = None
+        if width:
+            self.affine = nn.Linear(width, 2 * channels)
+            nn.init.normal_(self.affine.weight, 0.0, 0.02)
+            nn.init.ones_(self.affine.bias[:channels])
+            nn.init.zeros_(self.affine.bias[channels:])
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
+        h: Tensor = self.norm(x)
+        if self.affine is None:
+            return h
+        assert cond is not None
+        gain, bias = self.affine(cond).unflatten(1, (2, -1, 1, 1)).unbind(dim=1)
+        return torch.addcmul(bias, gain, h)

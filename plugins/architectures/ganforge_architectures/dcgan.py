@@ -1,0 +1,177 @@
+"""DCGAN: strided convolutions and batch norm, with a condition where the data has labels.
+
+Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
+(Radford, Metz & Chintala, 2015), arXiv:1511.06434; conditioned by concatenation as in
+Conditional Generative Adversarial Nets (Mirza & Osindero, 2014), arXiv:1411.1784.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
+from ganforge_architectures.conditioning import (
+    HELP_BN,
+    BatchNorm,
+    ConditionPlane,
+    LatentInput,
+    Projection,
+    Scheme,
+    scheme,
+)
+from ganforge_architectures.heads import Heads
+from ganforge_architectures.layers import Layers, normal
+from ganforge_architectures.minibatch_stddev import MinibatchStddev
+from ganforge_architectures.shapes import image_side
+
+SIDES = (16, 28, 32, 64, 128, 256)
+DNorm = Literal["batch", "layer", "none"]
+
+
+class DCGAN(Architecture):
+    """Square images of side 16, 28, 32, 64, 128 or 256.
+
+    Convolutions start from N(0, `init_std`), as do the projection's weights; batch norm from
+    gain 1 and bias 0; the linear layers of condition and heads from +-1/sqrt(inputs).
+    """
+
+    source: ClassVar[str] = (
+        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks "
+        "(Radford, Metz & Chintala, 2015), arXiv:1511.06434"
+    )
+
+    type: Literal["dcgan"] = "dcgan"
+    width: int = Field(
+        64,
+        ge=1,
+        description="Channels of the discriminator's first layer and of the generator's last hidden one; "
+        "doubled with each halving of the image.",
+    )
+    max_width: int = Field(512, ge=1, description="Channels that no layer exceeds.")
+    conditioning: Literal["auto", "none", "concat", "generator", "projection", "conditional_bn"] = Field(
+        "auto", description=HELP_BN
+    )
+    condition_dim: int = Field(
+        200,
+        ge=0,
+        description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
+    )
+    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    d_norm: DNorm = Field(
+        "batch",
+        description="Normalisation in the discriminator; layer or none for gradient penalties, which "
+        "batch norm breaks.",
+    )
+    minibatch_stddev: bool = Field(
+        False, description="Show the discriminator the standard deviation over the batch; false = off."
+    )
+    init_std: float = Field(
+        0.02, gt=0, description="Standard deviation of the first weights of convolutions."
+    )
+
+    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+        side = image_side(self.type, data, SIDES, "a power of two from 16 to 256, nor 28")
+        how = scheme(self.type, self.conditioning, data, heads)
+        base = 7 if side == 28 else 4
+        halvings = (side // base).bit_length() - 1
+        widths = [min(self.width * 2**i, self.max_width) for i in range(halvings)]
+        first = LatentInput(latent, how, self.condition_dim)
+        return Networks(
+            Generator(
+                first, widths[::-1], base, data.shape[0], how.norm_width, Layers(normal(self.init_std))
+            ),
+            Discriminator(
+                data.shape,
+                widths,
+                base,
+                how,
+                heads,
+                d_norm=self.d_norm,
+                stddev=self.minibatch_stddev,
+                layers=Layers(normal(self.init_std), self.spectral_norm),
+            ),
+        )
+
+
+class Generator(nn.Module):
+    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+
+    def __init__(
+        self, first: LatentInput, widths: list[int], base: int, channels: int, norm_width: int, layers: Layers
+    ) -> None:
+        super().__init__()
+        self.first = first
+        convs = [layers.conv_transpose(first.width, widths[0], base, bias=False)]
+        for inputs, outputs in zip(widths, [*widths[1:], channels], strict=True):
+            convs.append(layers.conv_transpose(inputs, outputs, 4, stride=2, padding=1, bias=False))
+        self.convs = nn.ModuleList(convs)
+        self.norms = nn.ModuleList(BatchNorm(width, norm_width) for width in widths)
+
+    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        *hidden, last = self.convs
+        h: Tensor = self.first(z, cond).unflatten(1, (-1, 1, 1))
+        for conv, norm in zip(hidden, self.norms, strict=True):
+            h = norm(conv(h), cond).relu_()
+        return torch.tanh(last(h))
+
+
+class Discriminator(nn.Module):
+    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the trunk's last
+    activations, flattened."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        widths: list[int],
+        base: int,
+        how: Scheme,
+        heads: Mapping[str, int],
+        *,
+        d_norm: DNorm,
+        stddev: bool,
+        layers: Layers,
+    ) -> None:
+        super().__init__()
+        channels, side, _ = shape
+        plane = how.discriminator == "concat"
+        self.plane = ConditionPlane(how.width, side) if plane else None
+        trunk: list[nn.Module] = [
+            layers.conv(channels + plane, widths[0], 4, stride=2, padding=1, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for inputs, outputs in pairwise(widths):
+            # A norm brings a bias of its own; without one the convolution needs it.
+            trunk += [
+                layers.conv(inputs, outputs, 4, stride=2, padding=1, bias=d_norm == "none"),
+                *_norm(d_norm, outputs),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        if stddev:
+            trunk.append(MinibatchStddev())
+        self.trunk = nn.Sequential(*trunk)
+        last = widths[-1] + stddev
+        features = last * base * base
+        self.logit = layers.conv(last, 1, base, bias=False)
+        self.projection = (
+            Projection(how.width, features, layers) if how.discriminator == "projection" else None
+        )
+        self.heads = Heads(features, heads)
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+        h = self.trunk(x if self.plane is None else self.plane(x, cond))
+        features = h.flatten(1)
+        logits = self.logit(h).flatten()
+        if self.projection is not None:
+            logits = logits + self.projection(features, cond)
+        return Verdict(logits, self.heads(features), features)
+
+
+def _norm(kind: DNorm, channels: int) -> list[nn.Module]:
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    return [nn.GroupNorm(1, channels)] if kind == "layer" else []

@@ -1,0 +1,85 @@
+"""The residual blocks of the WGAN-GP and SNGAN networks (pre-activation, 3x3 convolutions).
+
+Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028, appendix F;
+Spectral Normalization for GANs (Miyato et al., 2018), arXiv:1802.05957, appendix B.4.
+
+A 1x1 convolution commutes with nearest upsampling and with mean pooling, so every shortcut
+convolves at the lower resolution: the same result for a quarter of the work.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganforge_architectures.conditioning import BatchNorm
+from ganforge_architectures.layers import Layers
+
+HE = math.sqrt(2)
+"""Gain of a convolution that follows a ReLU; shortcuts and outputs have gain 1."""
+
+
+def upsample(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class UpBlock(nn.Module):
+    """[N, inputs, H, W], cond [N, K] or None -> [N, outputs, 2H, 2W]; for generators."""
+
+    def __init__(self, inputs: int, outputs: int, norm_width: int, layers: Layers) -> None:
+        super().__init__()
+        self.norm1 = BatchNorm(inputs, norm_width)
+        self.conv1 = layers.conv(inputs, outputs, 3, padding=1, gain=HE)
+        self.norm2 = BatchNorm(outputs, norm_width)
+        self.conv2 = layers.conv(outputs, outputs, 3, padding=1, gain=HE)
+        self.shortcut = layers.conv(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
+        h = self.conv1(upsample(self.norm1(x, cond).relu_()))
+        h = self.conv2(self.norm2(h, cond).relu_())
+        out: Tensor = h + upsample(self.shortcut(x))
+        return out
+
+
+class DownBlock(nn.Module):
+    """[N, inputs, H, W] -> [N, outputs, H/2, W/2], or [N, outputs, H, W] if not `halve`; for
+    discriminators."""
+
+    def __init__(
+        self, inputs: int, outputs: int, halve: bool, norm: Literal["none", "layer"], layers: Layers
+    ) -> None:
+        super().__init__()
+        self.halve = halve
+        self.norm1 = nn.GroupNorm(1, inputs) if norm == "layer" else nn.Identity()
+        self.conv1 = layers.conv(inputs, inputs, 3, padding=1, gain=HE)
+        self.norm2 = nn.GroupNorm(1, inputs) if norm == "layer" else nn.Identity()
+        self.conv2 = layers.conv(inputs, outputs, 3, padding=1, gain=HE)
+        learned = halve or inputs != outputs
+        self.shortcut = layers.conv(inputs, outputs, 1) if learned else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.relu(self.norm1(x)))
+        h = self.conv2(F.relu(self.norm2(h)))
+        if self.halve:
+            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
+        out: Tensor = h + self.shortcut(x)
+        return out
+
+
+class StemBlock(nn.Module):
+    """The discriminator's first block, [N, inputs, H, W] -> [N, outputs, H/2, W/2]: nothing
+    before the first convolution, because a ReLU would throw away half of the image's values."""
+
+    def __init__(self, inputs: int, outputs: int, layers: Layers) -> None:
+        super().__init__()
+        self.conv1 = layers.conv(inputs, outputs, 3, padding=1, gain=HE)
+        self.conv2 = layers.conv(outputs, outputs, 3, padding=1, gain=HE)
+        self.shortcut = layers.conv(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.avg_pool2d(self.conv2(self.conv1(x).relu_()), 2)
+        out: Tensor = h + self.shortcut(F.avg_pool2d(x, 2))
+        return out

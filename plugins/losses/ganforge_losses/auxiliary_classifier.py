@@ -1,0 +1,73 @@
+"""Auxiliary classifier: the discriminator also names the label, and fakes must carry theirs.
+
+Conditional Image Synthesis with Auxiliary Classifier GANs (Odena et al., 2017),
+arXiv:1610.09585, equation 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Term, UserError
+
+ONE_OF_K = "label"
+MANY_OF_K = "labels"
+
+
+class AuxiliaryClassifier(Term):
+    """-E log P(label | x) over real samples and fakes; in the generator's update over fakes alone.
+
+    One of K: head "label", softmax cross-entropy. Many of K: head "labels", binary cross-entropy,
+    the mean over the K labels. Two names, because a term sees heads but not the data's `LabelSpec`.
+    """
+
+    type: Literal["auxiliary_classifier"] = "auxiliary_classifier"
+    source: ClassVar[str] = (
+        "Conditional Image Synthesis with Auxiliary Classifier GANs (Odena et al., 2017), "
+        "arXiv:1610.09585, equation 3"
+    )
+    players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
+
+    real_weight: float = Field(
+        1.0, ge=0, description="Factor on the part over real samples, in the discriminator's update."
+    )
+    fake_weight: float = Field(
+        1.0,
+        ge=0,
+        description="Factor on the part over fakes, in the discriminator's update; "
+        "0 = the classifier learns from real samples alone.",
+    )
+    generator_weight: float = Field(
+        1.0, ge=0, description="Factor on the part over fakes, in the generator's update."
+    )
+
+    def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
+        labels = data.labels
+        if labels.kind == "one_of_k":
+            return {ONE_OF_K: labels.width}
+        if labels.kind == "many_of_k":
+            return {MANY_OF_K: labels.width}
+        got = "has none" if labels.kind == "none" else "has vectors"
+        raise UserError(
+            f"term '{self.type}' needs data labelled with one or many of K classes, but the data {got}; "
+            "name other [data] or remove the term"
+        )
+
+    def __call__(self, play: Play) -> Tensor:
+        on_fake = _cross_entropy(play.fake_verdict.heads, play.draw.cond)
+        if play.role == "g":
+            return self.generator_weight * on_fake
+        on_real = _cross_entropy(play.real_verdict.heads, play.cond)
+        return self.real_weight * on_real + self.fake_weight * on_fake
+
+
+def _cross_entropy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:
+    """The mean cross-entropy, a scalar in nats, of labels `cond` [N, K] under the head [N, K]."""
+    assert cond is not None, "labelled data gives every sample and every fake a condition"
+    if ONE_OF_K in heads:
+        return F.cross_entropy(heads[ONE_OF_K], cond)
+    return F.binary_cross_entropy_with_logits(heads[MANY_OF_K], cond)

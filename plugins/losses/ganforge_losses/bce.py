@@ -1,0 +1,50 @@
+"""Binary cross-entropy: the discriminator is a classifier of real against fake.
+
+Generative Adversarial Nets (Goodfellow et al., 2014), arXiv:1406.2661, equation 1 and section 3;
+label smoothing from Improved Techniques for Training GANs (Salimans et al., 2016),
+arXiv:1606.03498, section 3.4.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganforge.api import Field, Loss
+
+
+class Bce(Loss):
+    """With D = sigmoid(logits): d_loss = -E log D(x) - E log(1 - D(G(z))), g_loss = -E log D(G(z))."""
+
+    type: Literal["bce"] = "bce"
+    source: ClassVar[str] = (
+        "Generative Adversarial Nets (Goodfellow et al., 2014), arXiv:1406.2661, equation 1"
+    )
+
+    saturating: bool = Field(
+        False,
+        description="Generator minimises log(1 - D(G(z))), the minimax game of the paper, whose gradient "
+        "fades while D wins; false = it minimises -log D(G(z)).",
+    )
+    smooth_real: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="One-sided label smoothing: the target for real samples is 1 - smooth_real; 0 = off.",
+    )
+
+    def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        target = torch.full_like(real, 1 - self.smooth_real)
+        on_real = F.binary_cross_entropy_with_logits(real, target)
+        return on_real + F.softplus(fake).mean()
+
+    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        if self.saturating:
+            return -F.softplus(fake).mean()
+        return F.softplus(-fake).mean()
+
+    def score(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()

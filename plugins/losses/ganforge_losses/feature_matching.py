@@ -1,0 +1,35 @@
+"""Feature matching: fakes must excite the discriminator's trunk as real samples do, on average.
+
+Improved Techniques for Training GANs (Salimans et al., 2016), arXiv:1606.03498, section 3.1.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from ganforge.api import Play, Role, Term, UserError, Verdict
+
+
+class FeatureMatching(Term):
+    """||E f(x) - E f(G(z))||_2^2 with f the discriminator's features, in the generator's update."""
+
+    type: Literal["feature_matching"] = "feature_matching"
+    source: ClassVar[str] = (
+        "Improved Techniques for Training GANs (Salimans et al., 2016), arXiv:1606.03498, section 3.1"
+    )
+    players: ClassVar[frozenset[Role]] = frozenset({"g"})
+
+    def __call__(self, play: Play) -> Tensor:
+        difference = self._centre(play.real_verdict) - self._centre(play.fake_verdict)
+        return difference.square().sum()
+
+    def _centre(self, verdict: Verdict) -> Tensor:
+        """The batch's mean features, [F]."""
+        if verdict.features is None:
+            raise UserError(
+                f"term '{self.type}' needs a discriminator that gives features, and this one gives none; "
+                "name other [nets] or remove the term"
+            )
+        return verdict.features.mean(0)

@@ -1,0 +1,68 @@
+"""Mutual information: fakes must show the codes they were made from.
+
+InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial
+Nets (Chen et al., 2016), arXiv:1606.03657, equations 5 and 6.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Term, UserError
+
+
+class MutualInformation(Term):
+    """-E log Q(c | G(z, c)), summed over the codes c, in nats.
+
+    Q is one head of the discriminator for each code of the prior, named like the code. The lower
+    bound of the mutual information is H(c) minus this term, and H(c) is constant. Both players
+    minimise it: the discriminator to read the codes, the generator to show them.
+    """
+
+    type: Literal["mutual_information"] = "mutual_information"
+    source: ClassVar[str] = (
+        "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial "
+        "Nets (Chen et al., 2016), arXiv:1606.03657, equation 5"
+    )
+    players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
+
+    weight: float = Field(
+        1.0, description="Factor on the term in the player's objective (lambda of the paper)."
+    )
+    continuous_weight: float = Field(
+        0.1,
+        ge=0,
+        description="Further factor on the continuous codes, whose entropy is differential and so on another "
+        "scale (the paper asks for a smaller lambda); 1 = as much as categorical codes.",
+    )
+    learn_variance: bool = Field(
+        False, description="Q gives the variance of continuous codes, too; false = it is 1."
+    )
+
+    def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
+        codes = prior.codes()
+        if not codes:
+            raise UserError(
+                f"term '{self.type}' needs a prior with codes, but prior '{prior.type}' has none; use prior "
+                "'codes' with categorical = [10] or continuous = 2, say"
+            )
+        per_number = 2 if self.learn_variance else 1
+        return {code.name: code.width * (1 if code.kind == "categorical" else per_number) for code in codes}
+
+    def __call__(self, play: Play) -> Tensor:
+        heads = play.fake_verdict.heads
+        parts = [self._surprise(heads[name], code) for name, code in play.draw.codes.items()]
+        return sum(parts[1:], start=parts[0])
+
+    def _surprise(self, head: Tensor, code: Tensor) -> Tensor:
+        """-E log Q(code), a scalar, weighted; `code` is classes [N] or numbers [N, width]."""
+        if not code.is_floating_point():
+            return F.cross_entropy(head, code)
+        mean, log_variance = head.chunk(2, dim=1) if self.learn_variance else (head, head.new_zeros(()))
+        squared = (code - mean).square() * (-log_variance).exp()
+        nll = 0.5 * (squared + log_variance + math.log(2 * math.pi))
+        return self.continuous_weight * nll.sum(1).mean()

@@ -1,0 +1,26 @@
+"""Wasserstein: the critic estimates the earth mover's distance.
+
+Wasserstein GAN (Arjovsky, Chintala and Bottou, 2017), arXiv:1701.07875, equation 2 and algorithm 1.
+The critic must be kept Lipschitz: callback `weight_clip` or term `gradient_penalty`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from ganforge.api import Loss
+
+
+class Wasserstein(Loss):
+    """d_loss = E D(G(z)) - E D(x), minus which is the distance; g_loss = -E D(G(z))."""
+
+    type: Literal["wasserstein"] = "wasserstein"
+    source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, equation 2"
+
+    def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        return -fake.mean()

@@ -1,0 +1,13 @@
+"""Metrics that need no further dependency, one per file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ganforge.api import Component, hookimpl
+from ganforge_metrics.sliced_wasserstein import SlicedWasserstein
+
+
+@hookimpl
+def ganforge_components() -> Iterable[type[Component]]:
+    return [SlicedWasserstein]

@@ -1,0 +1,25 @@
+"""The standard normal latent."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganforge.api import Draw, Field, Prior
+
+
+class Normal(Prior):
+    """z ~ N(0, 1), independent."""
+
+    type: Literal["normal"] = "normal"
+
+    dim: int = Field(100, ge=1, description="Width of the latent, in numbers.")
+
+    def width(self) -> int:
+        return self.dim
+
+    def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
+        z = torch.randn(n, self.dim, generator=generator, device=generator.device)
+        return Draw(z=z, cond=cond, codes={})

@@ -1,0 +1,30 @@
+"""Weight clipping, which keeps a Wasserstein critic Lipschitz.
+
+Wasserstein GAN (Arjovsky, Chintala and Bottou, 2017), arXiv:1701.07875, algorithm 1, line 7.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import Callback, Field, Role
+
+
+class WeightClip(Callback):
+    """After each update of the discriminator, all its parameters are brought into [-limit, limit]."""
+
+    type: Literal["weight_clip"] = "weight_clip"
+    source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, algorithm 1"
+
+    limit: float = Field(0.01, gt=0, description="Largest absolute value of a parameter (c of the paper).")
+
+    @torch.no_grad()
+    def after_update(self, role: Role, network: nn.Module) -> None:
+        if role == "g":
+            return
+        parameters: list[Tensor] = list(network.parameters())
+        torch._foreach_clamp_min_(parameters, -self.limit)
+        torch._foreach_clamp_max_(parameters, self.limit)

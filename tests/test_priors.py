@@ -1,0 +1,110 @@
+"""The priors: shape, distribution, codes that match the latent, and their own random stream."""
+
+from __future__ import annotations
+
+import ganforge_training
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from ganforge.api import Code, Draw, Prior
+
+PRIORS = {c.type_name(): c for c in ganforge_training.ganforge_components() if issubclass(c, Prior)}
+each_prior = pytest.mark.parametrize("name", PRIORS)
+
+
+def make(name: str, **fields: object) -> Prior:
+    return PRIORS[name].model_validate({"type": name, **fields})
+
+
+def draw(prior: Prior, n: int, cond: Tensor | None = None, seed: int = 0) -> Draw:
+    return prior.sample(n, cond, torch.Generator().manual_seed(seed))
+
+
+@each_prior
+def test_every_prior_gives_latents_of_its_width(name: str) -> None:
+    prior, cond = make(name, dim=7), torch.eye(5)
+    drawn = draw(prior, 5, cond)
+    assert drawn.z.shape == (5, prior.width())
+    assert drawn.z.dtype == torch.float32
+    assert drawn.cond is cond
+    assert draw(prior, 5).cond is None
+    assert set(drawn.codes) == {code.name for code in prior.codes()}
+
+
+@each_prior
+def test_every_prior_draws_from_the_given_stream_alone(name: str) -> None:
+    prior, before = make(name), torch.get_rng_state()
+    first, again, other = draw(prior, 8), draw(prior, 8), draw(prior, 8, seed=1)
+    assert torch.equal(first.z, again.z)
+    assert not torch.equal(first.z, other.z)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_normal_has_mean_0_and_variance_1() -> None:
+    z = draw(make("normal", dim=50), 2000).z.double()
+    assert z.mean().item() == pytest.approx(0, abs=0.02)
+    assert z.var().item() == pytest.approx(1, abs=0.03)
+    # Three sigmas: 99.73 % of a normal lie within.
+    assert (z.abs() < 3).double().mean().item() == pytest.approx(0.9973, abs=0.001)
+
+
+@pytest.mark.parametrize("fields", [("uniform", {}), ("codes", {"continuous": 3})], ids=lambda f: f[0])
+def test_uniform_fills_minus_1_to_1_evenly(fields: tuple[str, dict[str, object]]) -> None:
+    z = draw(make(fields[0], dim=47, **fields[1]), 2000).z.double()
+    assert -1 <= z.min() < -0.999
+    assert 0.999 < z.max() <= 1
+    assert z.mean().item() == pytest.approx(0, abs=0.01)
+    assert z.var().item() == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_codes_are_named_in_order_and_lie_in_the_latent() -> None:
+    prior = make("codes", dim=4, categorical=(3, 2), continuous=2)
+    assert prior.width() == 4 + 3 + 2 + 2
+    assert prior.codes() == (
+        Code("c1", "categorical", 3),
+        Code("c2", "categorical", 2),
+        Code("c3", "continuous", 1),
+        Code("c4", "continuous", 1),
+    )
+    z, _, codes = draw(prior, 300)
+    _, c1, c2, c3, c4 = torch.split(z, [4, 3, 2, 1, 1], dim=1)
+    for part, name in [(c1, "c1"), (c2, "c2")]:
+        assert codes[name].dtype == torch.int64
+        assert torch.equal(part.argmax(1), codes[name])
+        assert torch.equal(part.sum(1), torch.ones(300))
+        assert set(part.flatten().tolist()) == {0, 1}
+    assert torch.equal(c3, codes["c3"])
+    assert torch.equal(c4, codes["c4"])
+
+
+def test_codes_are_independent_and_uniform_over_classes() -> None:
+    codes = draw(make("codes", categorical=(5, 5)), 5000).codes
+    joint = torch.bincount(codes["c1"] * 5 + codes["c2"], minlength=25) / 5000
+    # Five standard deviations of a frequency of 1/25 among 5000.
+    assert (joint - 1 / 25).abs().max() < 5 * (1 / 25 * 24 / 25 / 5000) ** 0.5
+
+
+def test_a_prior_without_codes_has_none() -> None:
+    assert make("normal").codes() == make("uniform").codes() == make("codes").codes() == ()
+    assert draw(make("codes"), 3).codes == {}
+
+
+def test_a_run_file_gives_lists() -> None:
+    prior = PRIORS["codes"].model_validate_json('{"type": "codes", "categorical": [10], "continuous": 2}')
+    assert prior.width() == 62 + 10 + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("normal", {"dim": 0}),
+        ("uniform", {"dim": -1}),
+        ("codes", {"categorical": (1,)}),
+        ("codes", {"continuous": -1}),
+    ],
+)
+def test_senseless_fields_are_refused(name: str, fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        make(name, **fields)
