@@ -173,6 +173,20 @@ def test_channels_last_changes_nothing(kind: type[Architecture], how: str) -> No
 
 
 @every_conditioning
+def test_bfloat16_is_near_float32(kind: type[Architecture], how: str) -> None:
+    fields = {"attention": 8} if kind.type_name() == "resnet" else {}
+    generator, discriminator = build(kind, spec(), {"q": 2}, conditioning=how, **fields)
+    z, x, cond = torch.randn(3, Z), torch.rand(3, 3, 32, 32), conditions("one_of_k")
+    with torch.no_grad():
+        exact = (generator(z, cond), discriminator(x, cond))
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = (generator(z, cond), discriminator(x, cond))
+    assert rough[1].logits.dtype == torch.bfloat16
+    assert (rough[0].float() - exact[0]).abs().mean() < 0.01
+    torch.testing.assert_close(rough[1].logits.float(), exact[1].logits, atol=0.05, rtol=0.05)
+
+
+@every_conditioning
 def test_a_condition_without_labels_is_refused(kind: type[Architecture], how: str) -> None:
     if how == "none":
         build(kind, spec("none"), conditioning=how)

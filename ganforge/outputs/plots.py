@@ -102,5 +102,5 @@ def _draw_axes(axes: Axes, chart: Chart, series: Series) -> None:
     axes.set_ylabel(chart.unit)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
-    if len(series) > 1 or chart.apart:
+    if chart.prefix not in series:
         axes.legend()

@@ -120,7 +120,7 @@ def _curves(rows: Rows) -> str:
         f"src='{_uri(render(figure, 'svg'), 'image/svg+xml')}'></figure>"
         for chart, figure in draw_charts(rows)
     ]
-    return _section("Curves", "".join(figures))
+    return _section("Curves", f"<div class='pairs'>{''.join(figures)}</div>" if figures else "")
 
 
 def _last_values(rows: Rows) -> str:
@@ -135,8 +135,9 @@ def _last_values(rows: Rows) -> str:
         f"<td class='number'>{seen:,}</td></tr>"
         for key, (value, seen) in sorted(last.items())
     ]
-    head = "<tr><th scope='col'>figure</th><th scope='col'>value</th><th scope='col'>images seen</th></tr>"
-    return f"<table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table>" if lines else ""
+    columns = ("figure", "value", "images seen")
+    head = "".join(f"<th scope='col'>{column}</th>" for column in columns)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>" if lines else ""
 
 
 def _number(value: Any) -> str:

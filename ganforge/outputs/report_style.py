@@ -20,7 +20,8 @@ h2 { margin: 2.5rem 0 0.75rem; padding-bottom: 0.25rem; border-bottom: 1px solid
 .warnings { margin: 1.25rem 0 0; padding: 0.75rem 1rem 0.75rem 2rem; border-radius: 0.5rem;
   background: var(--warn); color: var(--warn-ink); }
 .side { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: 1rem; }
-figure { margin: 0 0 1rem; padding: 0.75rem; border: 1px solid var(--line); border-radius: 0.5rem;
+.pairs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); gap: 1rem; }
+figure { margin: 0; align-self: start; padding: 0.75rem; border: 1px solid var(--line); border-radius: 0.5rem;
   background: var(--card); }
 figcaption { margin-top: 0.5rem; color: var(--soft); font-size: 0.875rem; }
 img { display: block; width: 100%; height: auto; border-radius: 0.25rem; }
@@ -29,6 +30,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 th, td { padding: 0.3rem 0.75rem 0.3rem 0; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
 th { font-weight: 500; color: var(--soft); }
+thead th + th { text-align: right; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { margin: 0; padding: 1rem; overflow-x: auto; border: 1px solid var(--line); border-radius: 0.5rem;
   background: var(--card); font: 0.85rem/1.5 ui-monospace, monospace; }

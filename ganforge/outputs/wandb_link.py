@@ -23,7 +23,8 @@ class WandbLink:
         self, run: RunFolder, process: subprocess.Popen[bytes] | None = None, trouble: str | None = None
     ) -> None:
         self._run = run
-        self._process = process
+        self.process = process
+        """The mirror, which may outlive the trainer; None where there is none."""
         self._trouble = trouble
 
     @classmethod
@@ -57,19 +58,19 @@ class WandbLink:
         Waits `patience_s` seconds at most; an upload that takes longer goes on by itself. `ok`:
         whether the run ended as it should; W&B shows it as crashed otherwise.
         """
-        if self._process is None:
+        if self.process is None:
             return self._trouble
-        assert self._process.stdin is not None
+        assert self.process.stdin is not None
         with contextlib.suppress(OSError):
             if ok:
-                self._process.stdin.write(b"done")
-            self._process.stdin.close()
+                self.process.stdin.write(b"done")
+            self.process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience_s)
+            self.process.wait(patience_s)
         status = MirrorStatus.load(self._run.wandb / "status.json")
-        if status.pid != self._process.pid:
+        if status.pid != self.process.pid:
             status = MirrorStatus()
-        return describe(self._run, status, running=self._process.poll() is None)
+        return describe(self._run, status, running=self.process.poll() is None)
 
 
 def describe(run: RunFolder, status: MirrorStatus, running: bool) -> str:

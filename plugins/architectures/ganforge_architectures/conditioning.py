@@ -13,9 +13,9 @@ from ganforge_architectures.layers import Layers, fan_in_linear
 
 HELP = (
     "How labels enter the networks. auto: concat where the data has labels (generator where a term asks "
-    "for a classifier of labels, as in AC-GAN), none otherwise. none: not at all. concat: joined to the latent "
-    "and to the discriminator's input. generator: joined to the latent only. projection: joined to the "
-    "latent; the discriminator adds the inner product of features and embedded label."
+    "for a classifier of labels, as in AC-GAN), none otherwise. none: not at all. concat: joined to the "
+    "latent and to the discriminator's input. generator: joined to the latent only. projection: joined to "
+    "the latent; the discriminator adds the inner product of features and embedded label."
 )
 HELP_BN = (
     f"{HELP} conditional_bn: gain and bias of the generator's batch norms come from the label, and the "

@@ -25,19 +25,23 @@ EDGE = np.float32(0.01)
 GRAIN = (0.032, 0.016)
 """Standard deviation of the frozen grain of i-CLEVR's renderer, as a part of the brightness: in the top row
 and in the bottom row."""
-SHADOW_WIDTH = 0.85
+SHADOW_WIDTH = np.float32(0.85)
 """Half the width of a shadow, with its rim."""
-SHADOW_LENGTH = 1.4
+SHADOW_LENGTH = np.float32(1.4)
 """How far a lamp's shadow reaches per unit of (lamp's distance / lamp's height)."""
-SHADOW_DEPTH = np.array([0.85, 0.85, 0.85], np.float32)
+SHADOW_DEPTH = 0.85
 """The part of each lamp's light that its shadow takes."""
+CONTACT_WIDTH = 1.1
+CONTACT_DEPTH = 0.2
+"""The same for the ambient light right beside an object."""
 LEVELS = 8192
 
 
 def _srgb_table() -> NDArray[np.uint8]:
     linear = np.linspace(0.0, 1.0, LEVELS)
     curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(255 * curve).astype(np.uint8)
+    table: NDArray[np.uint8] = np.rint(255 * curve).astype(np.uint8)
+    return table
 
 
 _SRGB = _srgb_table()
@@ -113,7 +117,7 @@ def draw_floors(scenes: Scenes, view: View, size: int) -> Floats:
     for image in range(OBJECTS):
         place = scenes.places[:, image]
         for lamp in range(3):
-            lights[lamp] *= shadow(x, y, place, lamps[:, lamp], SHADOW_DEPTH[lamp])
+            lights[lamp] *= shadow(x, y, place, lamps[:, lamp])
         ambient *= contact(x, y, place)
         for channel in range(3):
             plane = out[:, image, channel]
@@ -123,26 +127,29 @@ def draw_floors(scenes: Scenes, view: View, size: int) -> Floats:
     return out
 
 
-def shadow(x: Floats, y: Floats, place: Floats, lamp: Floats, depth: np.float32) -> Floats:
+def shadow(x: Floats, y: Floats, place: Floats, lamp: Floats) -> Floats:
     """What of a lamp's light remains at the floor points (x, y) beside an object at `place` [n, 2]."""
     away = place - lamp[:, :2]
-    far = np.linalg.norm(away, axis=1, keepdims=True)
+    # A lamp straight above throws its shadow nowhere; the bound only keeps the division defined.
+    far = np.maximum(np.sqrt((away * away).sum(1, keepdims=True)), np.float32(1e-4))
     away = away / far
-    half = np.float32(0.5 * SHADOW_LENGTH) * far / lamp[:, 2:]
+    half = np.float32(0.5) * SHADOW_LENGTH * far / lamp[:, 2:]
     centre = place + away * half
-    along = away / (half + np.float32(SHADOW_WIDTH))
-    beside = np.stack([-away[:, 1], away[:, 0]], axis=1) / np.float32(SHADOW_WIDTH)
-    return _dip(x, y, centre, along, beside, depth)
+    along = away / (half + SHADOW_WIDTH)
+    beside: Floats = np.stack([-away[:, 1], away[:, 0]], axis=1)
+    beside /= SHADOW_WIDTH
+    return _dip(x, y, centre, along, beside, SHADOW_DEPTH)
 
 
 def contact(x: Floats, y: Floats, place: Floats) -> Floats:
     """What of the ambient light remains close to an object at `place` [n, 2]."""
-    side = np.full(len(place), 1 / np.float32(1.1), np.float32)
+    side = np.full(len(place), 1 / CONTACT_WIDTH, np.float32)
     zero = np.zeros_like(side)
-    return _dip(x, y, place, np.stack([side, zero], 1), np.stack([zero, side], 1), np.float32(0.2))
+    along, beside = np.stack([side, zero], axis=1), np.stack([zero, side], axis=1)
+    return _dip(x, y, place, along, beside, CONTACT_DEPTH)
 
 
-def _dip(x: Floats, y: Floats, centre: Floats, u: Floats, v: Floats, depth: np.float32) -> Floats:
+def _dip(x: Floats, y: Floats, centre: Floats, u: Floats, v: Floats, depth: float) -> Floats:
     """1 - depth * clip(1.8 (1 - |(u, v) . (p - centre)|^2), 0, 1), [n, S, S]: 1 outside of an ellipse, even
     inside of it, with a soft rim."""
     a, b = (
@@ -155,6 +162,7 @@ def _dip(x: Floats, y: Floats, centre: Floats, u: Floats, v: Floats, depth: np.f
     np.subtract(np.float32(1), a, out=a)
     a *= np.float32(1.8)
     np.clip(a, 0, 1, out=a)
-    a *= -depth
+    a *= np.float32(-depth)
     a += np.float32(1)
-    return a
+    remains: Floats = a
+    return remains

@@ -73,8 +73,8 @@ class ICLEVR(Dataset):
 
     def _drawn(self, context: Context) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         count, size = self.scenes * OBJECTS, self.image_size
-        what = f"{count:,} i-CLEVR-like images of {self.scenes:,} scenes (seed {self.seed})"
-        context.say(f"data: no root given; drawing {what}")
+        what = f"{count:,} drawn i-CLEVR-like images of {self.scenes:,} scenes (seed {self.seed})"
+        context.say(f"data: no root given; using {what}")
         scenes = draw_scenes(self.scenes, self.seed)
 
         def make() -> NDArray[np.uint8]:

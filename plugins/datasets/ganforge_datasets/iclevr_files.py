@@ -16,7 +16,7 @@ def read_json(store: Store, name: str) -> tuple[object, str]:
     """The value and the text of a JSON file. Raises `UserError` with file and line."""
     if name not in store.names():
         raise UserError(
-            f"{store.path} holds no {name}; give the folder or zip with train.json, objects.json and the images"
+            f"{store.path} holds no {name}; give a folder or zip with train.json, objects.json and images"
         )
     where = store.where(name)
     try:

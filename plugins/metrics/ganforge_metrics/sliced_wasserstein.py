@@ -49,7 +49,7 @@ class SlicedWasserstein(Metric):
             )
         generator = torch.Generator().manual_seed(self.seed)
         chosen = torch.randperm(len(data), generator=generator)[: self.samples]
-        real = _flat(_in_units(data.images[chosen.to(data.images.device)].cpu()))
+        real = _at_rest_flat(data.images[chosen.to(data.images.device)].cpu())
         fake = _flat(sampler.sample(self.samples, self.seed))
         directions = torch.randn(real.shape[1], self.projections, generator=generator)
         return {"sliced_wasserstein": sliced_distance(real, fake, directions)}
@@ -63,9 +63,10 @@ def sliced_distance(a: Tensor, b: Tensor, directions: Tensor) -> float:
     return float(gap.square().mean().sqrt())
 
 
-def _in_units(x: Tensor) -> Tensor:
-    """Samples at rest -> as the generator makes them: uint8 images to [-1, 1], points unchanged."""
-    return x.float() / 127.5 - 1 if x.dtype == torch.uint8 else x
+def _at_rest_flat(x: Tensor) -> Tensor:
+    """Samples at rest as rows, in the units of the generator: uint8 images in [-1, 1], points as they are."""
+    # Averaging first: scaling commutes with it and is then of few pixels.
+    return _flat(x.float()) / 127.5 - 1 if x.dtype == torch.uint8 else _flat(x)
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -1,0 +1,61 @@
+"""What all tests share: small data, small nets, and where the real data lie."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """Accelerate keeps one state a process; a run expects its own."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with iclevr/ and mnist/; skips where there is none."""
+    given = os.environ.get("GANFORGE_DATA")
+    folder = Path(given) if given else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real data: set GANFORGE_DATA to a folder with iclevr/ and mnist/")
+    return folder
+
+
+@pytest.fixture
+def ganforge(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command line in a process of its own, in an empty folder with a cache of its own."""
+
+    def call(
+        *arguments: object, timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ganforge", *map(str, arguments)]
+        scene = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", **environment}
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, **scene},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+
+    return call
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tests use small tensors, for which threads only cost; and sums come out the same anywhere."""
+    torch.set_num_threads(1)

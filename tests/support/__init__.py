@@ -1,0 +1,1 @@
+"""Components and helpers that only the tests use."""

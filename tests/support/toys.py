@@ -1,0 +1,135 @@
+"""A tiny data set and run, small enough to train in a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ganforge import registry
+from ganforge.api import Context, Dataset, DataSpec, Field, LabelKind, LabelSpec, Samples, Split, hookimpl
+from ganforge.build import build_loop, plan
+from ganforge.config import RunConfig, validate
+from ganforge.engine import Loop, Runtime
+from ganforge.registry import Plugin, Registry
+
+NAMES = ("red", "green", "blue")
+
+
+class Squares(Dataset):
+    """Bright squares on a dark ground; the label says in which corner, or corners."""
+
+    type: Literal["squares"] = "squares"
+    size: int = Field(16, ge=1, description="Side of an image, in pixels.")
+    count: int = Field(48, ge=0, description="Number of images.")
+    labels: LabelKind = Field("many_of_k", description="What the labels are.")
+    mirror: bool = Field(False, description="Flip at random.")
+
+    def spec(self) -> DataSpec:
+        names = () if self.labels == "none" else NAMES
+        most = 3 if self.labels == "many_of_k" else None
+        return DataSpec(
+            shape=(3, self.size, self.size), labels=LabelSpec(kind=self.labels, names=names, most=most)
+        )
+
+    def build(self, split: Split, context: Context) -> Samples:
+        rng = torch.Generator().manual_seed(7)
+        images = torch.randint(0, 60, (self.count, 3, self.size, self.size), generator=rng, dtype=torch.uint8)
+        if self.labels == "none":
+            return Samples(images, None, self.mirror)
+        labels = torch.zeros(self.count, len(NAMES), dtype=torch.uint8)
+        for row in range(self.count):
+            on = torch.randperm(3, generator=rng)[: 1 + row % 3 if self.labels == "many_of_k" else 1]
+            labels[row, on] = 1
+            for place in on.tolist():
+                images[row, place, : self.size // 2, : self.size // 2] = 220
+        return Samples(images, labels, self.mirror)
+
+
+class ToyPlugin:
+    """The plugin that brings `Squares`."""
+
+    @hookimpl
+    def ganforge_components(self) -> list[type[Dataset]]:
+        return [Squares]
+
+
+def toy_registry() -> Registry:
+    """The installed components and `squares`."""
+    installed = registry.discover()
+    assert not installed.broken, installed.broken
+    modules = [(plugin, _Given(installed, plugin)) for plugin in installed.plugins]
+    return Registry.from_modules([*modules, (Plugin("toys", "tests", "0"), ToyPlugin())])
+
+
+class _Given:
+    """An installed plugin once more, from a registry that knows it."""
+
+    def __init__(self, installed: Registry, plugin: Plugin) -> None:
+        self.classes = [known for known, owner in installed.providers.items() if owner == plugin]
+
+    @hookimpl
+    def ganforge_components(self) -> list[Any]:
+        return self.classes
+
+
+def toy_document(**sections: Any) -> dict[str, Any]:
+    """A run file as tables: a narrow DCGAN on 16x16 squares, a few iterations long."""
+    document: dict[str, Any] = {
+        "data": {"type": "squares"},
+        "prior": {"type": "normal", "dim": 8},
+        "nets": {"type": "dcgan", "width": 4, "condition_dim": 4},
+        "train": {"images": 48, "batch_size": 8, "device": "cpu"},
+        "logging": {"every": 8, "grid_every": 0, "checkpoint_every": 1000},
+        "wandb": {"mode": "disabled"},
+    }
+    for name, value in sections.items():
+        table = document.get(name)
+        document[name] = {**table, **value} if isinstance(table, dict) and "type" not in value else value
+    return document
+
+
+def toy_config(**sections: Any) -> RunConfig:
+    return validate(toy_document(**sections), toy_registry(), file="toy.toml")
+
+
+class Recorder:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float | int]] = []
+        self.grids: list[tuple[int, Tensor]] = []
+        self.lines: list[str] = []
+
+    def row(self, row: Any) -> None:
+        self.rows.append(dict(row))
+
+    def tick(self, images_seen: int) -> None:
+        pass
+
+    def grid(self, images_seen: int, images: Tensor) -> None:
+        self.grids.append((images_seen, images))
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def toy_loop(folder: Path, config: RunConfig | None = None) -> tuple[Loop, Recorder]:
+    """A loop over the toy data that checkpoints into `folder`."""
+    config = config or toy_config()
+    agreed = plan(config)
+    samples = config.data.build(
+        "train", Context(folder, lambda line: None, lambda items, total, what: iter(items))
+    )
+    recorder = Recorder()
+    return build_loop(agreed, samples, Runtime(config.train), recorder, folder), recorder
+
+
+def weights_of(loop: Loop) -> dict[str, Tensor]:
+    """Every tensor that a checkpoint holds, by `group.name`."""
+    tensors, _ = loop.state()
+    return {
+        f"{group}.{name}": value.clone() for group, named in tensors.items() for name, value in named.items()
+    }

@@ -1,0 +1,186 @@
+"""The loop: schedule, log, checkpoints, and going on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ganforge.api import UserError
+from ganforge.engine import Loop, StopRequest, checkpoint
+from support.toys import Recorder, toy_config, toy_loop, weights_of
+
+TIMES = {"seconds", "images_per_second"}
+
+
+class StopAfter(StopRequest):
+    """Asks for a stop once it has been looked at so many times."""
+
+    def __init__(self, iterations: int) -> None:
+        super().__init__()
+        self.left = iterations
+
+    def __bool__(self) -> bool:
+        self.left -= 1
+        self.reason = "enough" if self.left <= 0 else None
+        return self.reason is not None
+
+
+def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+def finish(loop: Loop) -> None:
+    assert loop.run(StopRequest())
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "critic": {
+        "train": {"d_updates": 3, "images": 96},
+        "loss": {"type": "wasserstein"},
+        "callbacks": [{"type": "weight_clip"}],
+        "discriminator": {"optimizer": {"type": "rmsprop"}},
+    },
+    "penalty": {
+        "nets": {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "none", "spectral_norm": True},
+        "terms": [{"type": "gradient_penalty", "every": 2}],
+        "lr": {"decay": "linear", "warmup_images": 16},
+    },
+    "mirrored": {"data": {"type": "squares", "mirror": True}, "ema": {"halflife": 0}},
+}
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_a_stopped_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    tmp_path: Path, recipe: str
+) -> None:
+    config = toy_config(**{"logging": {"every": 16}, **RECIPES[recipe]})
+    straight, straight_log = toy_loop(tmp_path / "straight", config)
+    finish(straight)
+
+    first, first_log = toy_loop(tmp_path / "broken", config)
+    assert not first.run(StopAfter(3 if recipe != "critic" else 2))
+    second, second_log = toy_loop(tmp_path / "broken", config)
+    second.restore(*checkpoint.load_newest(tmp_path / "broken", second_log.say))
+    finish(second)
+
+    expected, found = weights_of(straight), weights_of(second)
+    assert expected.keys() == found.keys()
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    assert without_times(first_log.rows + second_log.rows) == without_times(straight_log.rows)
+
+
+def test_the_schedule_and_the_log_count_images(tmp_path: Path) -> None:
+    config = toy_config(train={"d_updates": 2, "g_updates": 1, "images": 64}, logging={"every": 32})
+    loop, log = toy_loop(tmp_path, config)
+    finish(loop)
+    assert loop.images_seen == 64
+    assert {role: player.updates for role, player in loop.game.players.items()} == {"d": 8, "g": 4}
+    # The first iteration is logged at once, then a row an interval.
+    assert [row["images_seen"] for row in log.rows] == [16, 32, 64]
+    assert {"loss/d", "loss/g", "score/real", "score/fake", "score/fake_before_g", "score/fake_after_g",
+            "grad/d", "grad/g", "lr/d", "lr/g", "images_per_second", "seconds"} <= log.rows[-1].keys()  # fmt: skip
+
+
+def test_grids_show_the_same_latents_each_time(tmp_path: Path) -> None:
+    config = toy_config(logging={"grid_every": 16, "grid_samples": 5}, train={"images": 32})
+    loop, log = toy_loop(tmp_path, config)
+    finish(loop)
+    assert [seen for seen, _ in log.grids] == [0, 16, 32]
+    assert {tuple(images.shape) for _, images in log.grids} == {(5, 3, 16, 16)}
+    seed_twice = [loop.sampler.sample(5, 3) for _ in range(2)]
+    assert torch.equal(*seed_twice)
+
+
+def test_a_sample_depends_on_its_seed_and_index_alone(tmp_path: Path) -> None:
+    loop, _ = toy_loop(tmp_path)
+    few, many = loop.sampler.sample(3, 11), loop.sampler.sample(70, 11)
+    torch.testing.assert_close(few, many[:3])
+    assert not torch.equal(few, loop.sampler.sample(3, 12))
+
+
+def test_metrics_are_logged_and_do_not_change_training(tmp_path: Path) -> None:
+    metric = {"type": "sliced_wasserstein", "samples": 16, "projections": 4, "every": 16}
+    measured, log = toy_loop(tmp_path / "a", toy_config(metrics=[metric]))
+    finish(measured)
+    plain, _ = toy_loop(tmp_path / "b", toy_config())
+    finish(plain)
+    values = [row["metric/sliced_wasserstein"] for row in log.rows if "metric/sliced_wasserstein" in row]
+    assert len(values) == 3
+    expected, found = weights_of(plain), weights_of(measured)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_values_that_are_not_finite_are_said_once(tmp_path: Path) -> None:
+    config = toy_config(discriminator={"optimizer": {"type": "sgd", "lr": 1e30}})
+    loop, log = toy_loop(tmp_path, config)
+    finish(loop)
+    assert len(log.lines) == 1
+    assert log.lines[0].startswith("warning: not finite at ")
+    assert "loss/g" in log.lines[0]
+
+
+def saved(tmp_path: Path) -> tuple[Path, Recorder]:
+    loop, log = toy_loop(tmp_path, toy_config(logging={"checkpoint_every": 16, "keep_checkpoints": 2}))
+    finish(loop)
+    return tmp_path, log
+
+
+def test_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
+    folder, _ = saved(tmp_path)
+    assert [path.name for path in checkpoint.complete(folder)] == ["000000000032", "000000000048"]
+    assert {path.suffix for path in (folder / "000000000048").iterdir()} == {".safetensors", ".json"}
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    folder, log = saved(tmp_path)
+    victim = folder / "000000000048" / "network_d.safetensors"
+    content = bytearray(victim.read_bytes())
+    content[-1] ^= 1
+    victim.write_bytes(content)
+    _, state = checkpoint.load_newest(folder, log.say)
+    assert state["images_seen"] == 32
+    assert log.lines == [
+        f"warning: {victim}: damaged: its SHA-256 is not the one in manifest.json; "
+        "falling back to the checkpoint before it"
+    ]
+
+
+def test_a_checkpoint_without_its_manifest_does_not_count(tmp_path: Path) -> None:
+    folder, log = saved(tmp_path)
+    for path in checkpoint.complete(folder):
+        (path / "manifest.json").unlink()
+    with pytest.raises(UserError) as caught:
+        checkpoint.load_newest(folder, log.say)
+    assert str(caught.value) == (
+        f"{folder}: no sound checkpoint; the run has to start anew, with 'ganforge run'"
+    )
+
+
+def test_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
+    folder, _ = saved(tmp_path)
+    newest = checkpoint.complete(folder)[-1]
+    manifest = json.loads((newest / "manifest.json").read_text())
+    (newest / "manifest.json").write_text(json.dumps(manifest | {"format": 2}))
+    with pytest.raises(UserError) as caught:
+        checkpoint.load(newest)
+    assert str(caught.value) == (
+        f"{newest}: checkpoint format 2 is not one this ganforge reads (it reads 1); use the ganforge that wrote it"
+    )
+
+
+def test_a_failed_save_leaves_the_earlier_ones_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = saved(tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(folder, {"x": {"a": torch.ones(3)}}, {"images_seen": 99}, keep=1)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

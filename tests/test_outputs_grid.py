@@ -1,0 +1,82 @@
+"""Pictures of samples: every pixel where and what it should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganforge.api import UserError
+from ganforge.outputs.grid import save_grid, save_png, to_uint8
+
+
+def test_every_level_survives() -> None:
+    levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    # The map of the field: 0 -> -1, 255 -> 1.
+    assert torch.equal(to_uint8(levels.double() / 127.5 - 1), levels)
+    assert torch.equal(to_uint8(levels.float() / 127.5 - 1), levels)
+
+
+def test_what_lies_outside_is_clamped_and_nan_is_black() -> None:
+    values = torch.tensor([-9.0, -1.0, 0.0, 1.0, 9.0, torch.inf, -torch.inf, torch.nan])
+    assert to_uint8(values.reshape(1, 1, 2, 4)).flatten().tolist() == [0, 0, 128, 255, 255, 255, 0, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grid_has_eight_a_row_and_a_gap_of_two(tmp_path: Path, channels: int) -> None:
+    images = torch.randint(0, 256, (11, channels, 5, 7), dtype=torch.uint8)
+    file = tmp_path / "grid.png"
+    save_grid(images.float() / 127.5 - 1, file)
+
+    pixels = np.asarray(Image.open(file)).reshape(5 * 2 + 2, 7 * 8 + 2 * 7, channels)
+    expected = np.full_like(pixels, 255)
+    for index in range(11):
+        row, column = divmod(index, 8)
+        block = images[index].numpy().transpose(1, 2, 0)
+        expected[row * 7 : row * 7 + 5, column * 9 : column * 9 + 7] = block
+    assert np.array_equal(pixels, expected)
+    assert [item.name for item in tmp_path.iterdir()] == ["grid.png"]
+
+
+def test_a_small_grid_is_no_wider_than_its_images(tmp_path: Path) -> None:
+    save_grid(torch.zeros(3, 1, 4, 4), tmp_path / "grid.png")
+    assert Image.open(tmp_path / "grid.png").size == (3 * 4 + 2 * 2, 4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_png_is_lossless(tmp_path: Path, channels: int) -> None:
+    image = torch.randint(0, 256, (channels, 9, 6), dtype=torch.uint8)
+    save_png(image, tmp_path / "a.png")
+    save_png(image.float() / 127.5 - 1, tmp_path / "b.png")
+    for name in ("a.png", "b.png"):
+        back = np.asarray(Image.open(tmp_path / name)).reshape(9, 6, channels)
+        assert np.array_equal(back, image.numpy().transpose(1, 2, 0))
+
+
+def test_other_channels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        save_grid(torch.zeros(2, 4, 4, 4), tmp_path / "grid.png")
+    assert str(caught.value) == "a picture has 1 channel (grey) or 3 (RGB); got 4"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_points_are_drawn(tmp_path: Path, width: int) -> None:
+    points = torch.randn(200, width)
+    points[0, 0] = torch.nan
+    save_grid(points, tmp_path / "points.png")
+    save_grid(points + 50, tmp_path / "moved.png")
+    pixels = np.asarray(Image.open(tmp_path / "points.png").convert("L"))
+    # Something is drawn in the middle, and where the points are is told.
+    assert (pixels[200:550, 200:550] < 250).any()
+    assert (tmp_path / "points.png").read_bytes() != (tmp_path / "moved.png").read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_picture(tmp_path: Path) -> None:
+    target = tmp_path / "missing" / "grid.png"
+    with pytest.raises(OSError) as caught:
+        save_grid(torch.zeros(1, 1, 2, 2), target)
+    assert caught.value.filename == str(target)

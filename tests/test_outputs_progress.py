@@ -1,0 +1,93 @@
+"""The bar on a terminal, and the lines in a log."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+
+from ganforge.outputs import progress
+from ganforge.outputs.progress import Progress, duration, track
+
+ROW = {"images_seen": 12_800, "images_per_second": 41.2, "loss/d": 0.6914, "loss/g": 0.7099, "lr/d": 1e-4}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_plain_line_for_each_row() -> None:
+    stream = io.StringIO()
+    shown = Progress(3_600_000, stream)
+    shown.update(12_800, ROW)
+    shown.update(12_900, {})
+    shown.update(25_600, {"images_seen": 25_600, "metric/sliced_wasserstein": 0.01234567})
+    shown.say("saved checkpoint")
+    shown.close()
+    # (3,600,000 - 12,800) / 41.2 s = 87,068 s = 24 h 11 min 8 s
+    assert stream.getvalue().splitlines() == [
+        "12,800/3,600,000 images  41.2 images/s  eta 24h11m  loss_d 0.69  loss_g 0.71",
+        "25,600/3,600,000 images  41.2 images/s  eta 24h05m  sliced_wasserstein 0.0123",
+        "saved checkpoint",
+    ]
+
+
+def test_plain_line_of_a_run_in_trouble() -> None:
+    stream = io.StringIO()
+    Progress(100, stream).update(10, {"loss/d": math.nan, "loss/g": 123456.0, "loss/x": None})
+    assert stream.getvalue() == "10/100 images  loss_d nan  loss_g 1.23e+05\n"
+
+
+def test_bar_shows_where_it_is_the_losses_and_the_last_metric() -> None:
+    stream = Terminal()
+    shown = Progress(3_600_000, stream, start=6_400)
+    shown.update(6_400, {"metric/fid": 31.25})
+    shown.update(12_800, ROW)
+    shown.close()
+    last = stream.getvalue().split("\r")[-1]
+    assert "12,800/3,600,000 images" in last
+    assert "41.2 images/s  eta 24h11m  loss_d 0.69  loss_g 0.71  fid 31.25" in last
+
+
+def test_a_line_does_not_tear_the_bar() -> None:
+    stream = Terminal()
+    shown = Progress(100, stream)
+    shown.update(50, {"loss/d": 0.5})
+    shown.say("saved checkpoint")
+    shown.close()
+    lines = [line.split("\r")[-1] for line in stream.getvalue().split("\n")]
+    assert "saved checkpoint" in lines
+    assert "50/100 images" in lines[-1] or "50/100 images" in lines[-2]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (303, "5m03s"), (3600, "1h00m"), (87_120, "24h12m")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_track_passes_everything_on_and_is_silent_if_quick(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track(iter(range(5)), 5, "decoding")) == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().err == ""
+
+
+def test_slow_track_says_one_line_in_a_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE_S", -1.0)
+    assert list(track("abc", 3, "decoding")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == "decoding: 0 of 3\n"
+
+
+def test_slow_track_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    assert list(track("abc", 3, "decoding")) == ["a", "b", "c"]
+    assert stream.getvalue().strip() == ""
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
+    assert list(track("abc", 3, "decoding")) == ["a", "b", "c"]
+    assert "decoding:" in stream.getvalue()

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ganforge_datasets.uint8_cache import cached
+
+SHAPE = (5, 3, 4, 4)
+
+
+class Maker:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> np.ndarray:
+        self.calls += 1
+        return np.arange(240, dtype=np.uint8).reshape(SHAPE)
+
+
+def get(folder: Path, make: Maker, said: list[str] | None = None) -> np.ndarray:
+    return cached(folder, "k", SHAPE, "test images", make, (said if said is not None else []).append)
+
+
+def test_second_time_comes_from_the_disk(tmp_path: Path) -> None:
+    make = Maker()
+    first, second = get(tmp_path / "new" / "folder", make), get(tmp_path / "new" / "folder", make)
+    assert make.calls == 1
+    assert isinstance(second, np.memmap) and np.array_equal(first, second)
+    assert json.loads((tmp_path / "new" / "folder" / "k.json").read_text()) == {
+        "holds": "test images",
+        "shape": [5, 3, 4, 4],
+    }
+    assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == ["k.json", "k.npy"]
+
+
+def test_a_tensor_over_it_is_writable_and_the_file_stays(tmp_path: Path) -> None:
+    make = Maker()
+    get(tmp_path, make)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tensor = torch.from_numpy(get(tmp_path, make))
+        tensor.zero_()
+    assert get(tmp_path, make).sum() == np.arange(240).sum()
+    assert make.calls == 1
+
+
+def damage_cut(entry: Path) -> None:
+    entry.write_bytes(entry.read_bytes()[:-1])
+
+
+def damage_longer(entry: Path) -> None:
+    entry.write_bytes(entry.read_bytes() + b"x")
+
+
+def damage_empty(entry: Path) -> None:
+    entry.write_bytes(b"")
+
+
+def damage_magic(entry: Path) -> None:
+    entry.write_bytes(b"garbage" + entry.read_bytes()[7:])
+
+
+def damage_header(entry: Path) -> None:
+    entry.write_bytes(entry.read_bytes().replace(b"{'descr'", b"{'descr("))
+
+
+def damage_shape(entry: Path) -> None:
+    np.save(entry, np.zeros((1, 3, 4, 4), np.uint8))
+
+
+def damage_type(entry: Path) -> None:
+    np.save(entry, np.zeros(SHAPE, np.int8))
+
+
+def damage_objects(entry: Path) -> None:
+    np.save(entry, np.full(SHAPE, None), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_cut,
+        damage_longer,
+        damage_empty,
+        damage_magic,
+        damage_header,
+        damage_shape,
+        damage_type,
+        damage_objects,
+    ],
+)
+def test_a_damaged_entry_is_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    make, said = Maker(), list[str]()
+    first = get(tmp_path, make)
+    damage(tmp_path / "k.npy")
+    assert np.array_equal(get(tmp_path, make, said), first)
+    assert make.calls == 2
+    assert said == [f"data: {tmp_path / 'k.npy'} is damaged; making it anew"]
+    get(tmp_path, make)
+    assert make.calls == 2
+
+
+def test_a_folder_that_cannot_be_made_costs_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "cache"
+    make, said = Maker(), list[str]()
+    assert np.array_equal(get(folder, make, said), Maker()())
+    assert said == [f"data: could not keep the images in {folder} (Not a directory); going on without"]
+
+
+def test_a_full_disk_costs_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ganforge_datasets.uint8_cache.np.save", full)
+    said = list[str]()
+    assert np.array_equal(get(tmp_path, Maker(), said), Maker()())
+    assert said == [
+        f"data: could not keep the images in {tmp_path} (No space left on device); going on without"
+    ]
+    assert [p.name for p in tmp_path.iterdir()] == ["k.json"]
+
+
+def test_many_at_once_do_not_damage_each_other(tmp_path: Path) -> None:
+    both = threading.Barrier(4)
+    said = list[str]()
+
+    class Slow(Maker):
+        def __call__(self) -> np.ndarray:
+            both.wait(timeout=10)
+            return super().__call__()
+
+    threads = [threading.Thread(target=get, args=(tmp_path, Slow(), said)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    make = Maker()
+    assert np.array_equal(get(tmp_path, make, said), Maker()())
+    assert make.calls == 0 and said == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["k.json", "k.npy"]
