@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ganforge_losses
 import torch
 from torch import Tensor
 
+import ganforge_losses
 from ganforge.api import Critic, Draw, Play, Role, Term
 
 TERMS = {c.type_name(): c for c in ganforge_losses.ganforge_components() if issubclass(c, Term)}

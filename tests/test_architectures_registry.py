@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from ganforge_architectures import ganforge_components
 from torch import Tensor
 
 from ganforge.api import Architecture, DataSpec, LabelKind, LabelSpec, Networks, UserError
+from ganforge_architectures import ganforge_components
 
 NARROW: dict[str, dict[str, object]] = {
     "dcgan": {"width": 8, "condition_dim": 6},

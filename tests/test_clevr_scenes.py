@@ -4,6 +4,7 @@ import colorsys
 
 import numpy as np
 import pytest
+
 from ganforge_datasets.clevr_layout import APART, COLOURS, NAMES, Scenes, draw_scenes
 from ganforge_datasets.clevr_scenes import draw, pieces, render
 

@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from ganforge_architectures import DCGAN
-from ganforge_architectures.conditioning import BatchNorm
-from ganforge_architectures.minibatch_stddev import MinibatchStddev
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, LabelSpec, Networks, UserError
+from ganforge_architectures import DCGAN
+from ganforge_architectures.conditioning import BatchNorm
+from ganforge_architectures.minibatch_stddev import MinibatchStddev
 
 ATTRIBUTES = LabelSpec(kind="many_of_k", names=tuple(f"label {i}" for i in range(24)), most=3)
 

@@ -14,14 +14,14 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
-from ganforge_datasets import decode
-from ganforge_datasets.clevr_layout import NAMES, draw_scenes
-from ganforge_datasets.clevr_scenes import render
-from ganforge_datasets.iclevr import ICLEVR
 from PIL import Image
 from pydantic import ValidationError
 
 from ganforge.api import Context, Samples, UserError
+from ganforge_datasets import decode
+from ganforge_datasets.clevr_layout import NAMES, draw_scenes
+from ganforge_datasets.clevr_scenes import render
+from ganforge_datasets.iclevr import ICLEVR
 
 T = TypeVar("T")
 SCENES = draw_scenes(4, 0)

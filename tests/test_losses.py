@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import ganforge_losses
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+import ganforge_losses
 from ganforge.api import Loss
 
 LOSSES = [c for c in ganforge_losses.ganforge_components() if issubclass(c, Loss)]

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from ganforge_architectures import MLP
 from pydantic import ValidationError
 from torch import nn
 
 from ganforge.api import DataSpec, LabelSpec
+from ganforge_architectures import MLP
 
 K4 = LabelSpec(kind="one_of_k", names=tuple("abcd"))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import ganforge_training
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
 
+import ganforge_training
 from ganforge.api import Optimizer
 
 OPTIMIZERS = {c.type_name(): c for c in ganforge_training.ganforge_components() if issubclass(c, Optimizer)}

@@ -6,6 +6,7 @@ import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -97,7 +98,7 @@ def test_no_rows_no_plots(tmp_path: Path) -> None:
 
 
 def test_curves_hold_the_numbers_and_a_gap_for_what_was_lost() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"images_seen": 1, "loss/d": 0.5, "loss/x": None},
         {"images_seen": 2, "loss/d": None, "nonfinite": ["loss/d"]},
         {"images_seen": 3, "metric/fid": 2.0},
@@ -121,7 +122,9 @@ def test_scales_and_labels() -> None:
         for n in range(1, 6)
     ]
     figures = {chart.name: figure for chart, figure in draw_charts(rows)}
-    labels = [text.get_text() for text in figures["scores"].axes[0].get_legend().get_texts()]
+    legend = figures["scores"].axes[0].get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["D(x)", "D(G(z)) before G's update"]
     assert figures["scores"].axes[0].get_xlabel() == "images seen"
     assert [axes.get_yscale() for axes in figures["scores"].axes] == ["linear"]

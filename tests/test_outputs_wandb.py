@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from wandb.proto.wandb_internal_pb2 import Record
+from wandb.proto import wandb_internal_pb2
 
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.run_folder import RunFolder
@@ -30,6 +30,7 @@ from ganforge.outputs.wandb_files import MirrorStatus, WandbSettings
 from ganforge.outputs.wandb_link import WandbLink, describe
 
 KEY = "0123456789" * 4
+Record: Any = vars(wandb_internal_pb2)["Record"]  # made at import, so unknown to a type checker
 TRAINER = """
 import os, sys
 from pathlib import Path
@@ -155,7 +156,7 @@ def start(run: RunFolder) -> Iterator[Callable[[WandbSettings], WandbLink]]:
             link.process.wait()
 
 
-def records(folder: Path) -> list[Record]:
+def records(folder: Path) -> list[Any]:
     """What a .wandb file holds: LevelDB's log format, 32 KiB blocks of fragments."""
     (file,) = folder.glob("*.wandb")
     data = file.read_bytes()

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from plays import PENALTIES, N, make, normal, play
 from pydantic import ValidationError
 from torch import Tensor
 
 from ganforge.api import Critic, Term, UserError, Verdict
+from plays import PENALTIES, N, make, normal, play
 
 Shape = tuple[int, ...]
 each_penalty = pytest.mark.parametrize("name", PENALTIES)

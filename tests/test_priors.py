@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ganforge_training
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+import ganforge_training
 from ganforge.api import Code, Draw, Prior
 
 PRIORS = {c.type_name(): c for c in ganforge_training.ganforge_components() if issubclass(c, Prior)}

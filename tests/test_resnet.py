@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 import torch
-from ganforge_architectures import ResNet
-from ganforge_architectures.attention import SelfAttention
-from ganforge_architectures.layers import Layers, xavier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge_architectures import ResNet
+from ganforge_architectures.attention import SelfAttention
+from ganforge_architectures.layers import Layers, xavier
 
 K10 = LabelSpec(kind="one_of_k", names=tuple("abcdefghij"))
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from ganforge_metrics.sliced_wasserstein import SlicedWasserstein, sliced_distance
 from torch import Tensor
 
 from ganforge.api import DataSpec, Samples, UserError
+from ganforge_metrics.sliced_wasserstein import SlicedWasserstein, sliced_distance
 
 
 class Given:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
-from plays import PENALTIES, TERMS, N, make, normal, play
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from ganforge.api import (
     UserError,
     Verdict,
 )
+from plays import PENALTIES, TERMS, N, make, normal, play
 
 
 class FixedPrior(Prior):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from ganforge_datasets.uint8_cache import cached
 
 SHAPE = (5, 3, 4, 4)

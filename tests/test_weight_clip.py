@@ -6,9 +6,10 @@ import copy
 
 import pytest
 import torch
-from ganforge_training.weight_clip import WeightClip
 from pydantic import ValidationError
 from torch import nn
+
+from ganforge_training.weight_clip import WeightClip
 
 
 @pytest.fixture
