@@ -6,31 +6,27 @@ The servers here are on the loopback address; no other is ever contacted.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from wandb.proto import wandb_internal_pb2
+from wandb_server import Server, history, records
 
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.outputs.wandb_files import MirrorStatus, WandbSettings
-from ganforge.outputs.wandb_link import WandbLink, describe
+from ganforge.outputs.wandb_link import WandbLink
 
 KEY = "0123456789" * 4
-Record: Any = vars(wandb_internal_pb2)["Record"]  # made at import, so unknown to a type checker
 TRAINER = """
 import os, sys
 from pathlib import Path
@@ -43,69 +39,6 @@ link = WandbLink.start(run, WandbSettings(mode="offline", project="p"))
 MetricsLog(run.metrics).append({"images_seen": 64, "loss/d": 0.5})
 os.kill(os.getpid(), 9)
 """
-
-
-class Server(ThreadingHTTPServer):
-    """A W&B server that does as it is told: works, denies, fails or never answers."""
-
-    daemon_threads = True
-
-    def __init__(self, manner: str) -> None:
-        self.manner = manner
-        self.history: list[dict[str, Any]] = []
-        self.asked = 0
-        self.over = threading.Event()
-        super().__init__(("127.0.0.1", 0), Handler)
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
-        self.server.asked += 1
-        if self.server.manner == "hangs":
-            self.server.over.wait()
-        if self.server.manner == "works":
-            return self.answer(200, self.reply(body))
-        return self.answer(401 if self.server.manner == "denies" else 500, {})
-
-    do_PUT = do_POST
-
-    def do_GET(self) -> None:
-        self.answer(404, {})
-
-    def reply(self, body: dict[str, Any]) -> dict[str, Any]:
-        history = body.get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
-        self.server.history += [json.loads(line) for line in history]
-        query = body.get("query", "")
-        if "upsertBucket" in query:
-            project = {"id": "cA==", "name": "p", "entity": {"id": "ZQ==", "name": "e"}}
-            name = body["variables"].get("name") or "unnamed"
-            bucket = {
-                "id": "aWQ=",
-                "name": name,
-                "displayName": name,
-                "historyLineCount": 0,
-                "project": project,
-            }
-            return {"data": {"upsertBucket": {"bucket": bucket, "inserted": True}}}
-        if "createRunFiles" in query:
-            return {"data": {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": []}}}
-        return {"data": {"model": None, "viewer": {"id": "v", "entity": "e", "teams": {"edges": []}}}}
-
-    def answer(self, code: int, data: dict[str, Any]) -> None:
-        text = json.dumps(data).encode()
-        with contextlib.suppress(OSError):
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture
@@ -154,35 +87,6 @@ def start(run: RunFolder) -> Iterator[Callable[[WandbSettings], WandbLink]]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(link.process.pid, signal.SIGKILL)
             link.process.wait()
-
-
-def records(folder: Path) -> list[Any]:
-    """What a .wandb file holds: LevelDB's log format, 32 KiB blocks of fragments."""
-    (file,) = folder.glob("*.wandb")
-    data = file.read_bytes()
-    found, position, whole = [], 7, b""
-    while position + 7 <= len(data):
-        room = 32768 - position % 32768
-        if room < 7:
-            position += room
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, position)
-        whole += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):
-            found.append(Record.FromString(whole))
-            whole = b""
-    return found
-
-
-def history(folder: Path) -> list[dict[str, Any]]:
-    """The logged rows, without what W&B adds to them."""
-    rows = []
-    for record in records(folder):
-        if record.HasField("history"):
-            items = {".".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.history.item}
-            rows.append({key: value for key, value in items.items() if not key.startswith("_")})
-    return rows
 
 
 def write_rows(run: RunFolder, *images_seen: int) -> None:
@@ -369,39 +273,3 @@ def test_a_mirror_that_cannot_start_is_told_and_not_raised(
 def test_a_config_that_json_has_no_word_for_is_told_and_not_raised(run: RunFolder, start: Any) -> None:
     link = start(WandbSettings(mode="offline", config={"x": object()}))
     assert link.finish() == "W&B: no record is made (Object of type object is not JSON serializable)"
-
-
-@pytest.mark.parametrize(
-    ("status", "running", "line"),
-    [
-        (
-            MirrorStatus(),
-            False,
-            "W&B: the mirror did not start; the figures are in a b/metrics.jsonl (log: a b/wandb/mirror.log)",
-        ),
-        (
-            MirrorStatus(mode="online", url="http://x/r", folder="run-1", finished=True),
-            False,
-            "W&B: http://x/r",
-        ),
-        (
-            MirrorStatus(mode="online", url="http://x/r", folder="run-1"),
-            True,
-            "W&B: http://x/r (still uploading in the background; "
-            "to complete it by hand: wandb sync 'a b/wandb/run-1')",
-        ),
-        (
-            MirrorStatus(mode="online", url="http://x/r", folder="run-1"),
-            False,
-            "W&B: http://x/r (the upload was cut short; "
-            "to complete it by hand: wandb sync 'a b/wandb/run-1')",
-        ),
-        (
-            MirrorStatus(mode="offline", folder="offline-run-1", reason="no key"),
-            False,
-            "W&B: not reachable (no key), recorded offline; to upload: wandb sync 'a b/wandb/offline-run-1'",
-        ),
-    ],
-)
-def test_what_the_user_is_told(status: MirrorStatus, running: bool, line: str) -> None:
-    assert describe(RunFolder(Path("a b")), status, running) == line

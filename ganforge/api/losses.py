@@ -35,6 +35,11 @@ class Loss(Component):
         else the critic's output as it is."""
         return logits
 
+    def estimates(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """What the discriminator's update tells of the distance between data and model: name ->
+        scalar, of logits [N] without gradient. Logged, not minimised."""
+        return {}
+
 
 class Term(Component):
     """`[[terms]]`: one more scalar for the players it names: penalties and auxiliary losses."""

@@ -28,13 +28,19 @@ class Optimizer(Component):
 
 
 class Callback(Component):
-    """`[[callbacks]]`: acts on a network after each optimiser step of a player."""
+    """`[[callbacks]]`: acts on a network after each optimiser step of a player, or on what the
+    critic is shown."""
 
     kind: ClassVar[str] = "callbacks"
 
-    @abstractmethod
     def after_update(self, role: Role, network: nn.Module) -> None:
         """Called right after the player's optimiser step, without gradients."""
+        return
+
+    def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """What the critic sees in place of `x` [N, ...], real or fake, in either player's update;
+        differentiable, and random only through `rng`."""
+        return x
 
 
 class Sampler(Protocol):

@@ -89,6 +89,8 @@ class Game:
             adversarial = self.loss.d_loss(real, fake)
             self.tally.add("score/real", self.loss.score(real).mean())
             self.tally.add("score/fake", self.loss.score(fake).mean())
+            for name, value in self.loss.estimates(real.detach(), fake.detach()).items():
+                self.tally.add(f"estimate/{name}", value)
         else:
             fake = play.fake_verdict.logits
             adversarial = self.loss.g_loss(fake, play.real_verdict.logits if self.loss.paired else None)
@@ -133,7 +135,7 @@ class Game:
 
     def _critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.autocast():
-            verdict: Verdict = self.players["d"].network(x, cond)
+            verdict: Verdict = self.players["d"].network(self._augmented(x), cond)
         return Verdict(
             verdict.logits.float(),
             {name: head.float() for name, head in verdict.heads.items()},
@@ -142,8 +144,13 @@ class Game:
 
     def _exact_critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.full_precision():
-            verdict: Verdict = self.players["d"].network(x.float(), cond)
+            verdict: Verdict = self.players["d"].network(self._augmented(x.float()), cond)
         return verdict
+
+    def _augmented(self, x: Tensor) -> Tensor:
+        for callback in self.callbacks:
+            x = callback.augment(x, self._rng)
+        return x
 
     def _seed(self, me: Player) -> None:
         """Puts both streams of this update at their start: ours, and torch's global one for
