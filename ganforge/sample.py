@@ -17,7 +17,7 @@ from ganforge.config import load
 from ganforge.engine import GeneratorSampler, checkpoint, generator_for
 from ganforge.outputs.grid import save_grid, save_png
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.registry import Registry
+from ganforge.registry import Registry, one_line
 
 MAX_SAMPLES = 100_000
 
@@ -35,11 +35,14 @@ def open_generator(folder: Path, registry: Registry, say: Callable[[str], None])
     """The newest generator of a run (its moving average where it has one), on the CPU."""
     run = RunFolder.open(folder)
     config = load(run.config, registry)
-    spec = DataSpec.model_validate_json(json.dumps(run.read_info()["data_spec"]))
+    spec = run.read_data_spec()
     group = "generator" if config.ema.halflife else "network_g"
     tensors, state = checkpoint.load_newest(run.checkpoints, say, groups={group})
     network = plan(config, spec).networks().generator
-    network.load_state_dict(tensors[group])
+    try:
+        network.load_state_dict(tensors[group])
+    except (KeyError, RuntimeError) as error:
+        raise run.misfit(one_line(error)) from error
     return TrainedGenerator(GeneratorSampler(network, config.prior, spec), spec, state["images_seen"])
 
 
@@ -54,12 +57,16 @@ def read_conditions(file: Path) -> list[list[str]]:
         found: Any = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{file}:{error.lineno}: not JSON: {error.msg}") from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{file}: cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: not JSON: {error}") from None
     conditions = [parse_condition(each) if isinstance(each, str) else each for each in _as_list(found, file)]
     for position, names in enumerate(conditions):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{file}: condition {position} is no list of names: {json.dumps(names)[:60]}")
+            raise UserError(
+                f"{file}: condition {position} (counted from 0) is no list of names: {json.dumps(names)[:60]}"
+            )
     return conditions
 
 
@@ -67,9 +74,15 @@ def condition_rows(
     labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int
 ) -> Tensor | None:
     """The condition of each sample [n * conditions, K], `n` in a row for each; where none is
-    asked for, a spread of what the data can have; None for data without labels."""
+    asked for, a spread of what the data can have; None for data without labels.
+
+    Raises `UserError` for a condition that the data cannot have, and for too many samples.
+    """
+    total = n * max(1, len(conditions))
+    if total > MAX_SAMPLES:
+        raise UserError(f"{total:,} samples are more than the {MAX_SAMPLES:,} of one call; ask for fewer")
     if conditions:
-        wanted = torch.stack([labels.encode(names) for names in conditions])
+        wanted = torch.stack([_encoded(labels, conditions, i) for i in range(len(conditions))])
         return wanted.repeat_interleave(n, dim=0)
     if labels.kind == "none":
         return None
@@ -90,17 +103,26 @@ def condition_rows(
 def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
     """A grid, 8 a row, for `x.png`; else a folder with one PNG a sample and `samples.json`.
 
-    Raises `UserError` where the folder holds samples already, `OSError` where it is unwritable.
+    Raises `UserError` where the folder holds samples already, or where nothing can be written.
     """
-    total = n if cond is None else len(cond)
-    if total > MAX_SAMPLES:
-        raise UserError(f"{total:,} samples are more than the {MAX_SAMPLES:,} of one call")
-    if out.suffix.lower() == ".png":
-        save_grid(generator.sampler.sample(total, seed, cond), out)
-        return out
     if (out / "samples.json").exists():
         raise UserError(f"{out} holds samples already; choose another folder with --out")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        if out.suffix.lower() == ".png":
+            out.parent.mkdir(parents=True, exist_ok=True)
+            save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            _write_folder(generator, cond, n, seed, out)
+    except OSError as error:
+        raise UserError(
+            f"cannot write samples to {out}: {error.strerror}; choose another place with --out"
+        ) from error
+    return out
+
+
+def _write_folder(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> None:
+    total = n if cond is None else len(cond)
     listed = []
     for index, image in enumerate(generator.sampler.sample(total, seed, cond)):
         name = f"{index:06d}.png"
@@ -108,7 +130,15 @@ def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
         names = [] if cond is None else generator.spec.labels.decode(cond[index])
         listed.append({"file": name, "condition": names, "seed": seed, "index": index})
     (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
-    return out
+
+
+def _encoded(labels: LabelSpec, conditions: Sequence[Sequence[str]], position: int) -> Tensor:
+    """One condition as a row [K]; its position is told where there are several."""
+    try:
+        return labels.encode(conditions[position])
+    except UserError as error:
+        where = f"condition {position} (counted from 0): " if len(conditions) > 1 else ""
+        raise UserError(f"{where}{error}") from None
 
 
 def _as_list(found: Any, file: Path) -> list[Any]:

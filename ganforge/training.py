@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch import Tensor
-
-from ganforge.api import Context, DataSpec, UserError
+from ganforge.api import Context, UserError
 from ganforge.build import Plan, build_loop, load_samples, plan
 from ganforge.config import RunConfig, dump, load
-from ganforge.engine import Loop, Runtime, StopRequest, checkpoint
+from ganforge.config.load import parse_override
+from ganforge.engine import Grid, Loop, Runtime, StopRequest, checkpoint
 from ganforge.outputs.grid import save_grid
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.progress import Progress, track
@@ -22,7 +21,7 @@ from ganforge.outputs.provenance import provenance
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.outputs.wandb_files import WandbSettings
 from ganforge.outputs.wandb_link import WandbLink
-from ganforge.registry import Registry
+from ganforge.registry import Registry, one_line
 
 MAY_CHANGE = ("train.images", "logging", "wandb")
 """What a resumed run may set anew: nothing that decides how a weight is updated."""
@@ -67,18 +66,21 @@ def resume(folder: Path, registry: Registry, stop: StopRequest, overrides: Seque
     """Continues a run from its newest sound checkpoint, as if it had not stopped."""
     run = RunFolder.open(folder)
     for override in overrides:
-        key = override.partition("=")[0].strip()
+        key = ".".join(parse_override(override)[0])
         if not any(key == allowed or key.startswith(allowed + ".") for allowed in MAY_CHANGE):
             raise UserError(
                 f"--set {override}: {key} cannot change in a resumed run (may change: "
                 f"{', '.join(MAY_CHANGE)}); for another setting start a new run"
             )
     config = load(run.config, registry, overrides)
-    agreed = plan(config, DataSpec.model_validate_json(json.dumps(run.read_info()["data_spec"])))
+    agreed = plan(config, run.read_data_spec())
     runtime = Runtime(config.train)
     loop, progress = _prepare(agreed, runtime, folder)
     tensors, state = checkpoint.load_newest(run.checkpoints, loop.observer.say)
-    loop.restore(tensors, state)
+    try:
+        loop.restore(tensors, state)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise run.misfit(one_line(error)) from error
     if runtime.is_main:
         truncate_after(run.metrics, loop.images_seen)
         run.write_config(dump(config))
@@ -113,6 +115,11 @@ def _run(loop: Loop, progress: Progress, config: RunConfig, run: RunFolder, stop
     try:
         with stop:
             finished = loop.run(stop)
+    except OSError as error:
+        if checkpoint.complete(run.checkpoints):
+            folder = shlex.quote(str(run.path))
+            error.add_note(f"the checkpoints are unharmed; to continue:  ganforge resume {folder}")
+        raise
     finally:
         progress.close()
         mirror = link.finish(ok=finished or bool(stop.reason)) if link else None
@@ -140,8 +147,10 @@ class _Record:
         self.log.append(row)
         self.progress.update(int(row["images_seen"]), row)
 
-    def grid(self, images_seen: int, images: Tensor) -> None:
-        save_grid(images, self.run.grid(images_seen))
+    def grid(self, images_seen: int, grid: Grid) -> None:
+        file = self.run.grid(images_seen, grid.name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_grid(grid.images, file, grid.columns)
 
     def tick(self, images_seen: int) -> None:
         now = time.monotonic()

@@ -86,14 +86,29 @@ def test_the_schedule_and_the_log_count_images(tmp_path: Path) -> None:
             "grad/d", "grad/g", "lr/d", "lr/g", "images_per_second", "seconds"} <= log.rows[-1].keys()  # fmt: skip
 
 
-def test_grids_show_the_same_latents_each_time(tmp_path: Path) -> None:
-    config = toy_config(logging={"grid_every": 16, "grid_samples": 5}, train={"images": 32})
+def test_grids_show_samples_codes_and_conditions(tmp_path: Path) -> None:
+    prior = {"type": "codes", "dim": 4, "categorical": [3], "continuous": 1}
+    config = toy_config(
+        prior=prior, logging={"grid_every": 16, "grid_samples": 5, "every": 16}, train={"images": 32}
+    )
     loop, log = toy_loop(tmp_path, config)
     finish(loop)
-    assert [seen for seen, _ in log.grids] == [0, 16, 32]
-    assert {tuple(images.shape) for _, images in log.grids} == {(5, 3, 16, 16)}
-    seed_twice = [loop.sampler.sample(5, 3) for _ in range(2)]
-    assert torch.equal(*seed_twice)
+    assert [(seen, grid.name, grid.columns, len(grid.images)) for seen, grid in log.grids] == [
+        (seen, name, columns, count)
+        for seen in (0, 16, 32)
+        for name, columns, count in (("samples", 8, 5), ("c1", 3, 24), ("c2", 10, 80), ("conditions", 3, 24))
+    ]
+    assert torch.equal(loop.sampler.sample(5, 3), loop.sampler.sample(5, 3))
+
+
+def test_grids_are_of_fixed_latents(tmp_path: Path) -> None:
+    config = toy_config(logging={"grid_every": 1000}, train={"images": 8})
+    pictures = []
+    for _ in range(2):
+        loop, log = toy_loop(tmp_path, config)
+        loop._grid()
+        pictures.append([grid.images for _, grid in log.grids])
+    assert all(torch.equal(a, b) for a, b in zip(*pictures, strict=True))
 
 
 def test_a_sample_depends_on_its_seed_and_index_alone(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import ganforge_training
 from ganforge.api import Code, Draw, Prior
+from ganforge_training.codes import Codes
 
 PRIORS = {c.type_name(): c for c in ganforge_training.ganforge_components() if issubclass(c, Prior)}
 each_prior = pytest.mark.parametrize("name", PRIORS)
@@ -108,3 +109,21 @@ def test_a_run_file_gives_lists() -> None:
 def test_senseless_fields_are_refused(name: str, fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         make(name, **fields)
+
+
+def test_a_traversal_changes_one_code_along_the_columns_alone() -> None:
+    prior = Codes(dim=3, categorical=(4,), continuous=2)
+    grids = prior.traversals(5, 7, torch.Generator().manual_seed(1))
+    assert {name: tuple(grid.shape) for name, grid in grids.items()} == {
+        "c1": (5, 4, 9),
+        "c2": (5, 7, 9),
+        "c3": (5, 7, 9),
+    }
+    place = {"c1": slice(3, 7), "c2": slice(7, 8), "c3": slice(8, 9)}
+    for name, grid in grids.items():
+        rest = grid.clone()
+        rest[:, :, place[name]] = 0
+        assert (rest == rest[:, :1]).all(), name
+        assert (rest[0] != rest[1]).any(), name
+    assert torch.equal(grids["c1"][2, :, 3:7], torch.eye(4))
+    assert grids["c2"][0, :, 7].tolist() == torch.linspace(-2, 2, 7).tolist()

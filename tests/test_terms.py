@@ -288,3 +288,40 @@ def test_default_weights_are_those_of_the_papers() -> None:
 def test_senseless_fields_are_refused(name: str, fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         make(name, **fields)
+
+
+def test_an_ideal_q_reports_the_entropy_of_its_codes() -> None:
+    classes = torch.tensor([0, 3, 1, 2])
+    numbers = normal(4, 1).clamp(-1, 1)
+    heads = {"c1": 80.0 * torch.eye(4, dtype=torch.float64)[classes], "c2": numbers}
+    told = make("mutual_information").estimates(
+        play(
+            lambda x, c: Verdict(x[:, 0], heads),
+            normal(4, 2),
+            normal(4, 2),
+            "g",
+            codes={"c1": classes, "c2": numbers},
+        )
+    )
+    assert told["mutual_information_c1"].item() == pytest.approx(math.log(4))
+    # A unit Gaussian at the truth: log 2 nats of U(-1, 1), less half of log 2 pi.
+    assert told["mutual_information_c2"].item() == pytest.approx(math.log(2) - 0.5 * math.log(2 * math.pi))
+
+
+def test_class_accuracy_counts_wanted_labels_among_the_highest_outputs() -> None:
+    outputs = torch.tensor([[3.0, 2.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0]])
+    cond = torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0]])
+    fake_cond = torch.tensor([[0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]])
+    told = make("auxiliary_classifier").estimates(
+        play(
+            lambda x, c: Verdict(x[:, 0], {"labels": outputs}),
+            normal(2, 2),
+            normal(2, 2),
+            "d",
+            cond,
+            fake_cond,
+        )
+    )
+    assert {name: value.item() for name, value in told.items()} == pytest.approx(
+        {"class_accuracy_real": 3 / 4, "class_accuracy_fake": 1 / 2}
+    )

@@ -65,3 +65,8 @@ class Term(Component):
     @abstractmethod
     def __call__(self, play: Play) -> Tensor:
         """The term's value, a scalar, before `weight` and `every`."""
+
+    def estimates(self, play: Play) -> dict[str, Tensor]:
+        """What this update tells besides: name -> scalar. Called after the term itself, without
+        gradient; logged, not minimised."""
+        return {}

@@ -50,6 +50,11 @@ class Prior(Component):
     def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
         """`n` latents on the generator's device, for the conditions `cond` [n, K] or None."""
 
+    def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Code name -> latents [rows, columns, Z] in which that code alone changes from column to
+        column and all else from row to row. A categorical code has a column for each class."""
+        return {}
+
 
 class Verdict(NamedTuple):
     """What a discriminator returns."""

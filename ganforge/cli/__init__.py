@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from typing import NoReturn
 
 import click
 
@@ -22,6 +23,10 @@ DISK = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
     errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a part of this path is not a folder",
+    errno.EISDIR: "is a folder",
+    errno.EEXIST: "exists already",
+    errno.ENAMETOOLONG: "the name is too long",
     errno.EFBIG: "the file is too large for this file system or limit",
 }
 
@@ -51,15 +56,18 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in DISK:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{DISK[error.errno]}")
+        if error.errno in DISK:
+            where = f"{error.filename}: " if error.filename else ""
+            _fail(f"{where}{DISK[error.errno]}", error)
+        # safetensors gives the number only in words, behind the name of the file.
+        if any(f"(os error {number})" in str(error) for number in DISK):
+            _fail(str(error), error)
+        raise
     except Exception as error:
         # The class lives beside torch, which help must not import: if it was raised, it is loaded.
         if not _is_user_error(error):
             raise
-        _fail(str(error))
+        _fail(str(error), error)
 
 
 def _is_user_error(error: Exception) -> bool:
@@ -67,6 +75,8 @@ def _is_user_error(error: Exception) -> bool:
     return api is not None and isinstance(error, api.UserError)
 
 
-def _fail(message: str) -> None:
-    click.echo(message, err=True)
+def _fail(message: str, error: Exception) -> NoReturn:
+    """Shows the message and what was noted on its way up."""
+    for line in (message, *getattr(error, "__notes__", ())):
+        click.echo(line, err=True)
     sys.exit(BAD_INPUT)

@@ -93,7 +93,10 @@ def run_schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of a whole run file, with the components that are installed."""
     sections: dict[str, Any] = {}
     for kind in ("data", "prior", "nets", "loss"):
-        field = _default(kind, registry)[1] if kind in DEFAULTS else _info(kind)
+        # A field of the static model would take the place of the union's discriminator.
+        field = (
+            _default(kind, registry)[1] if kind in DEFAULTS else Field(description=_info(kind).description)
+        )
         sections[kind] = (_union(registry.of(kind).values(), kind), field)
     for kind in LISTS:
         union = _union(registry.of(kind).values(), kind)
@@ -106,7 +109,19 @@ def run_schema(registry: Registry) -> dict[str, Any]:
         # pydantic lets a key with a default be absent, but without `type` a table says nothing.
         if "const" in definition.get("properties", {}).get("type", {}):
             definition["required"] = sorted({"type", *definition.get("required", [])})
+    _to_draft_7(schema)
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": "ganforge run file"}
+
+
+def _to_draft_7(node: Any) -> None:
+    """Tuples in the words of draft 7, the one that editors of TOML read; changes `node`."""
+    if isinstance(node, dict):
+        if "prefixItems" in node:
+            node["items"] = node.pop("prefixItems")
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            _to_draft_7(inner)
 
 
 def _run_config(sections: dict[str, Any]) -> type[RunConfig]:

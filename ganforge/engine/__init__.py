@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ganforge.engine.batches import Batches
 from ganforge.engine.ema import MovingAverage
+from ganforge.engine.grids import Grid
 from ganforge.engine.loop import Loop, Observer
 from ganforge.engine.player import Player, terms_of
 from ganforge.engine.runtime import Runtime
@@ -16,6 +17,7 @@ __all__ = [
     "Batches",
     "Game",
     "GeneratorSampler",
+    "Grid",
     "Loop",
     "MovingAverage",
     "Observer",

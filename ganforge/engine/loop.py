@@ -15,11 +15,11 @@ from ganforge.config import RunConfig
 from ganforge.engine import checkpoint
 from ganforge.engine.batches import Batches
 from ganforge.engine.ema import MovingAverage
+from ganforge.engine.grids import Grid, grids
 from ganforge.engine.sampler import GeneratorSampler
 from ganforge.engine.schedule import lr_factor, set_learning_rate
 from ganforge.engine.step import Game
 from ganforge.engine.stopping import StopRequest
-from ganforge.engine.streams import stream_seed
 
 Row = Mapping[str, float | int]
 
@@ -33,8 +33,8 @@ class Observer(Protocol):
     def tick(self, images_seen: int) -> None:
         """An iteration is over; must be cheap."""
 
-    def grid(self, images_seen: int, images: Tensor) -> None:
-        """Samples [n, *shape] from the fixed latents and conditions."""
+    def grid(self, images_seen: int, grid: Grid) -> None:
+        """Samples from fixed latents and conditions."""
 
     def say(self, line: str) -> None:
         """A line for the user."""
@@ -157,8 +157,8 @@ class Loop:
 
     def _grid(self) -> None:
         if self.game.runtime.is_main and self.config.logging.grid_every:
-            seed = stream_seed(self.config.train.seed, "grid")
-            self.observer.grid(self.images_seen, self.sampler.sample(self.config.logging.grid_samples, seed))
+            for grid in grids(self.sampler, self.config.train.seed, self.config.logging.grid_samples):
+                self.observer.grid(self.images_seen, grid)
 
     def _say(self, line: str) -> None:
         if self.game.runtime.is_main:

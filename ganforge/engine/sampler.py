@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Draw, Prior
+from ganforge.api import DataSpec, Prior
 from ganforge.engine.streams import generator_for, stream_seed
 
 CHUNK = 64
@@ -34,13 +34,18 @@ class GeneratorSampler:
         """`n` samples [n, *shape] on the CPU, float32, in [-1, 1] for images; `cond` [n, K]."""
         if cond is None and self.labels is not None:
             cond = self.conditions(n, seed)
+        return self.generate(self.latents(n, seed), cond)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        """What the generator makes of `z` [n, Z] and `cond` [n, K]: [n, *shape] on the CPU."""
         was_training = self.network.training
         self.network.eval()
         chunks = []
-        for start in range(0, n, CHUNK):
-            rows = range(start, min(start + CHUNK, n))
-            draw = self._draw(rows, seed, cond)
-            images: Tensor = self.network(draw.z, draw.cond)
+        for start in range(0, len(z), CHUNK):
+            part = slice(start, start + CHUNK)
+            wanted = None if cond is None else cond[part].to(self.device)
+            images: Tensor = self.network(z[part].to(self.device), wanted)
             chunks.append(images.float().cpu())
         self.network.train(was_training)
         return torch.cat(chunks)
@@ -51,12 +56,12 @@ class GeneratorSampler:
         chosen = torch.randint(len(self.labels), (n,), generator=generator_for(seed, "conditions"))
         return self.labels[chosen.to(self.labels.device)].float().cpu()
 
-    def _draw(self, rows: range, seed: int, cond: Tensor | None) -> Draw:
-        """One stream a sample, on the CPU: neither the batch nor the device changes an image."""
+    def latents(self, n: int, seed: int) -> Tensor:
+        """`n` latents [n, Z]: one stream a sample, on the CPU, so that neither the batch nor the
+        device changes an image."""
         rng = torch.Generator()
-        draws = []
-        for row in rows:
-            rng.manual_seed(stream_seed(seed, "sample", row))
-            draws.append(self.prior.sample(1, None, rng))
-        z = torch.cat([draw.z for draw in draws]).to(self.device)
-        return Draw(z, None if cond is None else cond[rows.start : rows.stop].to(self.device), {})
+        rows = []
+        for index in range(n):
+            rng.manual_seed(stream_seed(seed, "sample", index))
+            rows.append(self.prior.sample(1, None, rng).z)
+        return torch.cat(rows)

@@ -101,6 +101,9 @@ class Game:
             value = term(play)
             _check_scalar(value, name)
             self.tally.add(f"term/{me.role}/{name}", value)
+            with torch.no_grad():
+                for told, estimate in term.estimates(play).items():
+                    self.tally.add(f"estimate/{told}", estimate)
             # Applied once in `every` updates, so scaled up to keep its strength on average.
             objective = objective + (term.weight * term.every) * value
         self.tally.add(f"adversarial/{me.role}", adversarial)

@@ -37,6 +37,7 @@ CHARTS = (
     Chart("scores", "Scores of the discriminator", "score/", "mean score"),
     Chart("gradient_norms", "Gradient norms", "grad/", "norm"),
     Chart("terms", "Terms", "term/", "value"),
+    Chart("estimates", "Estimates", "estimate/", "value", apart=True),
     Chart("metrics", "Metrics", "metric/", "value", apart=True),
     Chart("images_per_second", "Speed", "images_per_second", "images per second"),
 )

@@ -5,9 +5,10 @@ Importable without torch, so `UserError` is imported where it is raised.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ import ganforge
 from ganforge.outputs.atomic import write_bytes, write_json
 
 if TYPE_CHECKING:
-    from ganforge.api import UserError
+    from ganforge.api import DataSpec, UserError
+
+_PUT_BACK = "put back the file that 'ganforge run' wrote"
 
 
 @dataclass(frozen=True)
@@ -66,29 +69,43 @@ class RunFolder:
     def create(cls, path: Path, resolved_config: Mapping[str, Any], info: Mapping[str, Any]) -> RunFolder:
         """Makes the folder with its config.toml and run.json; an empty folder will do.
 
-        Raises `UserError` where a run is there already, or where the folder cannot be made.
+        Raises `UserError` where a run is there already, or where the folder cannot be made; then
+        nothing of it is left.
         """
         run = cls(path)
         cls.refuse_existing(path)
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             for folder in (path, run.grids, run.checkpoints, run.wandb):
                 folder.mkdir(parents=True, exist_ok=True)
             run.write_config(resolved_config)
             write_json(run.info, info)
         except OSError as error:
+            run._unmake(made)
             raise _user_error(
                 f"cannot make run folder {path} in {path.absolute().parent}: {error.strerror}; "
                 "choose another with --out"
             ) from error
         return run
 
-    @staticmethod
-    def refuse_existing(path: Path) -> None:
+    def _unmake(self, made: Sequence[Path]) -> None:
+        """Takes back what `create` wrote; `made` are the folders that were not there, deepest first."""
+        for file in (self.config, self.info):
+            with contextlib.suppress(OSError):
+                file.unlink()
+        for folder in (self.grids, self.checkpoints, self.wandb, *made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    @classmethod
+    def refuse_existing(cls, path: Path) -> None:
         """Raises `UserError` where the folder holds anything, or is a file."""
         try:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
             raise _user_error(f"run folder {path} cannot be looked into: {error.strerror}") from error
+        if taken and not cls(path).config.is_file():
+            raise _user_error(f"{path} exists already and is no run folder; choose another with --out")
         if taken:
             raise _user_error(
                 f"run folder {path} exists already; continue it with 'ganforge resume {path}', "
@@ -117,17 +134,40 @@ class RunFolder:
         return tomllib.loads(self.config.read_text(encoding="utf-8"))
 
     def read_info(self) -> dict[str, Any]:
-        """run.json."""
-        info: dict[str, Any] = json.loads(self.info.read_text(encoding="utf-8"))
+        """run.json. Raises `UserError` where it is damaged."""
+        try:
+            info = json.loads(self.info.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise _user_error(f"{self.info}: not JSON: {error}; {_PUT_BACK}") from None
+        if not isinstance(info, dict):
+            raise _user_error(f"{self.info}: not a JSON object; {_PUT_BACK}")
         return info
+
+    def read_data_spec(self) -> DataSpec:
+        """What the data were when the run began. Raises `UserError` where run.json does not say."""
+        from ganforge.api import DataSpec
+
+        try:
+            return DataSpec.model_validate_json(json.dumps(self.read_info()["data_spec"]))
+        except (KeyError, ValueError):
+            raise _user_error(f"{self.info}: 'data_spec' is missing or damaged; {_PUT_BACK}") from None
+
+    def misfit(self, reason: str) -> UserError:
+        """What to raise where config.toml and the checkpoints do not belong together."""
+        return _user_error(
+            f"{self.config} does not fit the run's newest checkpoint: {reason:.200}; undo what was changed in "
+            f"the file, or install the plugins that {self.info} lists"
+        )
 
     def update_info(self, changes: Mapping[str, Any]) -> None:
         """Sets some keys of run.json, such as `finished` or `warnings`, in one step."""
         write_json(self.info, self.read_info() | dict(changes))
 
-    def grid(self, images_seen: int) -> Path:
-        """The picture of samples made after so many images; names sort as numbers do."""
-        return self.grids / f"{images_seen:010d}.png"
+    def grid(self, images_seen: int, name: str = "samples") -> Path:
+        """The picture made after so many images; names sort as numbers do. Pictures of anything
+        but plain samples have a folder of their own."""
+        folder = self.grids if name == "samples" else self.grids / name
+        return folder / f"{images_seen:010d}.png"
 
     def grid_files(self) -> list[tuple[int, Path]]:
         """(images seen, picture), oldest first."""

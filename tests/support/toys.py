@@ -12,7 +12,7 @@ from ganforge import registry
 from ganforge.api import Context, Dataset, DataSpec, Field, LabelKind, LabelSpec, Samples, Split, hookimpl
 from ganforge.build import build_loop, plan
 from ganforge.config import RunConfig, validate
-from ganforge.engine import Loop, Runtime
+from ganforge.engine import Grid, Loop, Runtime
 from ganforge.registry import Plugin, Registry
 
 NAMES = ("red", "green", "blue")
@@ -100,7 +100,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float | int]] = []
-        self.grids: list[tuple[int, Tensor]] = []
+        self.grids: list[tuple[int, Grid]] = []
         self.lines: list[str] = []
 
     def row(self, row: Any) -> None:
@@ -109,8 +109,8 @@ class Recorder:
     def tick(self, images_seen: int) -> None:
         pass
 
-    def grid(self, images_seen: int, images: Tensor) -> None:
-        self.grids.append((images_seen, images))
+    def grid(self, images_seen: int, grid: Grid) -> None:
+        self.grids.append((images_seen, grid))
 
     def say(self, line: str) -> None:
         self.lines.append(line)

@@ -64,6 +64,25 @@ class AuxiliaryClassifier(Term):
         on_real = _cross_entropy(play.real_verdict.heads, play.cond)
         return self.real_weight * on_real + self.fake_weight * on_fake
 
+    def estimates(self, play: Play) -> dict[str, Tensor]:
+        """The classifier's accuracy in the discriminator's update: of the labels a sample carries,
+        the share among as many highest outputs."""
+        if play.role == "g":
+            return {}
+        return {
+            "class_accuracy_real": _accuracy(play.real_verdict.heads, play.cond),
+            "class_accuracy_fake": _accuracy(play.fake_verdict.heads, play.draw.cond),
+        }
+
+
+def _accuracy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:
+    """Labels of `cond` [N, K] that are found, over labels there are: a scalar."""
+    assert cond is not None
+    outputs = heads[ONE_OF_K] if ONE_OF_K in heads else heads[MANY_OF_K]
+    rank = outputs.argsort(dim=1, descending=True).argsort(dim=1)
+    chosen = rank < cond.sum(dim=1, keepdim=True)
+    return (chosen * cond).sum() / cond.sum()
+
 
 def _cross_entropy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:
     """The mean cross-entropy, a scalar in nats, of labels `cond` [N, K] under the head [N, K]."""

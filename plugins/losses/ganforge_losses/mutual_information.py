@@ -55,14 +55,32 @@ class MutualInformation(Term):
 
     def __call__(self, play: Play) -> Tensor:
         heads = play.fake_verdict.heads
-        parts = [self._surprise(heads[name], code) for name, code in play.draw.codes.items()]
+        parts = [
+            self._surprise(heads[name], code) * (self.continuous_weight if code.is_floating_point() else 1.0)
+            for name, code in play.draw.codes.items()
+        ]
         return sum(parts[1:], start=parts[0])
 
+    def estimates(self, play: Play) -> dict[str, Tensor]:
+        """The lower bound H(c) - E[-log Q(c | x)] of each code's mutual information, in nats."""
+        if play.role == "d":
+            return {}
+        heads = play.fake_verdict.heads
+        return {
+            f"mutual_information_{name}": _entropy(heads[name], code) - self._surprise(heads[name], code)
+            for name, code in play.draw.codes.items()
+        }
+
     def _surprise(self, head: Tensor, code: Tensor) -> Tensor:
-        """-E log Q(code), a scalar, weighted; `code` is classes [N] or numbers [N, width]."""
+        """-E log Q(code) in nats, a scalar; `code` is classes [N] or numbers [N, width]."""
         if not code.is_floating_point():
             return F.cross_entropy(head, code)
         mean, log_variance = head.chunk(2, dim=1) if self.learn_variance else (head, head.new_zeros(()))
         squared = (code - mean).square() * (-log_variance).exp()
         nll = 0.5 * (squared + log_variance + math.log(2 * math.pi))
-        return self.continuous_weight * nll.sum(1).mean()
+        return nll.sum(1).mean()
+
+
+def _entropy(head: Tensor, code: Tensor) -> float:
+    """H(c) in nats: of uniform classes, or differential, of numbers from U(-1, 1)."""
+    return code.shape[1] * math.log(2) if code.is_floating_point() else math.log(head.shape[1])

@@ -59,6 +59,22 @@ class Codes(Prior):
             targets[code.name] = drawn
         return Draw(z=torch.cat(parts, dim=1), cond=cond, codes=targets)
 
+    def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
+        base = self.sample(rows, None, generator).z
+        grids: dict[str, Tensor] = {}
+        start = self.dim
+        for code in self.codes():
+            if code.kind == "categorical":
+                values = torch.eye(code.width, device=base.device)
+            else:
+                # As wide as the paper's figure 2, which goes beyond the [-1, 1] of training.
+                values = torch.linspace(-2, 2, columns, device=base.device)[:, None]
+            grid = base[:, None].repeat(1, len(values), 1)
+            grid[:, :, start : start + code.width] = values
+            grids[code.name] = grid
+            start += code.width
+        return grids
+
 
 def _uniform(n: int, width: int, generator: torch.Generator) -> Tensor:
     """Numbers [n, width] from U(-1, 1)."""
