@@ -97,6 +97,9 @@ class Samples:
     labels: Tensor | None = None
     mirror: bool = False
     """Images may be flipped left to right at random during training."""
+    groups: Tensor | None = None
+    """int64 [M]: samples of one group (images of one scene, say) are alike and belong on the same
+    side of any split; None where each stands alone."""
 
     def __len__(self) -> int:
         return int(self.images.shape[0])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganforge.api.component import Component
 from ganforge.api.data import DataSpec, Samples
+from ganforge.api.nets import Draw
 from ganforge.api.play import Role
 
 
@@ -53,6 +54,10 @@ class Sampler(Protocol):
         conditions from the training labels where the generator needs them."""
         ...
 
+    def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
+        """Samples as from `sample`, and the draw they were made from."""
+        ...
+
 
 class Metric(Component):
     """`[[metrics]]`: a number about the generator, computed now and then during training."""
@@ -60,6 +65,7 @@ class Metric(Component):
     kind: ClassVar[str] = "metrics"
 
     every: int = Field(50_000, ge=1, description="Compute once in this many images seen.")
+    seed: int = Field(0, ge=0, description="Of the latents, and of whatever else the metric draws.")
 
     @abstractmethod
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:

@@ -45,6 +45,6 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
     labels = sampler.spec.labels
     if labels.kind in ("one_of_k", "many_of_k") and sampler.spec.is_image:
         columns = min(labels.width, MOST_LABELS)
-        z = sampler.latents(ROWS, seed).repeat_interleave(columns, dim=0)
+        z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
         cond = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
         yield Grid("conditions", sampler.generate(z, cond), columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Prior
+from ganforge.api import DataSpec, Draw, Prior
 from ganforge.engine.streams import generator_for, stream_seed
 
 CHUNK = 64
@@ -32,9 +32,14 @@ class GeneratorSampler:
     @torch.no_grad()
     def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
         """`n` samples [n, *shape] on the CPU, float32, in [-1, 1] for images; `cond` [n, K]."""
+        return self.draw(n, seed, cond)[0]
+
+    def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
+        """Samples as from `sample`, and the draw they were made from, on the CPU."""
         if cond is None and self.labels is not None:
             cond = self.conditions(n, seed)
-        return self.generate(self.latents(n, seed), cond)
+        latents = self.latents(n, seed)
+        return self.generate(latents.z, cond), Draw(latents.z, cond, latents.codes)
 
     @torch.no_grad()
     def generate(self, z: Tensor, cond: Tensor | None) -> Tensor:
@@ -56,12 +61,13 @@ class GeneratorSampler:
         chosen = torch.randint(len(self.labels), (n,), generator=generator_for(seed, "conditions"))
         return self.labels[chosen.to(self.labels.device)].float().cpu()
 
-    def latents(self, n: int, seed: int) -> Tensor:
-        """`n` latents [n, Z]: one stream a sample, on the CPU, so that neither the batch nor the
-        device changes an image."""
+    def latents(self, n: int, seed: int) -> Draw:
+        """`n` latents without conditions: one stream a sample, on the CPU, so that neither the
+        batch nor the device changes an image."""
         rng = torch.Generator()
-        rows = []
+        draws = []
         for index in range(n):
             rng.manual_seed(stream_seed(seed, "sample", index))
-            rows.append(self.prior.sample(1, None, rng).z)
-        return torch.cat(rows)
+            draws.append(self.prior.sample(1, None, rng))
+        codes = {name: torch.cat([draw.codes[name] for draw in draws]) for name in draws[0].codes}
+        return Draw(torch.cat([draw.z for draw in draws]), None, codes)

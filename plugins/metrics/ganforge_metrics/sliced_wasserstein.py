@@ -36,9 +36,6 @@ class SlicedWasserstein(Metric):
 
     samples: int = Field(1000, ge=1, description="Number of real and of generated samples.")
     projections: int = Field(128, ge=1, description="Number of random directions.")
-    seed: int = Field(
-        0, ge=0, description="Seed of the directions, the latents and the choice of real samples."
-    )
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Raises `UserError` where the data has fewer samples than are asked for."""
