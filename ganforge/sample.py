@@ -105,12 +105,14 @@ def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
 
     Raises `UserError` where the folder holds samples already, or where nothing can be written.
     """
-    if (out / "samples.json").exists():
-        raise UserError(f"{out} holds samples already; choose another folder with --out")
     try:
+        if (out / "samples.json").exists():
+            raise UserError(f"{out} holds samples already; choose another folder with --out")
         if out.suffix.lower() == ".png":
             out.parent.mkdir(parents=True, exist_ok=True)
             save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
+        elif not generator.spec.is_image:
+            raise UserError(f"the samples are points, not images; draw them as one plot with --out {out}.png")
         else:
             out.mkdir(parents=True, exist_ok=True)
             _write_folder(generator, cond, n, seed, out)

@@ -14,7 +14,7 @@ from ganforge.build import Plan, build_loop, load_samples, plan
 from ganforge.config import RunConfig, dump, load
 from ganforge.config.load import parse_override
 from ganforge.engine import Grid, Loop, Runtime, StopRequest, checkpoint
-from ganforge.outputs.grid import save_grid
+from ganforge.outputs.grid import save_grid, save_plane
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.progress import Progress, track
 from ganforge.outputs.provenance import provenance
@@ -39,6 +39,8 @@ class Outcome:
     """All images seen; else stopped before."""
     images_seen: int
     stopped_by: str | None = None
+    is_main: bool = True
+    """This process speaks for the run; the others only end with it."""
     lines: Sequence[str] = field(default=())
     """What else the user should read."""
 
@@ -48,7 +50,8 @@ def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest
     where the run cannot start."""
     agreed = plan(config)
     runtime = Runtime(config.train)
-    RunFolder.refuse_existing(folder)
+    if runtime.is_main:
+        RunFolder.refuse_existing(folder)
     loop, progress = _prepare(agreed, runtime, folder)
     if runtime.is_main:
         info = provenance(_plugins(config, registry)) | {
@@ -128,6 +131,7 @@ def _run(loop: Loop, progress: Progress, config: RunConfig, run: RunFolder, stop
         finished=finished,
         images_seen=loop.images_seen,
         stopped_by=None if finished else stop.reason,
+        is_main=main,
         lines=[mirror] if mirror else [],
     )
 
@@ -150,7 +154,10 @@ class _Record:
     def grid(self, images_seen: int, grid: Grid) -> None:
         file = self.run.grid(images_seen, grid.name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_grid(grid.images, file, grid.columns)
+        if grid.backdrop is not None:
+            save_plane(grid.images, *grid.backdrop, file)
+        else:
+            save_grid(grid.images, file, grid.columns)
 
     def tick(self, images_seen: int) -> None:
         now = time.monotonic()

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ganforge.api import UserError
-from ganforge.outputs.grid import save_grid, save_png, to_uint8
+from ganforge.outputs.grid import save_grid, save_plane, save_png, to_uint8
 
 
 def test_every_level_survives() -> None:
@@ -80,3 +80,20 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught:
         save_grid(torch.zeros(1, 1, 2, 2), target)
     assert caught.value.filename == str(target)
+
+
+def test_points_are_drawn_over_data_and_contours(tmp_path: Path) -> None:
+    points, data = torch.randn(50, 2), torch.randn(60, 2)
+    slope = torch.linspace(-1, 1, 16).expand(16, 16)
+    save_plane(points, data, slope, 3.0, tmp_path / "right.png")
+    save_plane(points, data, slope.flip(1), 3.0, tmp_path / "left.png")
+    right, left = (
+        np.asarray(Image.open(tmp_path / name).convert("L")).astype(float)
+        for name in ("right.png", "left.png")
+    )
+    # Brighter where the critic's logit is larger: the two pictures are each other's mirror there.
+    height, width = right.shape
+    row = slice(height // 2 - 40, height // 2 + 40)
+    east, west = slice(int(0.6 * width), int(0.7 * width)), slice(int(0.15 * width), int(0.25 * width))
+    assert right[row, east].mean() > right[row, west].mean() + 20
+    assert left[row, west].mean() > left[row, east].mean() + 20

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import is_parametrized
 
-from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.api import DataSpec, LabelSpec, Networks, UserError
 from ganforge_architectures import ResNet
 from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.layers import Layers, xavier
@@ -207,6 +208,39 @@ def test_attention_sits_in_both_networks_and_allows_a_gradient_penalty() -> None
     slope.square().sum().backward()
     (block,) = (m for m in d.modules() if isinstance(m, SelfAttention))
     assert all(p.grad is not None and p.grad.any() for p in block.parameters())
+
+
+def test_sagan_normalises_every_layer_of_both_networks_but_those_of_the_labels() -> None:
+    sagan = {
+        "spectral_norm": True,
+        "g_spectral_norm": True,
+        "attention": 16,
+        "conditioning": "conditional_bn",
+    }
+    nets = ResNet.model_validate({"g_width": 8, "d_width": 8, **sagan})
+    plain = [
+        {
+            name
+            for name, layer in network.named_modules()
+            if isinstance(layer, nn.Conv2d | nn.Linear) and not is_parametrized(layer)
+        }
+        for network in nets.build(DataSpec(shape=(3, 32, 32), labels=K10), 6, {})
+    ]
+    assert plain == [{f"blocks.{i}.norm{j}.affine" for i in range(3) for j in (1, 2)}, set()]
+    bare, _ = ResNet(g_width=8, d_width=8, spectral_norm=True).build(DataSpec(shape=(3, 32, 32)), 6, {})
+    assert not any(is_parametrized(layer) for layer in bare.modules())
+
+
+def test_generator_bn_is_conditional_bn_with_a_blind_discriminator() -> None:
+    def build(how: str) -> Networks:
+        torch.manual_seed(4)
+        nets = ResNet.model_validate({"g_width": 8, "d_width": 8, "conditioning": how})
+        return nets.build(DataSpec(shape=(3, 32, 32), labels=K10), 6, {"label": 10})
+
+    (g, d), (g_same, _), (_, d_blind) = build("generator_bn"), build("conditional_bn"), build("none")
+    z, cond = torch.randn(2, 6), torch.eye(10)[[3, 7]]
+    assert torch.equal(g(z, cond), g_same(z, cond))
+    assert {*d.state_dict()} == {*d_blind.state_dict()}
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,9 @@ def run(
         from ganforge.check import preflight
         from ganforge.cli.inspect import describe
 
+        found = preflight(settings)
         click.echo(dumps(settings))
-        click.echo(describe(str(config), preflight(settings), settings))
+        click.echo(describe(str(config), found, settings))
         return
     folder = out or training.default_folder(config)
     _finish(training.start(settings, folder, registry, stop, shlex.join(sys.argv)), stop)
@@ -85,7 +86,15 @@ def resume(run_folder: Path, overrides: tuple[str, ...], max_minutes: float | No
 
 
 def _finish(outcome: Outcome, stop: StopRequest) -> None:
-    """The last lines: where the run is and what to type next."""
+    """The last lines and the exit code."""
+    if outcome.is_main:
+        _tell(outcome)
+    if stop.by_signal and not outcome.finished:
+        sys.exit(REQUEUE)
+
+
+def _tell(outcome: Outcome) -> None:
+    """Where the run is, and what to type next."""
     how = "finished" if outcome.finished else f"stopped ({outcome.stopped_by})"
     folder = shlex.quote(str(outcome.folder))
     click.echo(f"{how} after {outcome.images_seen:,} images; the run is in {outcome.folder}")
@@ -95,5 +104,3 @@ def _finish(outcome: Outcome, stop: StopRequest) -> None:
         click.echo(f"  continue it:  ganforge resume {folder}")
     click.echo(f"  sample it:    ganforge sample {folder} --n 8 --out grid.png")
     click.echo(f"  look at it:   ganforge report {folder}")
-    if stop.by_signal and not outcome.finished:
-        sys.exit(REQUEUE)

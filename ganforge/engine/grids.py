@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ganforge.engine.buffers import kept_buffers
 from ganforge.engine.sampler import GeneratorSampler
 from ganforge.engine.streams import generator_for, stream_seed
 
@@ -15,8 +16,20 @@ ROWS = 8
 """Latents in a picture that changes one thing at a time."""
 COLUMNS = 10
 """Values of a continuous code."""
+MESH = 64
+"""Places along each side of the critic's picture of the plane."""
 MOST_LABELS = 24
 """Labels in the picture of conditions; of more, the first."""
+
+
+class Backdrop(NamedTuple):
+    """What samples in the plane are drawn over: the data, and the critic's opinion of each place."""
+
+    data: Tensor
+    """[m, 2] real points."""
+    logits: Tensor
+    """[MESH, MESH]: row by row from the bottom, over the square from -extent to extent."""
+    extent: float
 
 
 class Grid(NamedTuple):
@@ -27,6 +40,7 @@ class Grid(NamedTuple):
     images: Tensor
     """[n, *shape], row by row."""
     columns: int
+    backdrop: Backdrop | None = None
 
 
 def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
@@ -48,3 +62,19 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
         z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
         cond = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
         yield Grid("conditions", sampler.generate(z, cond), columns)
+
+
+@torch.no_grad()
+def backdrop(critic: nn.Module, data: Tensor, count: int) -> Backdrop:
+    """For data in the plane: `count` points of it, and the critic's logits around them.
+
+    The critic must take no condition: a picture has no third axis to show one.
+    """
+    data = data[:count].float().cpu()
+    extent = 1.25 * float(data.abs().max())
+    axis = torch.linspace(-extent, extent, MESH)
+    places = torch.cartesian_prod(axis, axis).flip(1)
+    device = next(critic.parameters()).device
+    with kept_buffers([critic]):
+        logits = critic(places.to(device), None).logits
+    return Backdrop(data, logits.float().cpu().view(MESH, MESH), extent)

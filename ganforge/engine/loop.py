@@ -15,7 +15,7 @@ from ganforge.config import RunConfig
 from ganforge.engine import checkpoint
 from ganforge.engine.batches import Batches
 from ganforge.engine.ema import MovingAverage
-from ganforge.engine.grids import Grid, grids
+from ganforge.engine.grids import Grid, backdrop, grids
 from ganforge.engine.sampler import GeneratorSampler
 from ganforge.engine.schedule import lr_factor, set_learning_rate
 from ganforge.engine.step import Game
@@ -157,7 +157,11 @@ class Loop:
 
     def _grid(self) -> None:
         if self.game.runtime.is_main and self.config.logging.grid_every:
-            for grid in grids(self.sampler, self.config.train.seed, self.config.logging.grid_samples):
+            count, spec = self.config.logging.grid_samples, self.sampler.spec
+            for grid in grids(self.sampler, self.config.train.seed, count):
+                if spec.shape == (2,) and spec.labels.kind == "none":
+                    critic = self.game.players["d"].network
+                    grid = grid._replace(backdrop=backdrop(critic, self.samples.images, count))
                 self.observer.grid(self.images_seen, grid)
 
     def _say(self, line: str) -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 Format = Literal["png", "svg"]
+Floats = NDArray[np.floating[Any]]
 
 
 def render(figure: Figure, kind: Format) -> bytes:
@@ -20,7 +21,7 @@ def render(figure: Figure, kind: Format) -> bytes:
     return file.getvalue()
 
 
-def scatter(points: NDArray[np.floating[Any]]) -> Figure:
+def scatter(points: Floats) -> Figure:
     """Points [n, D]: the first two coordinates against each other, or a histogram where D is 1.
     Points that are not finite are left out."""
     points = points[np.isfinite(points).all(axis=1)]
@@ -32,4 +33,20 @@ def scatter(points: NDArray[np.floating[Any]]) -> Figure:
     axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.6, linewidths=0)
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
+    return figure
+
+
+def plane(points: Floats, data: Floats, logits: Floats, extent: float) -> Figure:
+    """Samples [n, 2] over data [m, 2] and the contours of the critic's logits [S, S] on the
+    square from -extent to extent; brighter is more real."""
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.add_subplot()
+    axis = np.linspace(-extent, extent, len(logits))
+    if np.isfinite(logits).all():
+        contours = axes.contourf(axis, axis, logits, levels=16, cmap="Greys_r", alpha=0.8)
+        figure.colorbar(contours, ax=axes, label="critic's logit")
+    axes.scatter(data[:, 0], data[:, 1], s=4, alpha=0.5, linewidths=0, color="tab:orange", label="data")
+    axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.6, linewidths=0, color="tab:cyan", label="samples")
+    axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
+    axes.legend(loc="upper right", markerscale=3)
     return figure

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.api import UserError
 from ganforge.outputs.atomic import write_bytes
-from ganforge.outputs.figures import render, scatter
+from ganforge.outputs.figures import plane, render, scatter
 
 GAP = 2
 """Pixels between neighbours."""
@@ -39,6 +39,13 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
         write_bytes(path, render(scatter(points.numpy()), "png"))
         return
     write_bytes(path, _png(_tile(_levels(images), columns)))
+
+
+def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path: Path) -> None:
+    """Writes points [n, 2] over the data [m, 2] and the contours of the critic's logits [S, S],
+    which cover the square from -extent to extent, row by row from the bottom."""
+    shown = [part.detach().to("cpu", torch.float32).numpy() for part in (points, data, logits)]
+    write_bytes(path, render(plane(*shown, extent), "png"))
 
 
 def save_png(image: Tensor, path: Path) -> None:

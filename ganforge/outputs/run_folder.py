@@ -155,8 +155,8 @@ class RunFolder:
     def misfit(self, reason: str) -> UserError:
         """What to raise where config.toml and the checkpoints do not belong together."""
         return _user_error(
-            f"{self.config} does not fit the run's newest checkpoint: {reason:.200}; undo what was changed in "
-            f"the file, or install the plugins that {self.info} lists"
+            f"{self.config} does not fit the run's newest checkpoint: {reason:.200}; undo what was changed "
+            f"in the file, or install the plugins that {self.info} lists"
         )
 
     def update_info(self, changes: Mapping[str, Any]) -> None:

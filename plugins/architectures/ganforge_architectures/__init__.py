@@ -1,17 +1,19 @@
-"""Generators and discriminators that come with ganforge: `dcgan`, `mlp`, `resnet`."""
+"""Generators and discriminators that come with ganforge, one architecture per file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ganforge.api import Component, hookimpl
+from ganforge_architectures.biggan import BigGAN
 from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.mlp import MLP
+from ganforge_architectures.r3gan import R3GAN
 from ganforge_architectures.resnet import ResNet
 
-__all__ = ["DCGAN", "MLP", "ResNet", "ganforge_components"]
+__all__ = ["DCGAN", "MLP", "R3GAN", "BigGAN", "ResNet", "ganforge_components"]
 
 
 @hookimpl
 def ganforge_components() -> Iterable[type[Component]]:
-    return [DCGAN, MLP, ResNet]
+    return [BigGAN, DCGAN, MLP, R3GAN, ResNet]

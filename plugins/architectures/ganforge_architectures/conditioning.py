@@ -19,18 +19,32 @@ HELP = (
 )
 HELP_BN = (
     f"{HELP} conditional_bn: gain and bias of the generator's batch norms come from the label, and the "
-    "discriminator projects."
+    "discriminator projects. generator_bn: the same generator, and a discriminator that is not shown the "
+    "label."
 )
 
 LABEL_HEADS = ("label", "labels")
 """The heads with which AC-GAN's classifier finds the condition of an image: one of K, many of K."""
 
 
+GeneratorEnd = Literal["none", "concat", "norm"]
+DiscriminatorEnd = Literal["none", "concat", "projection"]
+
+ENDS: dict[str, tuple[GeneratorEnd, DiscriminatorEnd]] = {
+    "concat": ("concat", "concat"),
+    "generator": ("concat", "none"),
+    "projection": ("concat", "projection"),
+    "conditional_bn": ("norm", "projection"),
+    "generator_bn": ("norm", "none"),
+}
+"""What each value of the field `conditioning` means for the two networks."""
+
+
 class Scheme(NamedTuple):
     """What each network does with the condition."""
 
-    generator: Literal["none", "concat", "norm"]
-    discriminator: Literal["none", "concat", "projection"]
+    generator: GeneratorEnd
+    discriminator: DiscriminatorEnd
     width: int
     """K, the width of a condition."""
 
@@ -40,8 +54,17 @@ class Scheme(NamedTuple):
         return self.width if self.generator == "norm" else 0
 
 
-def scheme(nets: str, wanted: str, data: DataSpec, heads: Mapping[str, int]) -> Scheme:
+def scheme(
+    nets: str,
+    wanted: str,
+    data: DataSpec,
+    heads: Mapping[str, int],
+    auto: tuple[str, str] = ("concat", "generator"),
+) -> Scheme:
     """What the field `conditioning = wanted` of `nets` means for this data and these heads.
+
+    `auto` holds the meaning of "auto" for data with labels: without a classifier of them among
+    the heads, and with one.
 
     Raises `UserError` for a condition on data without labels, and for a discriminator that
     would be shown the labels it has to find.
@@ -56,19 +79,14 @@ def scheme(nets: str, wanted: str, data: DataSpec, heads: Mapping[str, int]) -> 
             'use conditioning = "none", or data with labels'
         )
     classifiers = [name for name in LABEL_HEADS if name in heads]
+    if wanted == "auto":
+        wanted = auto[bool(classifiers)]
     if wanted == "concat" and classifiers:
         raise UserError(
             f"nets '{nets}': conditioning 'concat' shows the discriminator the labels that its "
             f'head \'{classifiers[0]}\' has to find; use conditioning = "generator" or "projection"'
         )
-    if wanted == "generator" or (wanted == "auto" and classifiers):
-        return Scheme("concat", "none", width)
-    if wanted == "projection":
-        return Scheme("concat", "projection", width)
-    if wanted == "conditional_bn":
-        return Scheme("norm", "projection", width)
-    assert wanted in ("auto", "concat"), wanted
-    return Scheme("concat", "concat", width)
+    return Scheme(*ENDS[wanted], width)
 
 
 class LatentInput(nn.Module):

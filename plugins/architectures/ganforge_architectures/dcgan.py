@@ -53,9 +53,9 @@ class DCGAN(Architecture):
         "doubled with each halving of the image.",
     )
     max_width: int = Field(512, ge=1, description="Channels that no layer exceeds.")
-    conditioning: Literal["auto", "none", "concat", "generator", "projection", "conditional_bn"] = Field(
-        "auto", description=HELP_BN
-    )
+    conditioning: Literal[
+        "auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"
+    ] = Field("auto", description=HELP_BN)
     condition_dim: int = Field(
         200,
         ge=0,

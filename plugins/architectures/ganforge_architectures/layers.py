@@ -23,6 +23,16 @@ def xavier(weight: Tensor, gain: float) -> None:
     nn.init.xavier_uniform_(weight, gain)
 
 
+def orthogonal(weight: Tensor, gain: float) -> None:
+    """Orthonormal rows, or columns where there are fewer of them (Saxe et al. 2014), whatever the gain."""
+    nn.init.orthogonal_(weight)
+
+
+def fan_in_normal(weight: Tensor, gain: float) -> None:
+    """N(0, gain / sqrt(fan in)) (He et al. 2015)."""
+    nn.init.normal_(weight, 0.0, gain / math.sqrt(weight[0].numel()))
+
+
 def fan_in_linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer with weights and biases uniform in +-1/sqrt(inputs)."""
     layer = nn.Linear(inputs, outputs)
@@ -48,10 +58,11 @@ class Layers:
         *,
         stride: int = 1,
         padding: int = 0,
+        groups: int = 1,
         bias: bool = True,
         gain: float = 1.0,
     ) -> nn.Module:
-        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias)
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
         return self._finish(layer, layer.weight, layer.bias, gain)
 
     def conv_transpose(
@@ -60,9 +71,9 @@ class Layers:
         layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias)
         return self._finish(layer, layer.weight, layer.bias, 1.0)
 
-    def linear(self, inputs: int, outputs: int, *, bias: bool = True) -> nn.Module:
+    def linear(self, inputs: int, outputs: int, *, bias: bool = True, gain: float = 1.0) -> nn.Module:
         layer = nn.Linear(inputs, outputs, bias=bias)
-        return self._finish(layer, layer.weight, layer.bias, 1.0)
+        return self._finish(layer, layer.weight, layer.bias, gain)
 
     def _finish(self, layer: nn.Module, weight: Tensor, bias: Tensor | None, gain: float) -> nn.Module:
         self.init(weight, gain)

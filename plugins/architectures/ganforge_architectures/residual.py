@@ -1,7 +1,8 @@
-"""The residual blocks of the WGAN-GP and SNGAN networks (pre-activation, 3x3 convolutions).
+"""The residual blocks of the WGAN-GP, SNGAN and BigGAN networks (pre-activation, 3x3 convolutions).
 
 Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028, appendix F;
-Spectral Normalization for GANs (Miyato et al., 2018), arXiv:1802.05957, appendix B.4.
+Spectral Normalization for GANs (Miyato et al., 2018), arXiv:1802.05957, appendix B.4;
+Large Scale GAN Training (Brock et al., 2018), arXiv:1809.11096, figure 15.
 
 A 1x1 convolution commutes with nearest upsampling and with mean pooling, so every shortcut
 convolves at the lower resolution: the same result for a quarter of the work.
@@ -10,12 +11,12 @@ convolves at the lower resolution: the same result for a quarter of the work.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge_architectures.conditioning import BatchNorm
 from ganforge_architectures.layers import Layers
 
 HE = math.sqrt(2)
@@ -27,13 +28,16 @@ def upsample(x: Tensor) -> Tensor:
 
 
 class UpBlock(nn.Module):
-    """[N, inputs, H, W], cond [N, K] or None -> [N, outputs, 2H, 2W]; for generators."""
+    """[N, inputs, H, W], cond [N, K] or None -> [N, outputs, 2H, 2W]; for generators.
 
-    def __init__(self, inputs: int, outputs: int, norm_width: int, layers: Layers) -> None:
+    `norm` makes the normalisation of so many channels, which is given the condition too.
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module], layers: Layers) -> None:
         super().__init__()
-        self.norm1 = BatchNorm(inputs, norm_width)
+        self.norm1 = norm(inputs)
         self.conv1 = layers.conv(inputs, outputs, 3, padding=1, gain=HE)
-        self.norm2 = BatchNorm(outputs, norm_width)
+        self.norm2 = norm(outputs)
         self.conv2 = layers.conv(outputs, outputs, 3, padding=1, gain=HE)
         self.shortcut = layers.conv(inputs, outputs, 1)
 
@@ -46,17 +50,24 @@ class UpBlock(nn.Module):
 
 class DownBlock(nn.Module):
     """[N, inputs, H, W] -> [N, outputs, H/2, W/2], or [N, outputs, H, W] if not `halve`; for
-    discriminators."""
+    discriminators. The first convolution has `hidden` outputs."""
 
     def __init__(
-        self, inputs: int, outputs: int, halve: bool, norm: Literal["none", "layer"], layers: Layers
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        *,
+        halve: bool,
+        norm: Literal["none", "layer"],
+        layers: Layers,
     ) -> None:
         super().__init__()
         self.halve = halve
         self.norm1 = nn.GroupNorm(1, inputs) if norm == "layer" else nn.Identity()
-        self.conv1 = layers.conv(inputs, inputs, 3, padding=1, gain=HE)
-        self.norm2 = nn.GroupNorm(1, inputs) if norm == "layer" else nn.Identity()
-        self.conv2 = layers.conv(inputs, outputs, 3, padding=1, gain=HE)
+        self.conv1 = layers.conv(inputs, hidden, 3, padding=1, gain=HE)
+        self.norm2 = nn.GroupNorm(1, hidden) if norm == "layer" else nn.Identity()
+        self.conv2 = layers.conv(hidden, outputs, 3, padding=1, gain=HE)
         learned = halve or inputs != outputs
         self.shortcut = layers.conv(inputs, outputs, 1) if learned else nn.Identity()
 

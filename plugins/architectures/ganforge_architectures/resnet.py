@@ -1,21 +1,22 @@
-"""The residual networks of WGAN-GP and SNGAN.
+"""The residual networks of WGAN-GP, SNGAN and SAGAN.
 
 Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028, appendix F;
 Spectral Normalization for GANs (Miyato et al., 2018), arXiv:1802.05957, tables 4 and 5;
-cGANs with Projection Discriminator (Miyato & Koyama, 2018), arXiv:1802.05637, appendix A.
+cGANs with Projection Discriminator (Miyato & Koyama, 2018), arXiv:1802.05637, appendix A;
+Self-Attention Generative Adversarial Networks (Zhang et al., 2018), arXiv:1805.08318, section 4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Field, Networks, UserError, Verdict
+from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
 from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.conditioning import (
     HELP_BN,
@@ -28,38 +29,16 @@ from ganforge_architectures.conditioning import (
 )
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, xavier
+from ganforge_architectures.plans import Plan
 from ganforge_architectures.residual import DownBlock, StemBlock, UpBlock
 from ganforge_architectures.shapes import image_side
 
-
-@dataclass(frozen=True)
-class Plan:
-    """The blocks for one image side, in multiples of the width."""
-
-    base: int
-    """Side in pixels of the generator's first map."""
-    width: int
-    """The paper's width."""
-    g: tuple[int, ...]
-    """The generator's first map, then each block's output."""
-    d: tuple[int, ...]
-    """Each block's output in the discriminator."""
-    halvings: int
-    """How many of the discriminator's blocks, from the first, halve the image."""
-
-    def g_sides(self) -> list[int]:
-        return [self.base * 2 ** (i + 1) for i in range(len(self.g) - 1)]
-
-    def d_sides(self, side: int) -> list[int]:
-        return [side >> min(i + 1, self.halvings) for i in range(len(self.d))]
-
-
 PLANS = {
-    28: Plan(7, 128, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one block up fewer
-    32: Plan(4, 128, (1, 1, 1, 1), (1, 1, 1, 1), 2),
-    48: Plan(6, 64, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: Plan(4, 64, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
-    128: Plan(4, 64, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+    28: Plan(7, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one block up fewer
+    32: Plan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
+    48: Plan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: Plan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+    128: Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
 }
 
 
@@ -67,7 +46,8 @@ class ResNet(Architecture):
     """Square images of side 28, 32, 48, 64 or 128.
 
     The defaults are WGAN-GP's networks; SNGAN's have `spectral_norm = true`, `pool = "sum"`, and
-    `g_width = 256` for 32x32. Convolutions and linear layers start from Xavier's uniform
+    `g_width = 256` for 32x32; SAGAN's have those, `g_spectral_norm = true`, `attention = 32` and
+    `conditioning = "conditional_bn"`. Convolutions and linear layers start from Xavier's uniform
     distribution with gain sqrt 2 within blocks and 1 elsewhere; those of condition and heads from
     +-1/sqrt(inputs).
     """
@@ -84,15 +64,16 @@ class ResNet(Architecture):
     d_width: int = Field(
         0, ge=0, description="Channels of the discriminator's first block; 0 = 128 up to 32x32, 64 above."
     )
-    conditioning: Literal["auto", "none", "concat", "generator", "projection", "conditional_bn"] = Field(
-        "auto", description=HELP_BN
-    )
+    conditioning: Literal[
+        "auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"
+    ] = Field("auto", description=HELP_BN)
     condition_dim: int = Field(
         128,
         ge=0,
         description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
     )
     spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    g_spectral_norm: bool = Field(False, description="Spectral normalisation of the generator.")
     norm: Literal["none", "layer"] = Field(
         "none", description="Normalisation in the discriminator's blocks after the first."
     )
@@ -108,16 +89,24 @@ class ResNet(Architecture):
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
         side = image_side(self.type, data, tuple(PLANS), f"one of {', '.join(str(known) for known in PLANS)}")
         plan = PLANS[side]
-        self._check_attention(side, plan)
+        plan.check_attention(self.type, self.attention)
         how = scheme(self.type, self.conditioning, data, heads)
         first = LatentInput(latent, how, self.condition_dim)
-        g_width, d_width = self.g_width or plan.width, self.d_width or plan.width
+        usual = 128 if side <= 32 else 64
         return Networks(
-            Generator(first, plan, g_width, data.shape[0], how.norm_width, self.attention),
+            Generator(
+                first,
+                plan,
+                self.g_width or usual,
+                data.shape[0],
+                norm_width=how.norm_width,
+                attention=self.attention,
+                layers=Layers(xavier, self.g_spectral_norm),
+            ),
             Discriminator(
                 data.shape,
                 plan,
-                d_width,
+                self.d_width or usual,
                 how,
                 heads,
                 norm=self.norm,
@@ -127,28 +116,28 @@ class ResNet(Architecture):
             ),
         )
 
-    def _check_attention(self, side: int, plan: Plan) -> None:
-        shared = sorted({*plan.g_sides()} & {*plan.d_sides(side)})
-        if self.attention and self.attention not in shared:
-            raise UserError(
-                f"nets 'resnet': attention = {self.attention} is no side of a feature map of both networks "
-                f"for {side}x{side} images; use {', '.join(str(known) for known in shared)}, or 0 for off"
-            )
-
 
 class Generator(nn.Module):
     """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
-        self, first: LatentInput, plan: Plan, width: int, channels: int, norm_width: int, attention: int
+        self,
+        first: LatentInput,
+        plan: Plan,
+        width: int,
+        channels: int,
+        *,
+        norm_width: int,
+        attention: int,
+        layers: Layers,
     ) -> None:
         super().__init__()
-        layers = Layers(xavier)
         widths = [width * multiple for multiple in plan.g]
         self.first = first
         self.seed_shape = (widths[0], plan.base, plan.base)
         self.seed = layers.linear(first.width, widths[0] * plan.base**2)
-        self.blocks = nn.ModuleList(UpBlock(a, b, norm_width, layers) for a, b in pairwise(widths))
+        norm = partial(BatchNorm, width=norm_width)
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
         self.attended = plan.g_sides().index(attention) if attention else None
         if self.attended is not None:
             self.attention = SelfAttention(widths[self.attended + 1], layers)
@@ -166,7 +155,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the pooled ones."""
+    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the pooled ones.
+
+    A block's first convolution keeps the channels; if `wide`, it already makes the block's output's.
+    """
 
     def __init__(
         self,
@@ -180,6 +172,7 @@ class Discriminator(nn.Module):
         pool: Literal["mean", "sum"],
         attention: int,
         layers: Layers,
+        wide: bool = False,
     ) -> None:
         super().__init__()
         channels, side, _ = shape
@@ -189,9 +182,10 @@ class Discriminator(nn.Module):
         widths = [width * multiple for multiple in plan.d]
         trunk: list[nn.Module] = [StemBlock(channels + plane, widths[0], layers)]
         for i, (inputs, outputs) in enumerate(pairwise(widths), start=1):
-            trunk.append(DownBlock(inputs, outputs, i < plan.halvings, norm, layers))
+            hidden, halve = outputs if wide else inputs, i < plan.halvings
+            trunk.append(DownBlock(inputs, hidden, outputs, halve=halve, norm=norm, layers=layers))
         if attention:
-            after = plan.d_sides(side).index(attention)
+            after = plan.d_sides().index(attention)
             trunk.insert(after + 1, SelfAttention(widths[after], layers))
         self.trunk = nn.Sequential(*trunk, nn.ReLU())
         self.logit = layers.linear(widths[-1], 1)

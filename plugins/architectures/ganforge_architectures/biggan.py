@@ -1,0 +1,169 @@
+"""BigGAN: wide residual networks whose generator gets a piece of the latent at every block.
+
+Large Scale GAN Training for High Fidelity Natural Image Synthesis (Brock, Donahue & Simonyan,
+2018), arXiv:1809.11096, appendix B; the networks for 32x32 and 64x64 as in the authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import Architecture, DataSpec, Field, Networks
+from ganforge_architectures.attention import SelfAttention
+from ganforge_architectures.conditioning import BatchNorm, scheme
+from ganforge_architectures.layers import Layers, normal, orthogonal
+from ganforge_architectures.plans import Plan
+from ganforge_architectures.residual import UpBlock
+from ganforge_architectures.resnet import Discriminator
+from ganforge_architectures.shapes import image_side
+
+PLANS = {
+    28: Plan(7, (4, 4, 4), (4, 4, 4, 4), 2),  # the 32x32 networks with one block up fewer
+    32: Plan(4, (4, 4, 4, 4), (4, 4, 4, 4), 2),
+    64: Plan(4, (16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
+    128: Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+}
+ATTENTION = {28: 0, 32: 0, 64: 32, 128: 64}
+"""Image side -> side of the feature map with self-attention in the paper and its code; 0 = none."""
+
+
+class BigGAN(Architecture):
+    """Square images of side 28, 32, 64 or 128.
+
+    The latent is cut into equal chunks, one for the first linear layer and one for each block of
+    the generator; what is left over goes to the first. A latent with fewer numbers than chunks
+    goes there whole. Biases start from 0, the linear layers of heads from +-1/sqrt(inputs).
+    """
+
+    source: ClassVar[str] = (
+        "Large Scale GAN Training for High Fidelity Natural Image Synthesis (Brock, Donahue & Simonyan, "
+        "2018), arXiv:1809.11096, appendix B"
+    )
+
+    type: Literal["biggan"] = "biggan"
+    channels: int = Field(
+        64,
+        ge=1,
+        description="Unit of width (ch of the paper, where it is 96): all layers have a multiple of it.",
+    )
+    conditioning: Literal["auto", "none", "conditional_bn", "generator_bn"] = Field(
+        "auto",
+        description="How labels enter the networks. auto: conditional_bn where the data has labels "
+        "(generator_bn where a term asks for a classifier of labels, as in AC-GAN), none otherwise. none: "
+        "not at all. conditional_bn: gain and bias of the generator's batch norms come from the label, "
+        "beside the latent, and the discriminator adds the inner product of features and embedded label. "
+        "generator_bn: the same generator, and a discriminator that is not shown the label.",
+    )
+    shared_dim: int = Field(
+        128, ge=1, description="Width of the label's linear embedding, which all batch norms share."
+    )
+    spectral_norm: bool = Field(True, description="Spectral normalisation of both networks; false = off.")
+    attention: int = Field(
+        -1,
+        ge=-1,
+        description="Side in pixels of the feature map with self-attention in both networks; 0 = off, "
+        "-1 = as in the paper and its code: 64 for images of 128x128, 32 for 64x64, off for smaller ones.",
+    )
+    init: Literal["orthogonal", "normal"] = Field(
+        "orthogonal", description="First weights: orthogonal matrices, or N(0, 0.02)."
+    )
+
+    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+        side = image_side(self.type, data, tuple(PLANS), f"one of {', '.join(map(str, PLANS))}")
+        plan = PLANS[side]
+        attention = ATTENTION[side] if self.attention < 0 else self.attention
+        plan.check_attention(self.type, attention)
+        how = scheme(self.type, self.conditioning, data, heads, auto=("conditional_bn", "generator_bn"))
+        init = orthogonal if self.init == "orthogonal" else normal(0.02)
+        layers = Layers(init, self.spectral_norm)
+        # Spectral normalisation of the shared embedding cripples the generator, the authors found.
+        embed = Layers(init).linear(how.width, self.shared_dim, bias=False) if how.norm_width else None
+        return Networks(
+            Generator(
+                plan,
+                self.channels,
+                data.shape[0],
+                latent=latent,
+                embed=embed,
+                shared_dim=self.shared_dim if how.norm_width else 0,
+                attention=attention,
+                layers=layers,
+            ),
+            Discriminator(
+                data.shape,
+                plan,
+                self.channels,
+                how,
+                heads,
+                norm="none",
+                pool="sum",
+                attention=attention,
+                layers=layers,
+                wide=True,
+            ),
+        )
+
+
+class GuidedBatchNorm(nn.Module):
+    """Batch norm with gain 1 + A g and bias B g, linear in a guide g [N, `width`]."""
+
+    def __init__(self, channels: int, width: int, layers: Layers) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.gain = layers.linear(width, channels, bias=False)
+        self.bias = layers.linear(width, channels, bias=False)
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        gain, bias = 1 + self.gain(guide), self.bias(guide)
+        return torch.addcmul(bias[:, :, None, None], gain[:, :, None, None], self.norm(x))
+
+
+class Generator(nn.Module):
+    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        width: int,
+        channels: int,
+        *,
+        latent: int,
+        embed: nn.Module | None,
+        shared_dim: int,
+        attention: int,
+        layers: Layers,
+    ) -> None:
+        super().__init__()
+        widths = [width * multiple for multiple in plan.g]
+        blocks = len(widths) - 1
+        chunk = latent // (blocks + 1)
+        self.chunks = [latent - blocks * chunk, *[chunk] * blocks]
+        self.embed = embed
+        guide = chunk + shared_dim
+        norm = partial(GuidedBatchNorm, width=guide, layers=layers) if guide else partial(BatchNorm, width=0)
+        self.seed_shape = (widths[0], plan.base, plan.base)
+        self.seed = layers.linear(self.chunks[0], widths[0] * plan.base**2)
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
+        self.attended = plan.g_sides().index(attention) if attention else None
+        if self.attended is not None:
+            self.attention = SelfAttention(widths[self.attended + 1], layers)
+        self.norm = BatchNorm(widths[-1], 0)
+        self.out = layers.conv(widths[-1], channels, 3, padding=1)
+
+    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        first, *guides = torch.split(z, self.chunks, dim=1)
+        if self.embed is not None:
+            shared = self.embed(cond)
+            guides = [torch.cat([guide, shared], dim=1) for guide in guides]
+        h: Tensor = self.seed(first).unflatten(1, self.seed_shape)
+        for i, (block, guide) in enumerate(zip(self.blocks, guides, strict=True)):
+            h = block(h, guide)
+            if i == self.attended:
+                h = self.attention(h)
+        return torch.tanh(self.out(self.norm(h, None).relu_()))

@@ -1,0 +1,187 @@
+"""R3GAN: residual networks of grouped convolutions, without normalisation.
+
+The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang, Gokaslan, Kuleshov & Tompkin,
+2025), arXiv:2501.05441, section 4, configuration E, and the authors' code. Ours are the tanh that
+keeps images in [-1, 1], where theirs are unbounded, the biases of the generator's embedding of
+labels, and the networks for 28x28 and 128x128. Their game is the loss `relativistic` with the
+terms `r1` and `r2`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganforge.api import Architecture, DataSpec, Field, Networks, UserError, Verdict
+from ganforge_architectures.conditioning import LatentInput, Scheme, scheme
+from ganforge_architectures.heads import Heads
+from ganforge_architectures.layers import Layers, fan_in_normal
+from ganforge_architectures.resample import Downsample, Upsample
+from ganforge_architectures.shapes import image_side
+
+SIDES = (28, 32, 64, 128, 256)
+SLOPE = 0.2
+"""Of the leaky ReLU on negative values."""
+
+
+class R3GAN(Architecture):
+    """Square images of side 28, 32, 64, 128 or 256.
+
+    Weights start from N(0, 1/fan in), with a gain in the residual branches that shrinks with their
+    number (Zhang, Dauphin & Ma 2019, arXiv:1901.09321); the last layer of each branch and biases
+    from 0.
+    """
+
+    source: ClassVar[str] = (
+        "The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang, Gokaslan, Kuleshov & Tompkin, "
+        "2025), arXiv:2501.05441, section 4, configuration E"
+    )
+
+    type: Literal["r3gan"] = "r3gan"
+    width: int = Field(
+        768, ge=1, description="Channels of maps up to 32x32; halved with each doubling of the side beyond."
+    )
+    blocks: int = Field(2, ge=1, description="Residual blocks at each resolution.")
+    expansion: int = Field(2, ge=1, description="Channels within a block per channel outside it.")
+    group_width: int = Field(
+        16, ge=1, description="Channels of one group of the grouped convolutions within a block."
+    )
+    conditioning: Literal["auto", "none", "generator", "projection"] = Field(
+        "auto",
+        description="How labels enter the networks. auto: projection where the data has labels (generator "
+        "where a term asks for a classifier of labels, as in AC-GAN), none otherwise. none: not at all. "
+        "generator: embedded and joined to the latent. projection: the same generator; the logit is the "
+        "inner product of the discriminator's output and the embedded label.",
+    )
+    condition_dim: int = Field(
+        64,
+        ge=0,
+        description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
+    )
+
+    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+        side = image_side(self.type, data, SIDES, f"one of {', '.join(map(str, SIDES))}")
+        how = scheme(self.type, self.conditioning, data, heads, auto=("projection", "generator"))
+        first = LatentInput(latent, how, self.condition_dim)
+        base = 7 if side == 28 else 4
+        widths = self._widths(base, side)
+        # So many branches add their variances; three layers each.
+        gain = math.sqrt(2 / (1 + SLOPE**2)) * (len(widths) * self.blocks) ** -0.25
+        stages = [[self._block(width, gain) for _ in range(2 * self.blocks)] for width in widths]
+        return Networks(
+            Generator(first, widths, [stage[: self.blocks] for stage in stages], base, data.shape[0]),
+            Discriminator(
+                data.shape[0], widths, [stage[self.blocks :] for stage in stages], base, how, heads
+            ),
+        )
+
+    def _widths(self, base: int, side: int) -> list[int]:
+        """Channels at each resolution, from `base` to `side`."""
+        halvings = max(0, (side // 32).bit_length() - 1)
+        unit = 2**halvings * (self.group_width // math.gcd(self.group_width, self.expansion))
+        if self.width % unit:
+            raise UserError(
+                f"nets 'r3gan': width = {self.width} cannot be cut into groups of {self.group_width} "
+                f"channels in all layers for {side}x{side} images; use a multiple of {unit}, such as "
+                f"{math.ceil(self.width / unit) * unit}, or another group_width"
+            )
+        doublings = (side // base).bit_length() - 1
+        sides = [base * 2**i for i in range(doublings + 1)]
+        return [self.width // max(1, s // 32) for s in sides]
+
+    def _block(self, width: int, gain: float) -> nn.Module:
+        return Bottleneck(width, width * self.expansion, self.group_width, gain)
+
+
+LAYERS = Layers(fan_in_normal)
+
+
+class Bottleneck(nn.Module):
+    """[N, C, H, W] -> the same: x + W3 f(W2 f(W1 x)), of which W2 is 3x3 and grouped, and f is a
+    biased leaky ReLU."""
+
+    def __init__(self, channels: int, hidden: int, group_width: int, gain: float) -> None:
+        super().__init__()
+        self.conv1 = LAYERS.conv(channels, hidden, 1, gain=gain)
+        self.conv2 = LAYERS.conv(hidden, hidden, 3, padding=1, groups=hidden // group_width, gain=gain)
+        self.conv3 = LAYERS.conv(hidden, channels, 1, bias=False, gain=0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.leaky_relu_(self.conv1(x), SLOPE)
+        h = F.leaky_relu_(self.conv2(h), SLOPE)
+        out: Tensor = x + self.conv3(h)
+        return out
+
+
+class Generator(nn.Module):
+    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+
+    def __init__(
+        self,
+        first: LatentInput,
+        widths: list[int],
+        stages: list[list[nn.Module]],
+        base: int,
+        channels: int,
+    ) -> None:
+        super().__init__()
+        self.first = first
+        self.basis = nn.Parameter(torch.randn(widths[0], base, base))
+        self.scales = LAYERS.linear(first.width, widths[0], bias=False)
+        trunk = [*stages[0]]
+        for (inputs, outputs), stage in zip(pairwise(widths), stages[1:], strict=True):
+            # Channels change where there are fewer pixels.
+            trunk += [*_change(inputs, outputs), Upsample(), *stage]
+        self.trunk = nn.Sequential(*trunk)
+        self.out = LAYERS.conv(widths[-1], channels, 1, bias=False)
+
+    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        scales = self.scales(self.first(z, cond))
+        h = self.basis * scales[:, :, None, None]
+        return torch.tanh(self.out(self.trunk(h)))
+
+
+class Discriminator(nn.Module):
+    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the trunk's maps, each
+    weighed by a basis of its own."""
+
+    def __init__(
+        self,
+        channels: int,
+        widths: list[int],
+        stages: list[list[nn.Module]],
+        base: int,
+        how: Scheme,
+        heads: Mapping[str, int],
+    ) -> None:
+        super().__init__()
+        last = widths[0]
+        trunk = [LAYERS.conv(channels, widths[-1], 1, bias=False), *stages[-1]]
+        for (inputs, outputs), stage in zip(pairwise(widths[::-1]), stages[-2::-1], strict=True):
+            trunk += [Downsample(), *_change(inputs, outputs), *stage]
+        self.trunk = nn.Sequential(*trunk)
+        self.basis = LAYERS.conv(last, last, base, groups=last, bias=False)
+        projects = how.discriminator == "projection"
+        self.logit = LAYERS.linear(last, last if projects else 1, bias=False)
+        self.embed = (
+            LAYERS.linear(how.width, last, bias=False, gain=1 / math.sqrt(last)) if projects else None
+        )
+        self.heads = Heads(last, heads)
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+        features = self.basis(self.trunk(x)).flatten(1)
+        logits = self.logit(features)
+        if self.embed is not None:
+            logits = (logits * self.embed(cond)).sum(dim=1)
+        return Verdict(logits.flatten(), self.heads(features), features)
+
+
+def _change(inputs: int, outputs: int) -> list[nn.Module]:
+    """The layer from `inputs` to `outputs` channels; none where they are the same."""
+    return [] if inputs == outputs else [LAYERS.conv(inputs, outputs, 1, bias=False)]

@@ -1,0 +1,47 @@
+"""Bilinear resampling by 2: the filter [1, 3, 3, 1] along both axes, with mirrored edges.
+
+As in the code of The GAN is dead; long live the GAN! (Huang et al., 2025), arXiv:2501.05441. Spelt
+as convolutions, which are exact in bfloat16 and have a second derivative everywhere.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class _Resample(nn.Module):
+    def __init__(self, total: float) -> None:
+        super().__init__()
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        kernel = taps.outer(taps) * (total / 64)
+        # A constant: in no checkpoint, yet moved with the network.
+        self.register_buffer("kernel", kernel[None, None], persistent=False)
+
+    def _padded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x with mirrored edges, and one kernel a channel."""
+        kernel = self.get_buffer("kernel")
+        return F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel.expand(x.shape[1], 1, 4, 4)
+
+
+class Downsample(_Resample):
+    """[N, C, H, W] -> [N, C, H/2, W/2]; H and W even."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded, kernel = self._padded(x)
+        return F.conv2d(padded, kernel, stride=2, groups=x.shape[1])
+
+
+class Upsample(_Resample):
+    """[N, C, H, W] -> [N, C, 2H, 2W]."""
+
+    def __init__(self) -> None:
+        super().__init__(4.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded, kernel = self._padded(x)
+        return F.conv_transpose2d(padded, kernel, stride=2, padding=3, groups=x.shape[1])

@@ -1,0 +1,110 @@
+"""Differentiable augmentation of all that the discriminator sees, for training on little data.
+
+Differentiable Augmentation for Data-Efficient GAN Training (Zhao, Liu, Lin, Zhu & Han, 2020),
+arXiv:2006.10738, section 3.2; strengths as in the authors' code.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from ganforge.api import Callback, Field, UserError
+
+SHIFT, HOLE = 1 / 8, 1 / 2
+"""The greatest shift and the side of the square cut out, as parts of the image's side."""
+
+
+class DiffAugment(Callback):
+    """Real images and fakes are changed at random, each in its own way, before they are judged;
+    gradients pass through the change to the generator."""
+
+    type: Literal["diff_augment"] = "diff_augment"
+    source: ClassVar[str] = (
+        "Differentiable Augmentation for Data-Efficient GAN Training (Zhao, Liu, Lin, Zhu & Han, 2020), "
+        "arXiv:2006.10738, section 3.2"
+    )
+
+    policy: tuple[Literal["color", "translation", "cutout"], ...] = Field(
+        ("color", "translation", "cutout"),
+        description="The changes, in this order. color: brightness by up to +-0.5 (of the range -1 to 1), "
+        "saturation by a factor from 0 to 2, contrast from 0.5 to 1.5. translation: by up to 1/8 of each "
+        "side. cutout: a rectangle of half of each side becomes grey. [] = off.",
+    )
+
+    def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Images x [N, C, H, W] -> the same shape; raises `UserError` for points [N, D]."""
+        if x.ndim != 4:
+            raise UserError(
+                f"callback 'diff_augment': augments images, and the data are points of {x.shape[1]} numbers; "
+                "remove it from [[callbacks]]"
+            )
+        changes = {"color": _color, "translation": _translation, "cutout": _cutout}
+        for name in self.policy:
+            x = changes[name](x, rng)
+        return x
+
+
+def _color(x: Tensor, rng: torch.Generator) -> Tensor:
+    drawn = torch.rand(3, x.shape[0], 1, 1, 1, generator=rng, device=x.device, dtype=x.dtype)
+    brightness, saturation, contrast = drawn.unbind()
+    return recolor(x, brightness - 0.5, 2 * saturation, contrast + 0.5)
+
+
+def _translation(x: Tensor, rng: torch.Generator) -> Tensor:
+    most = [_round(SHIFT * side) for side in x.shape[2:]]
+    down, right = (_integers(-m, m, x, rng) for m in most)
+    return translate(x, down, right)
+
+
+def _cutout(x: Tensor, rng: torch.Generator) -> Tensor:
+    height, width = (_round(HOLE * side) for side in x.shape[2:])
+    # The centre is anywhere in the image, so that part of the hole may lie outside.
+    top = _integers(0, x.shape[2] - height % 2, x, rng) - height // 2
+    left = _integers(0, x.shape[3] - width % 2, x, rng) - width // 2
+    return cut_out(x, top, left, height, width)
+
+
+def recolor(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
+    """x [N, C, H, W]: brightness added, then the distance to each pixel's grey scaled by
+    saturation, then the distance to the image's mean by contrast; each [N, 1, 1, 1]."""
+    grey = x.mean(dim=1, keepdim=True)
+    mean = grey.mean(dim=(2, 3), keepdim=True)
+    # The three in one: each is linear in x, and brightness moves both means along.
+    offset = contrast * (1 - saturation) * grey + ((1 - contrast) * mean + brightness)
+    return torch.addcmul(offset, contrast * saturation, x)
+
+
+def translate(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """x [N, C, H, W] moved by down and right [N] pixels; what comes in from outside is 0."""
+    n, channels, height, width = x.shape
+    row = torch.arange(height, device=x.device) - down[:, None]
+    column = torch.arange(width, device=x.device) - right[:, None]
+    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None]
+    pixel = row.clamp(0, height - 1)[:, :, None] * width + column.clamp(0, width - 1)[:, None]
+    first = torch.arange(n, device=x.device)[:, None, None] * (height * width)
+    # Pixels as rows of channels: a view of images in channels_last, and stays so.
+    pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
+    moved = pixels.index_select(0, (pixel + first).flatten()).reshape(n, height, width, channels)
+    # A product, because masked_fill does not keep channels_last.
+    return moved.permute(0, 3, 1, 2) * inside[:, None]
+
+
+def cut_out(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+    """x [N, C, H, W] with 0 in the rectangle from row top and column left [N] on."""
+    row = torch.arange(x.shape[2], device=x.device) - top[:, None]
+    column = torch.arange(x.shape[3], device=x.device) - left[:, None]
+    hole = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None]
+    return x * ~hole[:, None]
+
+
+def _round(value: float) -> int:
+    """To the nearest integer, halves upwards."""
+    return int(value + 0.5)
+
+
+def _integers(low: int, high: int, x: Tensor, rng: torch.Generator) -> Tensor:
+    """One integer an image, [N], from low to high inclusive."""
+    return torch.randint(low, high + 1, (x.shape[0],), generator=rng, device=x.device)
