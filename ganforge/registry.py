@@ -120,7 +120,7 @@ def discover() -> Registry:
             continue
         try:
             modules.append((plugin, entry.load()))
-        except Exception as error:  # a plugin may fail at import in any way it likes
+        except (Exception, SystemExit) as error:  # a plugin may fail at import in any way it likes
             broken.append(Broken(plugin, f"does not import: {one_line(error)}"))
     return Registry.from_modules(modules, broken)
 

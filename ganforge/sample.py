@@ -31,7 +31,9 @@ class TrainedGenerator:
     images_seen: int
 
 
-def open_generator(folder: Path, registry: Registry, say: Callable[[str], None]) -> TrainedGenerator:
+def open_generator(
+    folder: Path, registry: Registry, say: Callable[[str], None], truncation: float | None = None
+) -> TrainedGenerator:
     """The newest generator of a run (its moving average where it has one), on the CPU."""
     run = RunFolder.open(folder)
     config = load(run.config, registry)
@@ -43,7 +45,8 @@ def open_generator(folder: Path, registry: Registry, say: Callable[[str], None])
         network.load_state_dict(tensors[group])
     except (KeyError, RuntimeError) as error:
         raise run.misfit(one_line(error)) from error
-    return TrainedGenerator(GeneratorSampler(network, config.prior, spec), spec, state["images_seen"])
+    sampler = GeneratorSampler(network, config.prior, spec, truncation=truncation)
+    return TrainedGenerator(sampler, spec, state["images_seen"])
 
 
 def parse_condition(text: str) -> list[str]:

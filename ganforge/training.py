@@ -46,14 +46,13 @@ class Outcome:
 
 
 def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest, command: str) -> Outcome:
-    """Trains `config` into a new run folder; raises `UserError` before anything is written
-    where the run cannot start."""
+    """Trains `config` into a new run folder; raises `UserError` where the run cannot start, and
+    then leaves nothing behind."""
     agreed = plan(config)
     runtime = Runtime(config.train)
+    run = RunFolder(folder)
     if runtime.is_main:
-        RunFolder.refuse_existing(folder)
-    loop, progress = _prepare(agreed, runtime, folder)
-    if runtime.is_main:
+        # Before the data, which may take minutes to decode: a folder that cannot be made is told at once.
         info = provenance(_plugins(config, registry)) | {
             "data_spec": agreed.spec.model_dump(mode="json"),
             "device": str(runtime.device),
@@ -61,8 +60,14 @@ def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest
             "seed": config.train.seed,
             "run_command": command,
         }
-        RunFolder.create(folder, dump(config), info)
-    return _run(loop, progress, config, RunFolder(folder), stop)
+        run = RunFolder.create(folder, dump(config), info)
+    try:
+        loop, progress = _prepare(agreed, runtime, folder)
+    except BaseException:
+        if runtime.is_main:
+            run.unmake()
+        raise
+    return _run(loop, progress, config, run, stop)
 
 
 def resume(folder: Path, registry: Registry, stop: StopRequest, overrides: Sequence[str] = ()) -> Outcome:

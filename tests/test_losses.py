@@ -13,7 +13,7 @@ from torch import Tensor
 
 import ganforge_losses
 from ganforge.api import Loss
-from ganforge_losses.bce import BCE
+from ganforge_losses.bce import Bce
 from ganforge_losses.wasserstein import Wasserstein
 
 LOSSES = [c for c in ganforge_losses.ganforge_components() if issubclass(c, Loss)]
@@ -204,8 +204,8 @@ def test_senseless_fields_are_refused(name: str, fields: dict[str, object]) -> N
 def test_equal_verdicts_estimate_no_divergence_and_certain_ones_all_of_it() -> None:
     even = torch.zeros(4, dtype=torch.float64)
     sure = torch.full((4,), 50.0, dtype=torch.float64)
-    assert BCE().estimates(even, even)["jensen_shannon"].item() == pytest.approx(0.0, abs=1e-12)
-    assert BCE().estimates(sure, -sure)["jensen_shannon"].item() == pytest.approx(math.log(2))
+    assert Bce().estimates(even, even)["jensen_shannon"].item() == pytest.approx(0.0, abs=1e-12)
+    assert Bce().estimates(sure, -sure)["jensen_shannon"].item() == pytest.approx(math.log(2))
 
 
 def test_the_divergence_of_the_best_critic_of_two_known_distributions() -> None:
@@ -215,7 +215,7 @@ def test_the_divergence_of_the_best_critic_of_two_known_distributions() -> None:
     real, fake = logits[[0, 0, 0, 1]], logits[[0, 1, 1, 1]]
     mid = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
     kl = [sum(a * math.log(a / m) for a, m in zip(side, mid, strict=True)) for side in (p, q)]
-    assert BCE().estimates(real, fake)["jensen_shannon"].item() == pytest.approx(sum(kl) / 2)
+    assert Bce().estimates(real, fake)["jensen_shannon"].item() == pytest.approx(sum(kl) / 2)
 
 
 def test_the_critic_estimates_the_distance() -> None:

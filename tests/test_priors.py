@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 import ganforge_training
-from ganforge.api import Code, Draw, Prior
+from ganforge.api import Code, Draw, Prior, UserError
 from ganforge_training.codes import Codes
+from ganforge_training.normal import Normal
 
 PRIORS = {c.type_name(): c for c in ganforge_training.ganforge_components() if issubclass(c, Prior)}
 each_prior = pytest.mark.parametrize("name", PRIORS)
@@ -127,3 +128,26 @@ def test_a_traversal_changes_one_code_along_the_columns_alone() -> None:
         assert (rest[0] != rest[1]).any(), name
     assert torch.equal(grids["c1"][2, :, 3:7], torch.eye(4))
     assert grids["c2"][0, :, 7].tolist() == torch.linspace(-2, 2, 7).tolist()
+
+
+def test_truncation_keeps_the_order_and_the_limit() -> None:
+    z = torch.linspace(-4, 4, 4001).unsqueeze(1)
+    for limit in (0.3, 1.0, 2.0):
+        short = Normal(dim=1).truncated(z, limit)
+        assert short.abs().max() <= limit
+        assert (short.diff(dim=0) > 0).all()
+        assert short[2000].item() == pytest.approx(0.0, abs=1e-6)
+    torch.testing.assert_close(Normal(dim=1).truncated(z, 8.0), z, atol=1e-4, rtol=0)
+
+
+def test_truncated_latents_are_those_of_a_rejection_sampler() -> None:
+    z = torch.randn(200_000, 1, generator=torch.Generator().manual_seed(3))
+    kept = z[z.abs() <= 1.0]
+    levels = torch.linspace(0.05, 0.95, 19)
+    found = Normal(dim=1).truncated(z, 1.0).flatten()
+    torch.testing.assert_close(found.quantile(levels), kept.quantile(levels), atol=0.01, rtol=0)
+
+
+def test_a_prior_without_truncation_says_so() -> None:
+    with pytest.raises(UserError, match="prior 'uniform' cannot be truncated; leave --truncation out"):
+        ganforge_training.uniform.Uniform().truncated(torch.zeros(1, 2), 1.0)

@@ -59,7 +59,6 @@ def test_parameter_counts_follow_the_presets(preset: str) -> None:
 
 
 def test_parameter_counts_for_ffhq() -> None:
-    # Configuration E of the paper has 23.058 and 23.010 million.
     with torch.device("meta"):
         g, d = R3GAN().build(spec(256), 64, {})
     assert (count(g), count(d)) == (23_057_952, 23_009_568)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganforge.api.component import Component
 from ganforge.api.data import DataSpec
+from ganforge.api.errors import UserError
 
 
 class Code(NamedTuple):
@@ -49,6 +50,12 @@ class Prior(Component):
     @abstractmethod
     def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
         """`n` latents on the generator's device, for the conditions `cond` [n, K] or None."""
+
+    def truncated(self, z: Tensor, limit: float) -> Tensor:
+        """Latents [n, Z] of the prior -> the same latents drawn closer to its middle, none further
+        out than `limit`: less variety for better samples. Raises `UserError` where the prior
+        has no such notion."""
+        raise UserError(f"prior '{self.type}' cannot be truncated; leave --truncation out")
 
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Code name -> latents [rows, columns, Z] in which that code alone changes from column to

@@ -9,7 +9,9 @@ from typing import NoReturn
 import click
 
 from ganforge import __version__
+from ganforge.cli.evaluate import evaluate
 from ganforge.cli.inspect import check, plugins, schema
+from ganforge.cli.judge import judge
 from ganforge.cli.report import plot, report
 from ganforge.cli.sample import sample
 from ganforge.cli.train import resume, run
@@ -42,7 +44,7 @@ def cli() -> None:
     """
 
 
-for command in (run, resume, sample, check, plugins, schema, plot, report):
+for command in (run, resume, sample, check, plugins, schema, plot, report, judge, evaluate):
     cli.add_command(command)
 
 
@@ -59,9 +61,6 @@ def main() -> None:
         if error.errno in DISK:
             where = f"{error.filename}: " if error.filename else ""
             _fail(f"{where}{DISK[error.errno]}", error)
-        # safetensors gives the number only in words, behind the name of the file.
-        if any(f"(os error {number})" in str(error) for number in DISK):
-            _fail(str(error), error)
         raise
     except Exception as error:
         # The class lives beside torch, which help must not import: if it was raised, it is loaded.

@@ -25,6 +25,11 @@ import click
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same samples."
 )
 @click.option(
+    "--truncation",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Draw no latent further out than this, in standard deviations: less variety, better samples.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
@@ -32,7 +37,13 @@ import click
     help="x.png: a grid, 8 a row. A folder: one PNG a sample, and samples.json.",
 )
 def sample(
-    run_folder: Path, condition: str | None, conditions_file: Path | None, n: int | None, seed: int, out: Path
+    run_folder: Path,
+    condition: str | None,
+    conditions_file: Path | None,
+    n: int | None,
+    seed: int,
+    truncation: float | None,
+    out: Path,
 ) -> None:
     """Draw samples from the generator in the run folder RUN; needs neither W&B nor the data set."""
     if condition is not None and conditions_file is not None:
@@ -40,7 +51,9 @@ def sample(
     from ganforge import sample as sampling
     from ganforge.registry import discover
 
-    generator = sampling.open_generator(run_folder, discover(), lambda line: click.echo(line, err=True))
+    generator = sampling.open_generator(
+        run_folder, discover(), lambda line: click.echo(line, err=True), truncation
+    )
     conditions: list[list[str]] = []
     if condition is not None:
         conditions = [sampling.parse_condition(condition)]

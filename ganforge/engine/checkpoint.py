@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -150,8 +151,11 @@ def _save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
     try:
         save_file(plain, file)
     except SafetensorError as error:
-        # The library hides the errno of a full disk in a message of its own.
-        raise OSError(f"{file}: {error}") from None
+        # The library tells the number of an operating-system error only in words.
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error
     _sync(file)
 
 

@@ -21,13 +21,16 @@ class GeneratorSampler:
         spec: DataSpec,
         device: torch.device | str = "cpu",
         labels: Tensor | None = None,
+        truncation: float | None = None,
     ) -> None:
-        """`labels` [M, K] are what conditions are drawn from where none are asked for."""
+        """`labels` [M, K] are what conditions are drawn from where none are asked for;
+        `truncation`: see `Prior.truncated`."""
         self.network = network
         self.prior = prior
         self.spec = spec
         self.device = torch.device(device)
         self.labels = labels
+        self.truncation = truncation
 
     @torch.no_grad()
     def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
@@ -70,4 +73,7 @@ class GeneratorSampler:
             rng.manual_seed(stream_seed(seed, "sample", index))
             draws.append(self.prior.sample(1, None, rng))
         codes = {name: torch.cat([draw.codes[name] for draw in draws]) for name in draws[0].codes}
-        return Draw(torch.cat([draw.z for draw in draws]), None, codes)
+        z = torch.cat([draw.z for draw in draws])
+        if self.truncation is not None:
+            z = self.prior.truncated(z, self.truncation)
+        return Draw(z, None, codes)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ganforge.api import UserError
 from ganforge.outputs.atomic import write_bytes
-from ganforge.outputs.figures import plane, render, scatter
 
 GAP = 2
 """Pixels between neighbours."""
@@ -35,6 +34,8 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
     Raises `UserError` for images that are neither grey nor RGB.
     """
     if images.dim() == 2:
+        from ganforge.outputs.figures import render, scatter
+
         points = images.detach().to("cpu", torch.float32)
         write_bytes(path, render(scatter(points.numpy()), "png"))
         return
@@ -44,6 +45,8 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
 def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path: Path) -> None:
     """Writes points [n, 2] over the data [m, 2] and the contours of the critic's logits [S, S],
     which cover the square from -extent to extent, row by row from the bottom."""
+    from ganforge.outputs.figures import plane, render
+
     shown = [part.detach().to("cpu", torch.float32).numpy() for part in (points, data, logits)]
     write_bytes(path, render(plane(*shown, extent), "png"))
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class RunFolder:
     """The paths in a run folder; `create` makes one, `open` finds one."""
 
     path: Path
+    made: tuple[Path, ...] = field(default=(), compare=False)
+    """The folders that `create` had to make, deepest first."""
 
     @property
     def config(self) -> Path:
@@ -72,28 +74,27 @@ class RunFolder:
         Raises `UserError` where a run is there already, or where the folder cannot be made; then
         nothing of it is left.
         """
-        run = cls(path)
         cls.refuse_existing(path)
-        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        run = cls(path, tuple(folder for folder in (path, *path.parents) if not folder.exists()))
         try:
             for folder in (path, run.grids, run.checkpoints, run.wandb):
                 folder.mkdir(parents=True, exist_ok=True)
             run.write_config(resolved_config)
             write_json(run.info, info)
         except OSError as error:
-            run._unmake(made)
+            run.unmake()
             raise _user_error(
                 f"cannot make run folder {path} in {path.absolute().parent}: {error.strerror}; "
                 "choose another with --out"
             ) from error
         return run
 
-    def _unmake(self, made: Sequence[Path]) -> None:
-        """Takes back what `create` wrote; `made` are the folders that were not there, deepest first."""
+    def unmake(self) -> None:
+        """Takes back what `create` made, for a run that cannot start after all."""
         for file in (self.config, self.info):
             with contextlib.suppress(OSError):
                 file.unlink()
-        for folder in (self.grids, self.checkpoints, self.wandb, *made):
+        for folder in (self.grids, self.checkpoints, self.wandb, *self.made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 

@@ -6,24 +6,26 @@ Instruction", 2019, arXiv:1811.09845; its objects are those of CLEVR, arXiv:1612
 
 from __future__ import annotations
 
-import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import field_validator
 
 from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
 from ganforge_datasets.clevr_layout import NAMES, OBJECTS, draw_scenes
 from ganforge_datasets.clevr_scenes import RENDERER, draw, pieces
-from ganforge_datasets.decode import FolderStore, Store, ZipStore, decode_images
+from ganforge_datasets.decode import FORMAT, Form, decode_images
 from ganforge_datasets.iclevr_files import check_objects, read_labels
-from ganforge_datasets.uint8_cache import cached
+from ganforge_datasets.root import Root
+from ganforge_datasets.stores import FolderStore, Store, ZipStore, refuse_missing
+from ganforge_datasets.uint8_cache import cache_key, cached
 
-FORMAT = 1
-"""Version of how files become bytes; part of the cache's key."""
+Read = tuple[NDArray[np.uint8], NDArray[np.uint8], torch.Tensor | None]
+"""Images [M, 3, S, S], labels [M, 24] and the scene of each image [M]."""
 
 
 class ICLEVR(Dataset):
@@ -35,7 +37,7 @@ class ICLEVR(Dataset):
     )
 
     type: Literal["iclevr"] = "iclevr"
-    root: Path | None = Field(
+    root: Root | None = Field(
         None,
         description="Folder or zip with the real i-CLEVR: train.json, objects.json, and the images, loose "
         "anywhere inside or in images.zip; absent = draw scenes with the built-in renderer.",
@@ -49,14 +51,6 @@ class ICLEVR(Dataset):
         False, description="Flip images left to right at random during training; false = never."
     )
 
-    @field_validator("root")
-    @classmethod
-    def _absolute(cls, root: Path | None) -> Path | None:
-        try:
-            return None if root is None else root.expanduser().absolute()
-        except RuntimeError:
-            raise ValueError(f"the home folder in '{root}' is not known; write the path in full") from None
-
     def spec(self) -> DataSpec:
         labels = LabelSpec(kind="many_of_k", names=NAMES, most=OBJECTS)
         return DataSpec(shape=(3, self.image_size, self.image_size), labels=labels)
@@ -68,10 +62,10 @@ class ICLEVR(Dataset):
                 "iclevr has no test images, only lists of conditions to draw; use the split 'train'"
                 + ("" if self.root else f", or draw other scenes with seed = {self.seed + 1}")
             )
-        images, labels = self._drawn(context) if self.root is None else self._read(self.root, context)
-        return Samples(torch.from_numpy(images), torch.from_numpy(labels), self.mirror)
+        images, labels, groups = self._drawn(context) if self.root is None else self._read(self.root, context)
+        return Samples(torch.from_numpy(images), torch.from_numpy(labels), self.mirror, groups)
 
-    def _drawn(self, context: Context) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _drawn(self, context: Context) -> Read:
         count, size = self.scenes * OBJECTS, self.image_size
         what = f"{count:,} drawn i-CLEVR-like images of {self.scenes:,} scenes (seed {self.seed})"
         context.say(f"data: no root given; using {what}")
@@ -81,33 +75,34 @@ class ICLEVR(Dataset):
             steps = context.track(draw(scenes, size), pieces(scenes, size), "drawing scenes")
             return np.concatenate(list(steps))
 
-        key = _key("drawn", RENDERER, self.scenes, self.seed, size)
-        return cached(context.cache, key, (count, 3, size, size), what, make, context.say), scenes.labels()
+        key = cache_key("iclevr", "drawn", RENDERER, self.scenes, self.seed, size)
+        images = cached(context.cache, key, (count, 3, size, size), what, make, context.say)
+        return images, scenes.labels(), torch.arange(count) // OBJECTS
 
-    def _read(self, root: Path, context: Context) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _read(self, root: Path, context: Context) -> Read:
         lists = _open(root)
         check_objects(lists)
         names, labels = read_labels(lists)
         store = ZipStore(Path(lists.where("images.zip"))) if _has_inner_zip(lists) else lists
-        there = set(store.names())
-        missing = [name for name in names if name not in there]
-        if missing:
-            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-            raise UserError(
-                f"{lists.where('train.json')} lists image '{missing[0]}'{more}, "
-                f"which {store.path} does not hold"
-            )
+        refuse_missing(names, lists.where("train.json"), store)
         size = self.image_size
-        key = _key("read", FORMAT, size, names, store.fingerprint())
+        key = cache_key("iclevr", "read", FORMAT, size, names, store.fingerprint())
         images = cached(
             context.cache,
             key,
             (len(names), 3, size, size),
             f"images of {root}",
-            lambda: decode_images(store, names, size, context.track),
+            lambda: decode_images(store, names, Form(size), context.track),
             context.say,
         )
-        return images, labels
+        return images, labels, _scenes(names)
+
+
+def _scenes(names: Sequence[str]) -> torch.Tensor | None:
+    """The scene of each image, from `CLEVR_train_<scene>_<i>.png`; None where a name is of another form."""
+    found = [re.fullmatch(r"CLEVR_\w+_(\d{1,18})_\d+\.\w+", Path(name).name) for name in names]
+    numbers = [int(match[1]) for match in found if match]
+    return torch.tensor(numbers) if len(numbers) == len(names) else None
 
 
 def _open(root: Path) -> Store:
@@ -123,7 +118,3 @@ def _open(root: Path) -> Store:
 
 def _has_inner_zip(lists: Store) -> bool:
     return isinstance(lists, FolderStore) and "images.zip" in lists.names()
-
-
-def _key(*parts: object) -> str:
-    return "iclevr-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -7,6 +7,7 @@ processes that build the same entry at once only do the work twice.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -49,6 +50,11 @@ def cached(
     except OSError as error:
         say(f"data: could not keep the images in {folder} ({error.strerror or error}); going on without")
     return images
+
+
+def cache_key(data: str, *parts: object) -> str:
+    """The name of an entry of the data set `data`, made of all that decides its content."""
+    return f"{data}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
 def _read(entry: Path, shape: tuple[int, ...]) -> Bytes | None:

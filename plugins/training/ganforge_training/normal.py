@@ -23,3 +23,11 @@ class Normal(Prior):
     def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
         z = torch.randn(n, self.dim, generator=generator, device=generator.device)
         return Draw(z=z, cond=cond, codes={})
+
+    def truncated(self, z: Tensor, limit: float) -> Tensor:
+        """The truncated normal's quantile where z is the normal's (Brock et al., 2019,
+        arXiv:1809.11096, section 3.1, which redraws instead): an order-preserving map, so that a
+        seed shows the same thing at any limit."""
+        tail = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64))
+        share = tail + torch.special.ndtr(z.double()) * (1 - 2 * tail)
+        return torch.special.ndtri(share).to(z.dtype)

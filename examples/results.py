@@ -1,0 +1,97 @@
+"""Runs examples and writes what came out into the table of examples/README.md.
+
+    python examples/results.py run RUNS toy/wgan_gp_ring8 mnist/infogan=data.root=../data/mnist
+    python examples/results.py table RUNS
+
+`run` trains each example into RUNS/<name> (an override may follow each `=`, separated by commas);
+`table` reads every run folder in RUNS, so the table holds what was measured and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+SHOWN = {
+    "modes": ("modes hit", "{:.0f}"),
+    "high_quality": ("samples within 3 sigma", "{:.1%}"),
+    "code_accuracy": ("digits found by the code", "{:.1%}"),
+    "condition_accuracy": ("conditions met", "{:.1%}"),
+}
+"""Metric -> how the table calls it and writes it."""
+
+
+def run(runs: Path, wanted: list[str]) -> None:
+    """Trains each example that is not in `runs` yet."""
+    for entry in wanted:
+        name, *overrides = entry.split("=", 1)
+        settings = [part for each in overrides for part in each.split(",")]
+        folder = runs / "-".join(
+            [name.replace("/", "-"), *(s.rpartition("=")[2] for s in settings if "root" not in s)]
+        )
+        if folder.exists():
+            continue
+        arguments = [part for setting in settings for part in ("--set", setting)]
+        command = ["ganforge", "run", str(HERE / f"{name}.toml"), "--out", str(folder), *arguments]
+        subprocess.run([sys.executable, "-m", *command], check=True)
+
+
+def table(runs: Path) -> str:
+    """One row for each run folder in `runs`."""
+    lines = [
+        "| run | result | images | time | device | seed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for folder in sorted(path.parent for path in runs.glob("*/run.json")):
+        info = json.loads((folder / "run.json").read_text())
+        config = tomllib.loads((folder / "config.toml").read_text())
+        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        seconds = max(row.get("seconds", 0.0) for row in rows)
+        cpu = f"{info['cpu']['threads']} cores" if info["device"] == "cpu" else info["device"]
+        images = f"{rows[-1]['images_seen']:,}"
+        cells = [folder.name, results(folder, rows), images, f"{seconds / 60:.0f} min", cpu]
+        lines.append(f"| {' | '.join(cells)} | {config['train']['seed']} |")
+    return "\n".join(lines)
+
+
+def results(folder: Path, rows: list[dict[str, Any]]) -> str:
+    """The last value of each metric that the table shows, evaluations before training's own."""
+    found: dict[str, tuple[float, float | None]] = {}
+    for row in rows:
+        found |= {
+            key.removeprefix("metric/"): (value, None)
+            for key, value in row.items()
+            if key.startswith("metric/")
+        }
+    evaluations = folder / "evaluations.jsonl"
+    for line in evaluations.read_text().splitlines() if evaluations.exists() else []:
+        values = json.loads(line)["values"]
+        found |= {name: (each["mean"], each.get("std")) for name, each in values.items()}
+    shown = []
+    for name, (title, form) in SHOWN.items():
+        if name in found:
+            mean, deviation = found[name]
+            spread = f" ± {form.format(deviation)}" if deviation else ""
+            shown.append(f"{title}: {form.format(mean)}{spread}")
+    return "; ".join(shown) or "see its grids"
+
+
+def main() -> None:
+    verb, runs, *wanted = sys.argv[1:]
+    if verb == "run":
+        run(Path(runs), wanted)
+    page = HERE / "README.md"
+    text = page.read_text()
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    page.write_text(f"{before}{BEGIN}\n{table(Path(runs))}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

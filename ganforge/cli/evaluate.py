@@ -1,0 +1,75 @@
+"""`ganforge evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--metrics",
+    "metrics_file",
+    type=click.Path(path_type=Path),
+    help="A TOML file of [[metrics]] tables.  [default: those of the run]",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one key, such as metrics.0.repeats=3 or data.root=path; repeatable.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), help="Seeds of each metric.  [default: as its settings say]"
+)
+@click.option(
+    "--network",
+    type=click.Choice(["ema", "raw"]),
+    help="The moving average of the generator, or its weights as trained.  [default: ema where there is one]",
+)
+def evaluate(
+    run_folder: Path,
+    metrics_file: Path | None,
+    overrides: tuple[str, ...],
+    seeds: int | None,
+    network: Literal["ema", "raw"] | None,
+) -> None:
+    """Compute metrics on the newest checkpoint of the run in the folder RUN.
+
+    Adds one line to RUN/evaluations.jsonl: the values, and everything that they depend on. The
+    real data are opened only for metrics that look at them.
+    """
+    from ganforge import evaluation, training
+    from ganforge.api import Context
+    from ganforge.outputs.progress import track
+    from ganforge.registry import discover
+
+    asked = evaluation.Evaluation(metrics_file, overrides, seeds, network)
+    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    record = evaluation.evaluate(run_folder, discover(), asked, context)
+    click.echo(describe(record))
+    click.echo(f"recorded in {run_folder / evaluation.RECORD}")
+
+
+def describe(record: Mapping[str, Any]) -> str:
+    """The record as a small table."""
+    network = {"ema": "moving average", "raw": "as trained"}[record["network"]]
+    lines = [f"generator after {record['images_seen']:,} images ({network})"]
+    for metric in record["metrics"]:
+        values = metric["values"]
+        lines.append(metric["type"])
+        for name, value in values.items():
+            if name.endswith("_std") and name.removesuffix("_std") in values:
+                continue
+            spread = values.get(f"{name}_std")
+            lines.append(f"  {name:40} {_number(value)}{'' if spread is None else f' ± {_number(spread)}'}")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"

@@ -1,0 +1,108 @@
+"""`ganforge judge`: networks that say what generated images show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ganforge.api.judge import Judge
+
+WORST = 5
+
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The new judge, a folder."
+)
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'."
+)
+
+
+@click.group()
+def judge() -> None:
+    """Train or import a judge: a classifier that measures whether samples show what was asked for."""
+
+
+@judge.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@out_option
+@set_option
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Passes over the images."
+)
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Be done after this long; the learning rate falls to 0 by then.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights, order and split."
+)
+def train(
+    config: Path, out: Path, overrides: tuple[str, ...], epochs: int, max_minutes: float | None, seed: int
+) -> None:
+    """Train a judge on the real images of CONFIG's section [data].
+
+    Images of one group (of one scene, say) are either all learned from or all held out. Ends
+    with the judge's accuracy on held-out images: what a perfect generator would reach.
+    """
+    from ganforge import judging, training
+    from ganforge.api import Context
+    from ganforge.config import load
+    from ganforge.outputs.progress import track
+    from ganforge.registry import discover
+
+    settings = load(config, discover(), overrides)
+    judging.refuse_existing(out)
+    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    wanted = judging.JudgeTraining(epochs=epochs, max_minutes=max_minutes, seed=seed)
+    trained = judging.train_judge(settings, wanted, context)
+    trained.save(out)
+    click.echo(describe(trained))
+    click.echo(f"the judge is in {out}")
+
+
+@judge.command("import")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path))
+@out_option
+@set_option
+def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...]) -> None:
+    """Import CHECKPOINT, a published judge {'model': state_dict} of a torchvision ResNet-18 with fc.0.
+
+    Its outputs are the labels of CONFIG's section [data], in their order.
+    """
+    from ganforge import judging
+    from ganforge.api.judge import import_checkpoint
+    from ganforge.config import load
+    from ganforge.registry import discover
+
+    settings = load(config, discover(), overrides)
+    judging.refuse_existing(out)
+    imported = import_checkpoint(checkpoint, settings.data.spec())
+    imported.save(out)
+    click.echo(describe(imported))
+    click.echo(f"the judge is in {out}")
+
+
+def describe(judge: Judge) -> str:
+    """The judge in a few lines: what it is, and how good on held-out real images."""
+    card = judge.card
+    parameters = sum(weight.numel() for weight in judge.parameters())
+    lines = [f"judge of {card.data.labels.width} labels: {card.architecture}, {parameters:,} parameters"]
+    if card.accuracy:
+        recall = {
+            key.removeprefix("recall/"): share
+            for key, share in card.accuracy.items()
+            if key.startswith("recall/")
+        }
+        worst = sorted(recall, key=lambda name: recall[name])[:WORST]
+        lines += [
+            f"  on {card.trained_on['test_images']:,} real images that it has not seen:",
+            f"  accuracy       {card.accuracy['accuracy']:.4f}   (wanted labels among the k highest outputs)",
+            f"  exact match    {card.accuracy['exact_match']:.4f}",
+            f"  lowest recall  {', '.join(f'{name} {recall[name]:.3f}' for name in worst)}",
+        ]
+    return "\n".join([*lines, f"  SHA-256        {card.sha256}"])

@@ -1,0 +1,227 @@
+"""`evaluate`: what it computes, records and refuses, and that it leaves the run as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_cli_main import EXAMPLE, TINY, call, contents, sets
+from test_judge import blank_judge
+
+import ganforge
+from ganforge_datasets.iclevr import ICLEVR
+
+METRICS = """
+[[metrics]]
+type = "condition_accuracy"
+judge = "judge"
+conditions = "asked.json"
+repeats = 3
+
+[[metrics]]
+type = "condition_accuracy"
+judge = "judge"
+conditions = "asked.json"
+repeats = 2
+name = "raw"
+seed = 9
+"""
+DISTANCE = '[[metrics]]\ntype = "sliced_wasserstein"\nsamples = 8\n'
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run, a judge that fits its data, conditions and metrics."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    assert call(folder, "run", EXAMPLE, "--out", "mine", *sets(*TINY)).code == 0
+    blank_judge(ICLEVR(image_size=16).spec(), trained_on={"images": 5}).save(folder / "judge")
+    (folder / "asked.json").write_text('[["red cube"], ["gray sphere", "blue cube"]]')
+    (folder / "m.toml").write_text(METRICS)
+    (folder / "d.toml").write_text(DISTANCE)
+    return folder
+
+
+@pytest.fixture
+def place(finished: Path, tmp_path: Path) -> Path:
+    """The same in a folder that a test may spoil."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def without_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(self: ICLEVR, *arguments: Any) -> None:
+        raise AssertionError("evaluating opened the data set")
+
+    monkeypatch.setattr(ICLEVR, "build", build)
+
+
+def records(place: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (place / "mine" / "evaluations.jsonl").read_text().splitlines()]
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("without_data")
+def test_a_record_says_what_its_numbers_depend_on(place: Path) -> None:
+    before = contents(place)
+    done = call(place, "evaluate", "mine", "--metrics", "m.toml")
+    assert (done.code, done.err) == (0, "")
+    after = contents(place)
+    assert after.pop("mine/evaluations.jsonl") is not None
+    assert after == before
+    (record,) = records(place)
+    assert record["time"].endswith("+00:00")
+    assert (record["ganforge"], record["torch"]) == (ganforge.__version__, torch.__version__)
+    assert (record["images_seen"], record["network"], record["device"]) == (64, "ema", "cpu")
+    weights = place / "mine" / "checkpoints" / f"{64:012d}" / "generator.safetensors"
+    assert record["generator_sha256"] == sha256(weights)
+    assert record["data"]["scenes"] == 4
+    first, second = record["metrics"]
+    assert first["settings"] == {
+        "seed": 0,
+        "judge": str(place / "judge"),
+        "conditions": str(place / "asked.json"),
+        "drawn": 500,
+        "n": 1,
+        "repeats": 3,
+        "name": "condition",
+    }
+    assert first["files"] == {
+        "judge": {
+            "architecture": "small_resnet",
+            "sha256": sha256(place / "judge" / "weights.safetensors"),
+            "trained_on": {"images": 5},
+            "accuracy": {},
+        },
+        "conditions": {"sha256": sha256(place / "asked.json")},
+    }
+    assert second["seeds"] == [9]
+    assert set(second["values"]) == {
+        "raw_accuracy", "raw_accuracy_std", "raw_exact_match", "raw_exact_match_std",
+        "raw_recall/red cube", "raw_recall/gray sphere", "raw_recall/blue cube",
+    }  # fmt: skip
+    value, spread = (first["values"][f"condition_accuracy{end}"] for end in ("", "_std"))
+    assert done.out.splitlines()[:3] == [
+        "generator after 64 images (moving average)",
+        "condition_accuracy",
+        f"  {'condition_accuracy':40} {value:.4f} ± {spread:.4f}",
+    ]
+    assert done.out.endswith("\nrecorded in mine/evaluations.jsonl\n")
+
+
+@pytest.mark.usefixtures("without_data")
+def test_records_add_up_and_repeat_exactly(place: Path) -> None:
+    for _ in range(2):
+        assert call(place, "evaluate", "mine", "--metrics", "m.toml").code == 0
+    assert call(place, "evaluate", "mine", "--metrics", "m.toml", "--network", "raw").code == 0
+    one, two, raw = records(place)
+    assert one["metrics"] == two["metrics"]
+    weights = place / "mine" / "checkpoints" / f"{64:012d}" / "network_g.safetensors"
+    assert (raw["network"], raw["generator_sha256"]) == ("raw", sha256(weights))
+
+
+@pytest.mark.usefixtures("without_data")
+def test_keys_can_be_set_in_the_file_and_in_the_run(place: Path) -> None:
+    done = call(
+        place, "evaluate", "mine", "--metrics", "m.toml", "--seeds", 4,
+        *sets("metrics.1.seed=7", "metrics.1.name=x", "data.scenes=5"),
+    )  # fmt: skip
+    assert done.code == 0
+    (record,) = records(place)
+    assert [metric["settings"]["repeats"] for metric in record["metrics"]] == [4, 4]
+    assert record["metrics"][1]["settings"]["seed"] == 7
+    assert "x_accuracy" in record["metrics"][1]["values"]
+    assert record["data"]["scenes"] == 5
+
+
+def test_a_metric_with_one_seed_is_computed_with_several(place: Path) -> None:
+    """Such as one that looks at the real data, which are opened for it, and draws conditions."""
+    for seed in (3, 4, 5):
+        assert (
+            call(place, "evaluate", "mine", "--metrics", "d.toml", *sets(f"metrics.0.seed={seed}")).code == 0
+        )
+    assert (
+        call(place, "evaluate", "mine", "--metrics", "d.toml", "--seeds", 3, *sets("metrics.0.seed=3")).code
+        == 0
+    )
+    *single, together = (record["metrics"][0] for record in records(place))
+    found = [each["values"]["sliced_wasserstein"] for each in single]
+    assert len(set(found)) == 3
+    assert together["seeds"] == [3, 4, 5]
+    assert together["values"] == {
+        "sliced_wasserstein": pytest.approx(statistics.mean(found)),
+        "sliced_wasserstein_std": pytest.approx(statistics.stdev(found)),
+    }
+
+
+def test_the_runs_own_metrics(place: Path) -> None:
+    done = call(place, "evaluate", "mine")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "mine/config.toml names no metrics; give some with --metrics FILE.toml, such as\n"
+        '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"\n'
+    )
+    with (place / "mine" / "config.toml").open("a") as config:
+        config.write(DISTANCE)
+    text = (place / "mine" / "config.toml").read_text().replace("metrics = []\n", "")
+    (place / "mine" / "config.toml").write_text(text)
+    assert call(place, "evaluate", "mine", *sets("metrics.0.projections=5")).code == 0
+    assert records(place)[0]["metrics"][0]["settings"] == {"seed": 0, "samples": 8, "projections": 5}
+
+
+EXAMPLE_TABLES = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"'
+
+
+@pytest.mark.parametrize(
+    ("metrics", "overrides", "expected"),
+    [
+        ("[[metrics]]\n[data]\n", [], f"f.toml: expected [[metrics]] tables and nothing else, such as\n{EXAMPLE_TABLES}"),
+        ("", [], f"f.toml: expected [[metrics]] tables and nothing else, such as\n{EXAMPLE_TABLES}"),
+        ("x = [", [], "f.toml: not TOML: Invalid value (at end of document)"),
+        (
+            '\n[[metrics]]\ntype = "condition_accuracy"\njudge = "j"\nrepeat = 1\n',
+            [],
+            "f.toml:5: metrics.0.repeat: unknown key 'repeat'; did you mean 'repeats'? "
+            "(keys: type, every, seed, judge, conditions, drawn, n, repeats, name)",
+        ),
+        (
+            DISTANCE,
+            ["metrics.1.samples=3"],
+            "--set metrics.1.samples=3: expected metrics.N.KEY=VALUE, N being one of the 1 tables of f.toml, "
+            "counted from 0",
+        ),
+        (
+            METRICS,
+            ["metrics.0.judge=none"],
+            "PLACE/none is no judge: it has no judge.json; name the folder that 'ganforge judge train' wrote",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes_are_refused_and_nothing_is_written(
+    place: Path, metrics: str, overrides: list[str], expected: str
+) -> None:
+    (place / "f.toml").write_text(metrics)
+    before = contents(place)
+    done = call(place, "evaluate", "mine", "--metrics", "f.toml", *sets(*overrides))
+    assert (done.code, done.out) == (2, "")
+    assert done.err.replace(str(place), "PLACE") == f"{expected}\n"
+    assert contents(place) == before
+
+
+def test_other_mistakes(place: Path) -> None:
+    assert call(place, "evaluate", "judge").err.startswith("judge is not a run folder: ")
+    lost = call(place, "evaluate", "mine", "--metrics", "lost.toml")
+    assert lost.err == "lost.toml: cannot be read: No such file or directory\n"
+    without = call(
+        place, "evaluate", "mine", "--metrics", "m.toml", "--network", "ema", *sets("ema.halflife=0")
+    )
+    assert without.err == "mine has no moving average (ema.halflife = 0); use --network raw\n"
