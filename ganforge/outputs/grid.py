@@ -47,8 +47,8 @@ def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path
     which cover the square from -extent to extent, row by row from the bottom."""
     from ganforge.outputs.figures import plane, render
 
-    shown = [part.detach().to("cpu", torch.float32).numpy() for part in (points, data, logits)]
-    write_bytes(path, render(plane(*shown, extent), "png"))
+    samples, real, field = (part.detach().to("cpu", torch.float32).numpy() for part in (points, data, logits))
+    write_bytes(path, render(plane(samples, real, field, extent), "png"))
 
 
 def save_png(image: Tensor, path: Path) -> None:

@@ -29,5 +29,6 @@ class Normal(Prior):
         arXiv:1809.11096, section 3.1, which redraws instead): an order-preserving map, so that a
         seed shows the same thing at any limit."""
         tail = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64))
-        share = tail + torch.special.ndtr(z.double()) * (1 - 2 * tail)
-        return torch.special.ndtri(share).to(z.dtype)
+        share: Tensor = tail + torch.special.ndtr(z.double()) * (1 - 2 * tail)
+        shorter: Tensor = torch.special.ndtri(share)
+        return shorter.to(z.dtype)
