@@ -47,7 +47,8 @@ def validator(schema: str) -> Any:
 
 
 def test_the_kept_schema_is_the_printed_one(printed: str) -> None:
-    assert KEPT.read_text(encoding="utf-8") == printed, (
+    # As data: releases of pydantic differ in how they write a whole number.
+    assert json.loads(KEPT.read_text(encoding="utf-8")) == json.loads(printed), (
         "the components have changed; write the schema anew, without third-party plugins: "
         "ganforge schema > examples/ganforge.schema.json"
     )

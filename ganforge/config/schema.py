@@ -9,6 +9,7 @@ is the union of what is installed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from functools import reduce
 from operator import or_
 from types import GenericAlias
@@ -147,7 +148,8 @@ def _component(table: Any, kind: str, path: Path, registry: Registry) -> type[Co
 
 
 def _info(section: str) -> Any:
-    return RunConfig.model_fields[section]
+    # A copy: some releases of pydantic write the narrowed type into the field they are given.
+    return copy(RunConfig.model_fields[section])
 
 
 def _default(kind: str, registry: Registry) -> tuple[Any, Any]:

@@ -152,7 +152,7 @@ def _save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
         save_file(plain, file)
     except SafetensorError as error:
         # The library tells the number of an operating-system error only in words.
-        number = re.search(r"\(os error (\d+)\)", str(error))
+        number = re.search(r"(?:os error|code:) (\d+)", str(error))
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error

@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
@@ -62,7 +63,7 @@ def _read(entry: Path, shape: tuple[int, ...]) -> Bytes | None:
     try:
         images = np.load(entry, mmap_mode="c", allow_pickle=False)
         whole = isinstance(images, np.memmap) and entry.stat().st_size == images.offset + images.nbytes
-    except (OSError, ValueError, EOFError, SyntaxError):
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError):
         return None
     return images if whole and images.dtype == np.uint8 and images.shape == shape else None
 
