@@ -81,7 +81,8 @@ def test_ci_calls_the_commands_of_the_readme() -> None:
 
 def test_links_of_the_pages_lead_somewhere() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        text = page.read_text()
+        for target in re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'src="([^"]+)"', text):
             if not target.startswith("https://"):
                 assert (page.parent / target).exists(), f"{page}: {target}"
 
