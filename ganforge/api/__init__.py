@@ -14,6 +14,7 @@ from ganforge.api.errors import UserError, did_you_mean, nearest
 from ganforge.api.hooks import GROUP, hookimpl
 from ganforge.api.losses import Loss, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
+from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
 from ganforge.api.training import Callback, Metric, Optimizer, Sampler
 
@@ -25,6 +26,7 @@ KINDS: dict[str, type[Component]] = {
 __all__ = [
     "GROUP",
     "KINDS",
+    "AbsolutePath",
     "Architecture",
     "Callback",
     "Code",

@@ -7,10 +7,9 @@ from typing import ClassVar, Literal
 
 import torch
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
 from ganforge_datasets.celeba_files import ATTRIBUTES, PARTITION, read_attributes, read_partition
 from ganforge_datasets.decode import FORMAT, Form, decode_images
-from ganforge_datasets.root import Root
 from ganforge_datasets.stores import FolderStore, Store, ZipStore, locate, refuse_missing
 from ganforge_datasets.uint8_cache import cache_key, cached
 
@@ -23,7 +22,7 @@ class CelebA(Dataset):
     source: ClassVar[str] = "Deep Learning Face Attributes in the Wild (Liu et al., 2015), arXiv:1411.7766"
 
     type: Literal["celeba"] = "celeba"
-    root: Root = Field(
+    root: AbsolutePath = Field(
         description=f"Folder with {IMAGES} (a folder or a zip), list_attr_celeba.txt and {PARTITION}, "
         "anywhere inside."
     )

@@ -12,8 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, Track, UserError
-from ganforge_datasets.root import Root
+from ganforge.api import (
+    AbsolutePath,
+    Context,
+    Dataset,
+    DataSpec,
+    Field,
+    LabelSpec,
+    Samples,
+    Split,
+    Track,
+    UserError,
+)
 from ganforge_datasets.stores import inner_path
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -37,7 +47,7 @@ class CIFAR10(Dataset):
     source: ClassVar[str] = "Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009)"
 
     type: Literal["cifar10"] = "cifar10"
-    root: Root = Field(
+    root: AbsolutePath = Field(
         description=f"{ARCHIVE}, as published, or a folder with it or its files (data_batch_1.bin, ...)."
     )
     labelled: bool = Field(True, description="Give each image its class; false = none, for plain GANs.")

@@ -10,9 +10,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ganforge.api import Context, Dataset, Field, Split, UserError
+from ganforge.api import AbsolutePath, Context, Dataset, Field, Split, UserError
 from ganforge_datasets.idx import read_idx
-from ganforge_datasets.root import Root
 
 SIDE = 28
 CLASSES = 10
@@ -28,7 +27,7 @@ class Digits(Dataset):
     torchvision: ClassVar[str] = "MNIST"
     """torchvision's class of these files; also the folder in which it keeps them."""
 
-    root: Root | None = Field(
+    root: AbsolutePath | None = Field(
         None,
         description="Folder with the four IDX files, plain or .gz, as published; or the root of a "
         "torchvision data set. Absent = fetched, where download allows it.",

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
 from ganforge_datasets.clevr_layout import NAMES, OBJECTS, draw_scenes
 from ganforge_datasets.clevr_scenes import RENDERER, draw, pieces
 from ganforge_datasets.decode import FORMAT, Form, decode_images
 from ganforge_datasets.iclevr_files import check_objects, read_labels
-from ganforge_datasets.root import Root
 from ganforge_datasets.stores import FolderStore, Store, ZipStore, refuse_missing
 from ganforge_datasets.uint8_cache import cache_key, cached
 
@@ -37,7 +36,7 @@ class ICLEVR(Dataset):
     )
 
     type: Literal["iclevr"] = "iclevr"
-    root: Root | None = Field(
+    root: AbsolutePath | None = Field(
         None,
         description="Folder or zip with the real i-CLEVR: train.json, objects.json, and the images, loose "
         "anywhere inside or in images.zip; absent = draw scenes with the built-in renderer.",

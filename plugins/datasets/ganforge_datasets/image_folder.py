@@ -8,11 +8,10 @@ from typing import Literal
 import torch
 from pydantic import ValidationInfo, field_validator
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
 from ganforge_datasets.decode import FORMAT, Form, decode_images
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_labels import Labels, from_file, from_folders
-from ganforge_datasets.root import Root
 from ganforge_datasets.uint8_cache import cache_key, cached
 
 
@@ -20,7 +19,7 @@ class ImageFolder(Dataset):
     """Images of any size and kind, brought to one form; labels from sub-folders or a file, or none."""
 
     type: Literal["image_folder"] = "image_folder"
-    root: Root = Field(description="Folder or zip with images (PNG, JPEG, WebP, BMP), at any depth.")
+    root: AbsolutePath = Field(description="Folder or zip with images (PNG, JPEG, WebP, BMP), at any depth.")
     labels: Literal["none", "folder", "file"] = Field(
         "none",
         description="folder = the sub-folder of root is the class; file = labels.json or labels.csv in root "

@@ -11,9 +11,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Field, Metric, Sampler, Samples, UserError
+from ganforge.api import AbsolutePath, Field, Metric, Sampler, Samples, UserError
 from ganforge.api.judge import load_judge
-from ganforge_metrics.paths import AbsolutePath
 
 
 class CodeAccuracy(Metric):

@@ -13,10 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Field, LabelSpec, Metric, Sampler, Samples, UserError
+from ganforge.api import AbsolutePath, Field, LabelSpec, Metric, Sampler, Samples, UserError
 from ganforge.api.judge import load_judge
 from ganforge.api.judge_score import Score, score
-from ganforge_metrics.paths import AbsolutePath
 
 MAX_SAMPLES = 100_000
 

@@ -1,4 +1,4 @@
-"""The path at which a data set lies, as run files give it."""
+"""The path of a file or folder that a component reads, as run files give it."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def absolute(path: Path) -> Path:
         raise ValueError(f"the home folder in '{path}' is not known; write the path in full") from None
 
 
-Root = Annotated[Path, AfterValidator(absolute)]
+AbsolutePath = Annotated[Path, AfterValidator(absolute)]
