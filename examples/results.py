@@ -63,23 +63,20 @@ def table(runs: Path) -> str:
 
 def results(folder: Path, rows: list[dict[str, Any]]) -> str:
     """The last value of each metric that the table shows, evaluations before training's own."""
-    found: dict[str, tuple[float, float | None]] = {}
+    values: dict[str, float] = {}
     for row in rows:
-        found |= {
-            key.removeprefix("metric/"): (value, None)
-            for key, value in row.items()
-            if key.startswith("metric/")
+        values |= {
+            key.removeprefix("metric/"): value for key, value in row.items() if key.startswith("metric/")
         }
     evaluations = folder / "evaluations.jsonl"
     for line in evaluations.read_text().splitlines() if evaluations.exists() else []:
-        values = json.loads(line)["values"]
-        found |= {name: (each["mean"], each.get("std")) for name, each in values.items()}
+        for metric in json.loads(line)["metrics"]:
+            values |= metric["values"]
     shown = []
     for name, (title, form) in SHOWN.items():
-        if name in found:
-            mean, deviation = found[name]
-            spread = f" ± {form.format(deviation)}" if deviation else ""
-            shown.append(f"{title}: {form.format(mean)}{spread}")
+        if name in values:
+            spread = f" ± {form.format(values[name + '_std'])}" if name + "_std" in values else ""
+            shown.append(f"{title}: {form.format(values[name])}{spread}")
     return "; ".join(shown) or "see its grids"
 
 

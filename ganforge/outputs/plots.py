@@ -43,6 +43,7 @@ CHARTS = (
 )
 LEGEND = {
     "score/real": "D(x)",
+    "score/fake": "D(G(z)) in D's update",
     "score/fake_before_g": "D(G(z)) before G's update",
     "score/fake_after_g": "D(G(z)) after G's update",
 }
