@@ -51,6 +51,16 @@ def test_bar_shows_where_it_is_the_losses_and_the_last_metric() -> None:
     assert "41.2 images/s  eta 24h11m  loss_d 0.69  loss_g 0.71  fid 31.25" in last
 
 
+def test_a_row_of_metrics_does_not_push_the_losses_off_the_bar() -> None:
+    stream = Terminal()
+    progress = Progress(1000, stream)
+    progress.update(100, {"images_per_second": 10.0, "loss/d": 0.5, "loss/g": 2.0})
+    progress.update(100, {"metric/modes": 8.0})
+    progress.close()
+    last = stream.getvalue().split("\r")[-1]
+    assert "loss_d 0.50  loss_g 2.00  modes 8.00" in last
+
+
 def test_a_line_does_not_tear_the_bar() -> None:
     stream = Terminal()
     shown = Progress(100, stream)

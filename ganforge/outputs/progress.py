@@ -22,6 +22,7 @@ class Progress:
         self.total = total_images
         self.stream = sys.stderr if stream is None else stream
         self._rate: float | None = None
+        self._losses: dict[str, str] = {}
         self._metric: dict[str, str] = {}
         self._bar: tqdm[Any] | None = None
         if self.stream.isatty():
@@ -41,9 +42,12 @@ class Progress:
         metrics = _figures(row, "metric/")
         self._metric = metrics or self._metric
         losses = {f"loss_{name}": value for name, value in _figures(row, "loss/").items()}
+        # On the bar each stays until there is a newer one: a row of metrics has no losses.
+        self._losses = losses or self._losses
         if self._bar is not None:
             if row:
-                shown = self._pace(images_seen) + [f"{k} {v}" for k, v in (losses | self._metric).items()]
+                kept = self._losses | self._metric
+                shown = self._pace(images_seen) + [f"{k} {v}" for k, v in kept.items()]
                 self._bar.set_postfix_str("  ".join(shown), refresh=False)
             self._bar.n = images_seen
             self._bar.refresh()
