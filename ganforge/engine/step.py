@@ -61,7 +61,7 @@ class Game:
         for part in _micro_batches(batch, self.accumulate):
             play = self._play(role, part)
             objective = self._objective(me, play)
-            me.scaler.scale(objective / self.accumulate).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(me.scaler.scale(objective / self.accumulate))
         self._step(me, measure)
         if role == "g" and measure and play is not None:
             self._look_again(play)
