@@ -130,6 +130,7 @@ def _run(loop: Loop, progress: Progress, config: RunConfig, run: RunFolder, stop
         raise
     finally:
         progress.close()
+        loop.game.runtime.close()
         mirror = link.finish(ok=finished or bool(stop.reason)) if link else None
     return Outcome(
         folder=run.path,

@@ -76,6 +76,12 @@ class Runtime:
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
+    def close(self) -> None:
+        """Leaves the process group. Without it an interpreter that ends is torn down under gloo's
+        threads, and now and then aborts after all work was done."""
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is up in any process; all of them get the same answer."""
         if self.world == 1:

@@ -31,6 +31,7 @@ def main() -> None:
             sys.stdout.write(f"{role}: updates {player.updates}, ranks equal: {same}\n")
     if runtime.is_main:
         sys.stdout.write(f"shared samples: {len(set(shares[0].tolist()) & set(shares[1].tolist()))}\n")
+    runtime.close()
 
 
 if __name__ == "__main__":
