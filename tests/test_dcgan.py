@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, LabelSpec, Networks, UserError
@@ -226,3 +227,40 @@ def test_minibatch_stddev_sees_that_fakes_are_alike() -> None:
     assert apart.features.shape == (2, 17 * 16)
     assert (apart.features[0, -16:] > alike.features[0, -16:] + 1e-4).all()
     assert apart.logits[0] != alike.logits[0]
+
+
+def test_the_fully_connected_layers_are_those_of_infogan() -> None:
+    """Chen et al. 2016, table of the MNIST network: G 74-1024-7x7x128-14x14x64-28x28, D and Q share
+    64-128-1024, then one logit, and 128 to Q's outputs (10 classes, two means with variances)."""
+    data = DataSpec(shape=(1, 28, 28))
+    nets = DCGAN(width=64, fc_width=1024, head_width=128).build(data, 74, {"code": 14})
+    assert count(nets.generator) == (
+        (74 * 1024 + 2 * 1024) + (1024 * 49 * 128 + 2 * 128) + (128 * 64 * 16 + 2 * 64) + 64 * 16
+    )
+    shared = 64 * 16 + (64 * 128 * 16 + 2 * 128) + (49 * 128 * 1024 + 2 * 1024)
+    q = (1024 * 128 + 128 + 2 * 128) + (128 * 14 + 14)
+    assert count(nets.discriminator) == shared + (1024 + 1) + q
+
+
+def test_the_fully_connected_layers_compute_what_plain_torch_computes() -> None:
+    torch.manual_seed(0)
+    nets = DCGAN(width=4, fc_width=6, head_width=5).build(DataSpec(shape=(1, 28, 28)), 3, {"code": 2})
+    x, z = torch.rand(4, 1, 28, 28), torch.randn(4, 3)
+    d, g = nets.discriminator.state_dict(), nets.generator.state_dict()
+    verdict = nets.discriminator(x, None)
+    h = F.leaky_relu(F.conv2d(x, d["trunk.0.weight"], stride=2, padding=1), 0.2)
+    h = F.conv2d(h, d["trunk.2.weight"], stride=2, padding=1)
+    h = F.leaky_relu(
+        (h - h.mean((0, 2, 3), True)) / (h.var((0, 2, 3), False, keepdim=True) + 1e-5).sqrt(), 0.2
+    )
+    h = h.flatten(1) @ d["trunk.6.weight"].T
+    h = F.leaky_relu((h - h.mean(0)) / (h.var(0, False) + 1e-5).sqrt(), 0.2)
+    torch.testing.assert_close(verdict.features, h)
+    torch.testing.assert_close(verdict.logits, (h @ d["logit.weight"].T + d["logit.bias"]).flatten())
+    q = h @ d["heads.layers.0.0.weight"].T + d["heads.layers.0.0.bias"]
+    q = F.leaky_relu((q - q.mean(0)) / (q.var(0, False) + 1e-5).sqrt(), 0.1)
+    code = q @ d["heads.layers.0.3.weight"].T + d["heads.layers.0.3.bias"]
+    torch.testing.assert_close(verdict.heads["code"], code)
+    first = z @ g["dense.0.weight"].T
+    first = torch.relu((first - first.mean(0)) / (first.var(0, False) + 1e-5).sqrt())
+    torch.testing.assert_close(nets.generator.dense(z), first)

@@ -14,6 +14,10 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 import torch
+
+# Its functions have the default process group of the moment as a default argument. An optimiser
+# imports it: after the group is made, it would keep the group alive until the interpreter dies.
+import torch.distributed.nn.functional
 from accelerate import Accelerator
 from torch import Tensor, nn
 

@@ -70,6 +70,15 @@ class DCGAN(Architecture):
     minibatch_stddev: bool = Field(
         False, description="Show the discriminator the standard deviation over the batch; false = off."
     )
+    fc_width: int = Field(
+        0,
+        ge=0,
+        description="Width of a fully connected layer before the generator's convolutions and after the "
+        "discriminator's, as in InfoGAN; 0 = off.",
+    )
+    head_width: int = Field(
+        0, ge=0, description="Width of a hidden layer in each head that a term asks for; 0 = no hidden layer."
+    )
     init_std: float = Field(
         0.02, gt=0, description="Standard deviation of the first weights of convolutions."
     )
@@ -80,10 +89,15 @@ class DCGAN(Architecture):
         base = 7 if side == 28 else 4
         halvings = (side // base).bit_length() - 1
         widths = [min(self.width * 2**i, self.max_width) for i in range(halvings)]
-        first = LatentInput(latent, how, self.condition_dim)
         return Networks(
             Generator(
-                first, widths[::-1], base, data.shape[0], how.norm_width, Layers(normal(self.init_std))
+                LatentInput(latent, how, self.condition_dim),
+                widths[::-1],
+                base,
+                data.shape[0],
+                how.norm_width,
+                fc_width=self.fc_width,
+                layers=Layers(normal(self.init_std)),
             ),
             Discriminator(
                 data.shape,
@@ -93,6 +107,8 @@ class DCGAN(Architecture):
                 heads,
                 d_norm=self.d_norm,
                 stddev=self.minibatch_stddev,
+                fc_width=self.fc_width,
+                head_width=self.head_width,
                 layers=Layers(normal(self.init_std), self.spectral_norm),
             ),
         )
@@ -102,11 +118,28 @@ class Generator(nn.Module):
     """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
-        self, first: LatentInput, widths: list[int], base: int, channels: int, norm_width: int, layers: Layers
+        self,
+        first: LatentInput,
+        widths: list[int],
+        base: int,
+        channels: int,
+        norm_width: int,
+        *,
+        fc_width: int,
+        layers: Layers,
     ) -> None:
         super().__init__()
         self.first = first
-        convs = [layers.conv_transpose(first.width, widths[0], base, bias=False)]
+        self.dense = (
+            nn.Sequential(
+                layers.linear(first.width, fc_width, bias=False),
+                nn.BatchNorm1d(fc_width),
+                nn.ReLU(inplace=True),
+            )
+            if fc_width
+            else nn.Identity()
+        )
+        convs = [layers.conv_transpose(fc_width or first.width, widths[0], base, bias=False)]
         for inputs, outputs in zip(widths, [*widths[1:], channels], strict=True):
             convs.append(layers.conv_transpose(inputs, outputs, 4, stride=2, padding=1, bias=False))
         self.convs = nn.ModuleList(convs)
@@ -114,7 +147,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         *hidden, last = self.convs
-        h: Tensor = self.first(z, cond).unflatten(1, (-1, 1, 1))
+        h: Tensor = self.dense(self.first(z, cond)).unflatten(1, (-1, 1, 1))
         for conv, norm in zip(hidden, self.norms, strict=True):
             h = norm(conv(h), cond).relu_()
         return torch.tanh(last(h))
@@ -134,6 +167,8 @@ class Discriminator(nn.Module):
         *,
         d_norm: DNorm,
         stddev: bool,
+        fc_width: int,
+        head_width: int,
         layers: Layers,
     ) -> None:
         super().__init__()
@@ -153,14 +188,24 @@ class Discriminator(nn.Module):
             ]
         if stddev:
             trunk.append(MinibatchStddev())
-        self.trunk = nn.Sequential(*trunk)
         last = widths[-1] + stddev
         features = last * base * base
-        self.logit = layers.conv(last, 1, base, bias=False)
+        if fc_width:
+            trunk += [
+                nn.Flatten(),
+                layers.linear(features, fc_width, bias=d_norm == "none"),
+                *_norm(d_norm, fc_width, points=True),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+            features = fc_width
+        self.trunk = nn.Sequential(*trunk)
+        self.logit: nn.Module = (
+            layers.linear(features, 1) if fc_width else layers.conv(last, 1, base, bias=False)
+        )
         self.projection = (
             Projection(how.width, features, layers) if how.discriminator == "projection" else None
         )
-        self.heads = Heads(features, heads)
+        self.heads = Heads(features, heads, head_width)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
         h = self.trunk(x if self.plane is None else self.plane(x, cond))
@@ -171,7 +216,8 @@ class Discriminator(nn.Module):
         return Verdict(logits, self.heads(features), features)
 
 
-def _norm(kind: DNorm, channels: int) -> list[nn.Module]:
+def _norm(kind: DNorm, channels: int, points: bool = False) -> list[nn.Module]:
+    """After a convolution, or after a fully connected layer (`points`)."""
     if kind == "batch":
-        return [nn.BatchNorm2d(channels)]
+        return [nn.BatchNorm1d(channels) if points else nn.BatchNorm2d(channels)]
     return [nn.GroupNorm(1, channels)] if kind == "layer" else []
