@@ -1,4 +1,7 @@
-.PHONY: install lint test ci
+DOCKER ?= docker
+IMAGE_ARGS ?=
+
+.PHONY: install lint test ci image-cpu image-cuda image-test pins
 
 install:
 	python3 -m venv .venv
@@ -15,3 +18,15 @@ test:
 
 ci:
 	bash .ci/run
+
+# IMAGE_ARGS="--build-arg BASE=... --build-arg TORCH_INDEX=..."; what they do is in docker/Dockerfile.
+image-cpu image-cuda: image-%:
+	DOCKER_BUILDKIT=1 $(DOCKER) build --file docker/Dockerfile --target $* --tag ganforge:$* \
+		--build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_ARGS) .
+
+image-test:
+	bash .ci/docker
+
+# The versions in .venv become those of the image; to be run on Linux, after the tests have passed.
+pins:
+	.venv/bin/python docker/pins.py

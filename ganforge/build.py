@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ganforge.api import Context, DataSpec, Networks, Role, Samples, UserError
 from ganforge.config import RunConfig
@@ -26,6 +27,8 @@ from ganforge.engine import (
     stream_seed,
     terms_of,
 )
+from ganforge.engine.health.signals import FirstBad
+from ganforge.guarded import heads_of, networks_of, open_data, optimizer_of, spec_of, width_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Plan:
         """Both networks, freshly initialised from the run's seed; on "meta", without weights."""
         with torch.random.fork_rng(devices=[]), torch.device(device):
             torch.manual_seed(stream_seed(self.config.train.seed, "weights"))
-            return self.config.nets.build(self.spec, self.latent, self.heads)
+            return networks_of(self.config.nets, self.spec, self.latent, self.heads)
 
 
 def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
@@ -51,30 +54,23 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
 
     `spec` is the data's, where it is known already (from a run folder).
     """
-    spec = spec or config.data.spec()
+    spec = spec or spec_of(config.data)
     heads: dict[str, int] = {}
     owners: dict[str, str] = {}
     for term in config.terms:
-        for name, width in term.heads(spec, config.prior).items():
+        for name, width in heads_of(term, spec, config.prior).items():
             if name in heads and heads[name] != width:
                 raise UserError(
                     f"terms '{owners[name]}' and '{term.type}' both want a discriminator head '{name}', "
                     f"of widths {heads[name]} and {width}"
                 )
             heads[name], owners[name] = width, term.type
-    return Plan(config, spec, config.prior.width(), heads)
+    return Plan(config, spec, width_of(config.prior), heads)
 
 
 def load_samples(config: RunConfig, spec: DataSpec, context: Context) -> Samples:
     """Opens the training data and holds it to what its `spec` promised."""
-    samples = config.data.build("train", context)
-    shape = tuple(samples.images.shape[1:])
-    if shape != spec.shape:
-        raise UserError(f"data '{config.data.type}' promised samples of shape {spec.shape} and gave {shape}")
-    width = 0 if samples.labels is None else samples.labels.shape[1]
-    if width != spec.labels.width:
-        raise UserError(f"data '{config.data.type}' promised {spec.labels.width} labels and gave {width}")
-    return samples
+    return open_data(config.data, "train", spec, context)
 
 
 def build_loop(
@@ -83,6 +79,8 @@ def build_loop(
     """Everything on the device, ready to run or to be restored from a checkpoint."""
     config, train = agreed.config, agreed.config.train
     networks = agreed.networks()
+    if train.sync_batchnorm and runtime.world > 1:
+        networks = Networks(*map(nn.SyncBatchNorm.convert_sync_batchnorm, networks))
     for network in networks:
         network.to(runtime.device).to(memory_format=_memory_format(agreed.spec))
     average = MovingAverage(networks.generator, config.ema) if config.ema.halflife else None
@@ -91,19 +89,26 @@ def build_loop(
         generator=_player("g", networks, config, runtime),
         loss=config.loss,
         prior=config.prior,
+        nets=config.nets,
+        heads=agreed.heads,
         runtime=runtime,
         seed=train.seed,
         callbacks=config.callbacks,
         accumulate=train.accumulate,
         clip_grad_norm=train.clip_grad_norm,
+        first_bad=None if config.health.policy == "off" else FirstBad(runtime.device),
     )
-    batches = Batches(samples, train.batch_size, train.seed, runtime.device, runtime.rank, runtime.world)
+    batches = Batches(
+        samples, train.batch_size, train.seed, runtime.device, runtime.rank, runtime.world, train.accumulate
+    )
     sampler = GeneratorSampler(
         average.network if average else networks.generator,
         config.prior,
+        config.nets,
         agreed.spec,
         runtime.device,
         samples.labels,
+        runtime=runtime,
     )
     return Loop(game, batches, samples, config, sampler, average, observer, checkpoints)
 
@@ -114,7 +119,7 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime)
     return Player(
         role=role,
         network=network.train(),
-        optimizer=section.optimizer.build(network.parameters()),
+        optimizer=optimizer_of(section.optimizer, network.parameters()),
         scaler=runtime.scaler(),
         terms=terms_of(role, config.terms),
     )

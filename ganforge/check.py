@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganforge.api import DataSpec, Networks, UserError, Verdict
+from ganforge.api import DataSpec, Networks, Verdict
+from ganforge.blame import blame
 from ganforge.build import Plan, plan
 from ganforge.config import RunConfig
+from ganforge.engine.results import check_objective, check_samples, check_verdict, draw_of
 
 BATCH = 4
 """Samples in the traced update; batch norm and pairwise terms want more than one."""
@@ -80,7 +82,11 @@ def _d_update(agreed: Plan, networks: Networks) -> None:
     with torch.no_grad():
         fake = _generate(agreed, networks, z, cond)
     verdicts = [_judge(agreed, networks, x, cond) for x in (real, fake)]
-    torch.autograd.backward(_scalar(agreed.config.loss.d_loss(*(v.logits for v in verdicts)), agreed))
+    loss = agreed.config.loss
+    with blame(loss, "d_loss"):
+        objective = loss.d_loss(*(verdict.logits for verdict in verdicts))
+        check_objective(objective, loss, "d_loss", "d")
+    torch.autograd.backward(objective)
 
 
 def _g_update(agreed: Plan, networks: Networks) -> None:
@@ -89,57 +95,36 @@ def _g_update(agreed: Plan, networks: Networks) -> None:
     loss = agreed.config.loss
     fake = _judge(agreed, networks, _generate(agreed, networks, z, cond), cond)
     paired = _judge(agreed, networks, real, cond).logits if loss.paired else None
-    torch.autograd.backward(_scalar(loss.g_loss(fake.logits, paired), agreed))
+    with blame(loss, "g_loss"):
+        objective = loss.g_loss(fake.logits, paired)
+        check_objective(objective, loss, "g_loss", "g")
+    torch.autograd.backward(objective)
 
 
 def _inputs(agreed: Plan) -> tuple[Tensor, Tensor | None, Tensor]:
     """Real samples, conditions and latents without content."""
     width = agreed.spec.labels.width
     cond = torch.zeros(BATCH, width) if width else None
-    z = agreed.config.prior.sample(BATCH, cond, torch.Generator()).z
-    if z.shape != (BATCH, agreed.latent):
-        raise UserError(
-            f"prior '{agreed.config.prior.type}' promised latents of width {agreed.latent} "
-            f"and gave {tuple(z.shape)} for {BATCH} samples"
-        )
+    prior = agreed.config.prior
+    draw = draw_of(prior, BATCH, cond, torch.Generator())
     real = torch.empty(BATCH, *agreed.spec.shape, device="meta")
-    return real, None if cond is None else cond.to("meta"), z.to("meta")
+    return real, None if cond is None else cond.to("meta"), draw.z.to("meta")
 
 
 def _generate(agreed: Plan, networks: Networks, z: Tensor, cond: Tensor | None) -> Tensor:
-    fake: Tensor = networks.generator(z, cond)
-    wanted = (BATCH, *agreed.spec.shape)
-    if fake.shape != wanted:
-        raise UserError(
-            f"nets '{agreed.config.nets.type}': the generator gives {tuple(fake.shape)} "
-            f"where the data are {wanted}"
-        )
+    nets = agreed.config.nets
+    with blame(nets, "the generator's forward pass"):
+        fake: Tensor = networks.generator(z, cond)
+    check_samples(fake, nets, (BATCH, *agreed.spec.shape))
     return fake
 
 
 def _judge(agreed: Plan, networks: Networks, x: Tensor, cond: Tensor | None) -> Verdict:
-    verdict: Verdict = networks.discriminator(x, cond)
-    name = agreed.config.nets.type
-    if verdict.logits.shape != (BATCH,):
-        raise UserError(
-            f"nets '{name}': the discriminator gives logits of shape {tuple(verdict.logits.shape)} "
-            f"where {(BATCH,)} is due"
-        )
-    shapes = {head: tuple(value.shape) for head, value in verdict.heads.items()}
-    wanted = {head: (BATCH, width) for head, width in agreed.heads.items()}
-    if shapes != wanted:
-        raise UserError(
-            f"nets '{name}': the discriminator gives heads {shapes} where the terms want {wanted}"
-        )
+    nets = agreed.config.nets
+    with blame(nets, "the discriminator's forward pass"):
+        verdict: Verdict = networks.discriminator(x, cond)
+    check_verdict(verdict, nets, agreed.heads, BATCH)
     return verdict
-
-
-def _scalar(value: Tensor, agreed: Plan) -> Tensor:
-    if value.ndim != 0:
-        raise UserError(
-            f"loss '{agreed.config.loss.type}' must give a scalar; it gave shape {tuple(value.shape)}"
-        )
-    return value
 
 
 def _saved_bytes(update: Callable[[], None]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import statistics
@@ -18,14 +17,17 @@ import torch
 from torch import Tensor
 
 import ganforge
-from ganforge.api import Context, DataSpec, Draw, Metric, Samples, UserError
-from ganforge.api.judge import CARD, load_judge
+from ganforge.api import Component, Context, Draw, Metric, Samples, UserError
+from ganforge.blame import one_line
 from ganforge.build import load_samples, plan
+from ganforge.comparable import depends_on, describe, file_sha256, fingerprint, tensor_sha256
 from ganforge.config import RunConfig, dump, load, validate
 from ganforge.config.load import parse_override
 from ganforge.engine import GeneratorSampler, checkpoint
+from ganforge.guarded import values_of
+from ganforge.outputs.recall_chart import write_recall_charts
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.registry import Registry, one_line
+from ganforge.registry import Plugin, Registry
 
 Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
@@ -45,10 +47,13 @@ class Generator:
 
 
 class LazySamples(Samples):
-    """The training data, opened at the first look: most metrics of a generator need none."""
+    """The training data, opened at the first look: most metrics of a generator need none. Keeps
+    count of what was looked at."""
 
     def __init__(self, load: Callable[[], Samples]) -> None:
         self.__dict__["_load"] = load
+        self.__dict__["seen"] = set[str]()
+        self.__dict__["_hashes"] = dict[str, str]()
 
     @cached_property
     def _opened(self) -> Samples:
@@ -57,10 +62,12 @@ class LazySamples(Samples):
 
     @property
     def images(self) -> Tensor:
+        self.__dict__["seen"].add("images")
         return self._opened.images
 
     @property
     def labels(self) -> Tensor | None:
+        self.__dict__["seen"].add("labels")
         return self._opened.labels
 
     @property
@@ -71,6 +78,25 @@ class LazySamples(Samples):
     def groups(self) -> Tensor | None:
         return self._opened.groups
 
+    def forget(self) -> None:
+        """Begins the count anew."""
+        self.__dict__["seen"].clear()
+
+    def provenance(self) -> dict[str, Any] | None:
+        """What identifies the parts that were looked at; None where nothing was."""
+        seen: set[str] = self.__dict__["seen"]
+        if not seen:
+            return None
+        hashes = {f"{part}_sha256": self._sha256(part) for part in sorted(seen)}
+        return {"split": "train", "samples": len(self._opened), **hashes}
+
+    def _sha256(self, part: str) -> str:
+        kept: dict[str, str] = self.__dict__["_hashes"]
+        tensor: Tensor | None = getattr(self._opened, part)
+        if part not in kept:
+            kept[part] = "" if tensor is None else tensor_sha256(tensor)
+        return kept[part]
+
 
 class EvaluationSampler:
     """A generator that reads the training labels only when it has to draw conditions."""
@@ -79,6 +105,8 @@ class EvaluationSampler:
         self.generator = generator
         self.data = data
         self.spec = generator.spec
+        self.drawn = 0
+        """Samples so far."""
 
     def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
         return self.draw(n, seed, cond)[0]
@@ -86,6 +114,7 @@ class EvaluationSampler:
     def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
         if cond is None and self.spec.labels.width:
             self.generator.labels = self.data.labels
+        self.drawn += n
         return self.generator.draw(n, seed, cond)
 
 
@@ -100,20 +129,25 @@ class Evaluation:
     """Seeds of each metric; None = as its settings say."""
     network: Which | None = None
     """None = the moving average where the run has one."""
+    checkpoint: str = "newest"
+    """See `checkpoint.load_chosen`."""
 
 
 def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
-    """Computes the metrics on the run's newest checkpoint, and adds the record to evaluations.jsonl.
+    """Computes the metrics on a checkpoint of the run, and adds the record to evaluations.jsonl.
 
     Raises `UserError` for what does not fit, and then nothing is written.
     """
     run = RunFolder.open(folder)
     config, metrics = read_metrics(run, registry, asked)
-    generator = open_generator(run, config, asked.network, context.say)
+    generator = open_generator(run, config, asked, context.say)
     spec = generator.sampler.spec
     data = LazySamples(lambda: load_samples(config, spec, context))
     sampler = EvaluationSampler(generator.sampler, data)
-    rows = [measure(metric, sampler, data, asked.seeds) for metric in metrics]
+    rows = [
+        {"plugin": _plugin(registry.providers[type(metric)]), **measure(metric, sampler, data, asked.seeds)}
+        for metric in metrics
+    ]
     record = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "ganforge": ganforge.__version__,
@@ -122,10 +156,12 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
         "images_seen": generator.images_seen,
         "network": generator.which,
         "generator_sha256": generator.sha256,
-        "data": dump(config)["data"],
+        # Without its folders: where the data lie changes no number.
+        "data": json.loads(config.data.model_dump_json(exclude=_paths(config.data), exclude_none=True)),
         "metrics": rows,
     }
     _append(run.path / RECORD, record)
+    write_recall_charts(run, rows)
     return record
 
 
@@ -161,54 +197,66 @@ def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple
 
 
 def open_generator(
-    run: RunFolder, config: RunConfig, network: Which | None, say: Callable[[str], None]
+    run: RunFolder, config: RunConfig, asked: Evaluation, say: Callable[[str], None]
 ) -> Generator:
-    """The generator of the newest sound checkpoint. Raises `UserError` where there is none."""
-    which: Which = network or ("ema" if config.ema.halflife else "raw")
+    """The generator of the checkpoint asked for. Raises `UserError` where there is none."""
+    which: Which = asked.network or ("ema" if config.ema.halflife else "raw")
     if which == "ema" and not config.ema.halflife:
         raise UserError(f"{run.path} has no moving average (ema.halflife = 0); use --network raw")
     spec, group = run.read_data_spec(), GROUPS[which]
-    tensors, state = checkpoint.load_newest(run.checkpoints, say, groups={group})
+    tensors, state = checkpoint.load_chosen(run.checkpoints, asked.checkpoint, say, groups={group})
     images_seen = int(state["images_seen"])
     made = plan(config, spec).networks().generator
     try:
         made.load_state_dict(tensors[group])
-    except (KeyError, RuntimeError) as error:
+    except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    sampler = GeneratorSampler(made.to(device), config.prior, spec, device)
+    sampler = GeneratorSampler(made.to(device), config.prior, config.nets, spec, device)
     file = run.checkpoints / f"{images_seen:012d}" / f"{group}.safetensors"
     return Generator(sampler, which, images_seen, _sha256(file))
 
 
-def measure(metric: Metric, sampler: EvaluationSampler, data: Samples, seeds: int | None) -> dict[str, Any]:
-    """One metric's settings, the files they name, and its values.
+def measure(
+    metric: Metric, sampler: EvaluationSampler, data: LazySamples, seeds: int | None
+) -> dict[str, Any]:
+    """One metric's values, and what they depend on.
 
     With `seeds`, a metric that repeats itself does so that often; another is computed with as many
     seeds, one after the other, and its values are the mean and, as `_std`, the standard deviation.
     """
-    if seeds and "repeats" in type(metric).model_fields:
-        metric, seeds = metric.model_copy(update={"repeats": seeds}), None
-    used = [metric.seed + step for step in range(seeds or 1)]
-    found = [metric.model_copy(update={"seed": seed}).compute(sampler, data) for seed in used]
+    repeating = "repeats" in type(metric).model_fields
+    if seeds and repeating:
+        metric = metric.model_copy(update={"repeats": seeds})
+    times: int = dict(metric)["repeats"] if repeating else seeds or 1
+    used = [metric.seed + step for step in range(times)]
+    data.forget()
+    sampler.drawn = 0
+    runs = [metric] if repeating else [metric.model_copy(update={"seed": seed}) for seed in used]
+    found = [values_of(run, sampler, data) for run in runs]
     values = {name: statistics.fmean(each[name] for each in found) for name in found[0]}
     if len(found) > 1:
         values |= {f"{name}_std": statistics.stdev(each[name] for each in found) for name in found[0]}
+    described = describe(metric, sampler.spec)
+    real = data.provenance()
+    conditions = depends_on(metric, sampler.spec, described, generated=sampler.drawn // times, real=real)
     return {
-        "type": metric.type,
-        "settings": json.loads(metric.model_dump_json(exclude={"type", "every"})),
+        **described,
         "seeds": used,
-        "files": {name: _describe(path, sampler.spec) for name, path in metric if isinstance(path, Path)},
         # JSON has no NaN.
         "values": {name: value if math.isfinite(value) else None for name, value in values.items()},
+        "depends_on": conditions,
+        "fingerprint": fingerprint(conditions),
     }
 
 
-def _describe(path: Path, spec: DataSpec) -> dict[str, Any]:
-    """What identifies the content of a file, or of a judge, that a metric names."""
-    if (path / CARD).is_file():
-        return load_judge(path).provenance()
-    return {"sha256": _sha256(path)} if path.is_file() else {}
+def _plugin(plugin: Plugin) -> dict[str, str]:
+    return {"distribution": plugin.distribution, "version": plugin.version}
+
+
+def _paths(component: Component) -> set[str]:
+    """The keys that hold a path."""
+    return {name for name, value in component if isinstance(value, Path)}
 
 
 def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
@@ -232,8 +280,7 @@ def _append(file: Path, record: Mapping[str, Any]) -> None:
 
 def _sha256(file: Path) -> str:
     try:
-        with file.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return file_sha256(file)
     except OSError as error:
         raise UserError(
             f"{file}: cannot be read: {error.strerror}; if the run is training, it has just gone on to "

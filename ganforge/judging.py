@@ -21,6 +21,7 @@ from ganforge.api.judge_score import score
 from ganforge.build import load_samples
 from ganforge.config import RunConfig
 from ganforge.engine import Runtime, generator_for, stream_seed
+from ganforge.guarded import open_data, spec_of
 from ganforge.outputs.progress import Progress
 
 BATCH = 64
@@ -64,7 +65,7 @@ def train_judge(config: RunConfig, settings: JudgeTraining, context: Context) ->
 
     Raises `UserError` for data that no judge can be trained on.
     """
-    spec = config.data.spec()
+    spec = spec_of(config.data)
     if not spec.is_image or spec.labels.kind not in ("one_of_k", "many_of_k"):
         has = f"labels of kind '{spec.labels.kind}'" if spec.is_image else f"samples of shape {spec.shape}"
         raise UserError(f"a judge needs images with named labels; data '{config.data.type}' has {has}")
@@ -111,7 +112,8 @@ def split_data(config: RunConfig, spec: DataSpec, context: Context, seed: int) -
     everything = torch.arange(len(samples))
     if samples.groups is None:
         try:
-            return Split(samples, everything, config.data.build("test", context), "its split 'test'")
+            test = open_data(config.data, "test", spec, context)
+            return Split(samples, everything, test, "its split 'test'")
         except UserError as error:
             context.say(f"data: no split 'test' ({error})")
     grouped = samples.groups is not None

@@ -18,6 +18,7 @@ from typing import Literal, get_args, get_origin
 import pluggy
 
 from ganforge.api import GROUP, KINDS, Component, UserError, did_you_mean, hooks
+from ganforge.blame import KIND_NOUNS, one_line
 
 DISABLE = "GANFORGE_DISABLE_PLUGINS"
 
@@ -96,18 +97,6 @@ class Registry:
         return f"{KIND_NOUNS[kind]} '{name}' is provided by {listed}; disable one with {DISABLE}={culprit}"
 
 
-KIND_NOUNS = {
-    "data": "data set",
-    "prior": "prior",
-    "nets": "architecture",
-    "loss": "loss",
-    "terms": "term",
-    "optimizer": "optimiser",
-    "callbacks": "callback",
-    "metrics": "metric",
-}
-
-
 def discover() -> Registry:
     """The registry of all installed plugins, less those that GANFORGE_DISABLE_PLUGINS names
     (comma-separated, by plugin or by distribution)."""
@@ -125,11 +114,6 @@ def discover() -> Registry:
     return Registry.from_modules(modules, broken)
 
 
-def one_line(error: BaseException) -> str:
-    """`ImportError: no module named x`, whatever the message's own line breaks."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
 def _describe(entry: EntryPoint) -> Plugin:
     if entry.dist is None:
         return Plugin(entry.name)
@@ -142,11 +126,12 @@ def _collect(modules: list[tuple[Plugin, object]], broken: list[Broken]) -> Regi
     for plugin, module in modules:
         try:
             classes = _components_of(plugin, module)
-        except Exception as error:  # a hook is the plugin author's code
+        except (Exception, SystemExit) as error:  # a hook is the plugin author's code
             broken.append(Broken(plugin, one_line(error)))
             continue
         plugins.append(plugin)
         for component in classes:
+            component.provider = str(plugin)
             claims.setdefault((component.kind, component.type_name()), []).append((plugin, component))
     components: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
     for (kind, name), owners in sorted(claims.items()):

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.blame import one_line
 from ganforge.build import plan
 from ganforge.config import load
 from ganforge.engine import GeneratorSampler, checkpoint, generator_for
 from ganforge.outputs.grid import save_grid, save_png
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.registry import Registry, one_line
+from ganforge.registry import Registry
 
 MAX_SAMPLES = 100_000
+MOST_BYTES = 16 * 2**20
+"""Of a list of conditions."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +35,25 @@ class TrainedGenerator:
 
 
 def open_generator(
-    folder: Path, registry: Registry, say: Callable[[str], None], truncation: float | None = None
+    folder: Path,
+    registry: Registry,
+    say: Callable[[str], None],
+    truncation: float | None = None,
+    choice: str = "newest",
 ) -> TrainedGenerator:
-    """The newest generator of a run (its moving average where it has one), on the CPU."""
+    """The generator of a run (its moving average where it has one), on the CPU; `choice`: see
+    `checkpoint.load_chosen`."""
     run = RunFolder.open(folder)
     config = load(run.config, registry)
     spec = run.read_data_spec()
     group = "generator" if config.ema.halflife else "network_g"
-    tensors, state = checkpoint.load_newest(run.checkpoints, say, groups={group})
+    tensors, state = checkpoint.load_chosen(run.checkpoints, choice, say, groups={group})
     network = plan(config, spec).networks().generator
     try:
         network.load_state_dict(tensors[group])
-    except (KeyError, RuntimeError) as error:
+    except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
-    sampler = GeneratorSampler(network, config.prior, spec, truncation=truncation)
+    sampler = GeneratorSampler(network, config.prior, config.nets, spec, truncation=truncation)
     return TrainedGenerator(sampler, spec, state["images_seen"])
 
 
@@ -57,7 +65,12 @@ def parse_condition(text: str) -> list[str]:
 def read_conditions(file: Path) -> list[list[str]]:
     """A JSON list of conditions, each a list of names or one string as for `--condition`."""
     try:
-        found: Any = json.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as handle:
+            # No more than that, for a device has no end.
+            content = handle.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UserError(f"{file}: a list of conditions has at most {MOST_BYTES:,} bytes")
+        found: Any = json.loads(content)
     except json.JSONDecodeError as error:
         raise UserError(f"{file}:{error.lineno}: not JSON: {error.msg}") from None
     except OSError as error:
@@ -68,7 +81,7 @@ def read_conditions(file: Path) -> list[list[str]]:
     for position, names in enumerate(conditions):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(
-                f"{file}: condition {position} (counted from 0) is no list of names: {json.dumps(names)[:60]}"
+                f"{file}: condition {position} (counted from 0) is no list of names: {names!r:.60}"
             )
     return conditions
 

@@ -13,6 +13,8 @@ import torch
 from accelerate.state import AcceleratorState
 
 ROOT = Path(__file__).resolve().parent.parent
+RUN_FILES = sorted(set((ROOT / "examples").rglob("*.toml")) - set((ROOT / "examples" / "sweeps").rglob("*")))
+"""The examples that `ganforge run` takes."""
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -10,7 +10,7 @@ import torch
 from test_judge import NAMES, blank_judge, channel_judge
 from torch import Tensor
 
-import ganforge_metrics.code_accuracy as module
+import ganforge_metrics.coded as module
 from ganforge.api import DataSpec, Draw, LabelKind, LabelSpec, Samples, UserError
 from ganforge.api.judge import Judge
 from ganforge_metrics.code_accuracy import CodeAccuracy, matching

@@ -11,7 +11,7 @@ import pytest
 from ganforge.api import UserError
 from ganforge.config import RunConfig, dumps, load
 from ganforge.config.load import MAX_BYTES, parse_override
-from ganforge.config.locate import locate
+from ganforge.config.locate import Positions
 from support.toys import toy_registry
 
 REGISTRY = toy_registry()
@@ -63,7 +63,7 @@ def test_a_file_is_narrowed_to_the_components_it_names(tmp_path: Path) -> None:
     [
         ("[train]\nbatchsize = 3\n", "run.toml:8: train.batchsize: unknown key 'batchsize'; did you mean "
          "'batch_size'? (keys: images, batch_size, accumulate, d_updates, g_updates, precision, device, seed, "
-         "clip_grad_norm)"),
+         "clip_grad_norm, sync_batchnorm, timeout_s, resume)"),
         ('[train]\n\nbatch_size = "32"\n', "run.toml:9: train.batch_size: should be a valid integer, got '32'"),
         ("[train]\nbatch_size = 0\n", "run.toml:8: train.batch_size: should be greater than or equal to 1, got 0"),
         ("[loss]\nmargin = 1\n", "run.toml:7: loss: the key 'type' is missing (one of: bce, hinge, mse, "
@@ -73,7 +73,7 @@ def test_a_file_is_narrowed_to_the_components_it_names(tmp_path: Path) -> None:
         ("[loss]\ntype = 3\n", "run.toml:8: loss.type: expected a name (one of: bce, hinge, mse, relativistic, "
          "wasserstein), got 3"),
         ('[trian]\nimages = 3\n', "run.toml:7: trian: unknown key 'trian'; did you mean 'train'? (keys: data, "
-         "prior, nets, loss, terms, callbacks, metrics, generator, discriminator, train, lr, ema, logging, wandb)"),
+         "prior, nets, loss, terms, callbacks, metrics, generator, discriminator, train, lr, ema, logging, health, wandb)"),
         ('[[terms]]\ntype = "r1"\n[[terms]]\ntype = "wgan-gp"\n', "run.toml:10: terms.1.type: no term is called "
          "'wgan-gp' (installed: auxiliary_classifier, feature_matching, gradient_penalty, mutual_information, "
          "r1, r2)"),
@@ -155,7 +155,7 @@ def test_overrides_reach_into_arrays_of_tables(tmp_path: Path) -> None:
         ("terms.4.weight=1", "--set terms.4.weight=1: '4' is no position in an array of 1, counted from 0"),
         ("terms.0=1", "--set terms.0=1: terms is an array; name a key in one of its tables"),
         ("train.sed=1", "--set train.sed=1: train.sed: unknown key 'sed'; did you mean 'seed'? (keys: images, "
-         "batch_size, accumulate, d_updates, g_updates, precision, device, seed, clip_grad_norm)"),
+         "batch_size, accumulate, d_updates, g_updates, precision, device, seed, clip_grad_norm, sync_batchnorm, timeout_s, resume)"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_an_override_is_not_blamed_on_the_file(
@@ -189,7 +189,7 @@ def test_keys_are_found_in_the_text(path: tuple[str | int, ...], line: int | Non
     )
     # The header [d] takes a line of its own.
     expected = line if line is None or path[0] != "d" else line + 1
-    assert locate(text, path) == expected
+    assert Positions(text).line(path) == expected
 
 
 def test_the_schema_tells_the_components_apart(tmp_path: Path) -> None:

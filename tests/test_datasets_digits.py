@@ -131,7 +131,7 @@ BROKEN = {
     "huge": (
         "images",
         b"\0\0\x08\x03" + b"\xff" * 12,
-        " says it holds 79,228,162,458,924,105,385,300,197,375 bytes; more than 2,147,483,648 is refused",
+        " says it holds 79,228,162,458,924,105,385,300,197,375 bytes; more than 1,073,741,824 is refused",
     ),
     "size": ("images", idx(IMAGES[:, :20]), " holds images of 20 x 28, not 28 x 28"),
     "class": ("labels", idx(LABELS + 3), " holds label 12; the labels are 0 to 9"),

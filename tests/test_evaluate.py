@@ -6,15 +6,20 @@ import hashlib
 import json
 import shutil
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from test_cli_main import EXAMPLE, TINY, call, contents, sets
+from safetensors.torch import load_file
+from test_cli_main import EXAMPLE, TINY, Done, call, contents, sets
 from test_judge import blank_judge
 
 import ganforge
+from ganforge.api import Samples
+from ganforge.api.judge import Judge
+from ganforge.comparable import fingerprint, tensor_sha256
 from ganforge_datasets.iclevr import ICLEVR
 
 METRICS = """
@@ -76,6 +81,9 @@ def test_a_record_says_what_its_numbers_depend_on(place: Path) -> None:
     done = call(place, "evaluate", "mine", "--metrics", "m.toml")
     assert (done.code, done.err) == (0, "")
     after = contents(place)
+    for name in ("condition", "raw"):
+        assert after.pop(f"mine/plots/{name}_recall.png") is not None
+    assert after.pop("mine/plots", "none") is None
     assert after.pop("mine/evaluations.jsonl") is not None
     assert after == before
     (record,) = records(place)
@@ -84,7 +92,9 @@ def test_a_record_says_what_its_numbers_depend_on(place: Path) -> None:
     assert (record["images_seen"], record["network"], record["device"]) == (64, "ema", "cpu")
     weights = place / "mine" / "checkpoints" / f"{64:012d}" / "generator.safetensors"
     assert record["generator_sha256"] == sha256(weights)
-    assert record["data"]["scenes"] == 4
+    assert record["data"] == {
+        "type": "iclevr", "image_size": 16, "scenes": 4, "seed": 0, "mirror": False,
+    }  # fmt: skip
     first, second = record["metrics"]
     assert first["settings"] == {
         "seed": 0,
@@ -101,10 +111,28 @@ def test_a_record_says_what_its_numbers_depend_on(place: Path) -> None:
             "sha256": sha256(place / "judge" / "weights.safetensors"),
             "trained_on": {"images": 5},
             "accuracy": {},
+            "resizer": "none",
         },
         "conditions": {"sha256": sha256(place / "asked.json")},
     }
-    assert second["seeds"] == [9]
+    assert (first["seeds"], second["seeds"]) == ([0, 1, 2], [9, 10])
+    assert first["plugin"] == {"distribution": "ganforge", "version": ganforge.__version__}
+    names = json.dumps(ICLEVR().spec().labels.names).encode()
+    assert first["depends_on"] == {
+        "metric": "condition_accuracy",
+        "settings": {"drawn": 500, "n": 1},
+        "files": {
+            "judge": sha256(place / "judge" / "weights.safetensors"),
+            "conditions": sha256(place / "asked.json"),
+        },
+        "uses": {},
+        "shape": [3, 16, 16],
+        "labels": {"kind": "many_of_k", "names_sha256": hashlib.sha256(names).hexdigest()},
+        "generated": 2,
+        "real": None,
+    }
+    # What a number is called and how often it is taken do not change what it is.
+    assert first["fingerprint"] == second["fingerprint"]
     assert set(second["values"]) == {
         "raw_accuracy", "raw_accuracy_std", "raw_exact_match", "raw_exact_match_std",
         "raw_recall/red cube", "raw_recall/gray sphere", "raw_recall/blue cube",
@@ -163,6 +191,91 @@ def test_a_metric_with_one_seed_is_computed_with_several(place: Path) -> None:
     }
 
 
+def prints(place: Path, *arguments: object) -> str:
+    """The fingerprint of the last evaluation's first number."""
+    assert call(place, "evaluate", "mine", *arguments).code == 0
+    return str(records(place)[-1]["metrics"][0]["fingerprint"])
+
+
+def test_the_fingerprint_changes_with_what_a_number_depends_on(place: Path) -> None:
+    judged = prints(place, "--metrics", "m.toml")
+    assert judged == prints(place, "--metrics", "m.toml", "--seeds", 5, *sets("metrics.0.seed=7"))
+    assert judged == prints(place, "--metrics", "m.toml", "--network", "raw")
+    shutil.copytree(place / "judge", place / "elsewhere")
+    (place / "other.toml").write_text(METRICS.replace('"judge"', '"elsewhere"'))
+    assert judged == prints(place, "--metrics", "other.toml")
+    others = [prints(place, "--metrics", "m.toml", *sets("metrics.0.n=2"))]
+    (place / "asked.json").write_text('[["red cube"], ["gray sphere"]]')
+    others.append(prints(place, "--metrics", "m.toml"))
+    judge = blank_judge(ICLEVR(image_size=16).spec())
+    torch.nn.init.ones_(judge.network.head.weight)
+    Judge.of(judge.network, judge.card.data, architecture="small_resnet", width=judge.card.width).save(
+        place / "judge"
+    )
+    others.append(prints(place, "--metrics", "m.toml"))
+    assert len({judged, *others}) == 4
+
+
+def test_the_fingerprint_changes_with_the_real_images(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = prints(place, "--metrics", "d.toml")
+    real = records(place)[0]["metrics"][0]["depends_on"]["real"]
+    assert real.keys() == {"split", "samples", "images_sha256", "labels_sha256"}
+    assert (real["split"], real["samples"]) == ("train", 12)
+    assert records(place)[0]["metrics"][0]["depends_on"]["generated"] == 8
+    built = ICLEVR.build
+
+    def darker(self: ICLEVR, *arguments: Any) -> Samples:
+        samples = built(self, *arguments)
+        images = samples.images.clone()
+        images[3, 0, 2, 2] ^= 1
+        return replace(samples, images=images)
+
+    assert prints(place, "--metrics", "d.toml") == before
+    monkeypatch.setattr(ICLEVR, "build", darker)
+    assert prints(place, "--metrics", "d.toml") != before
+
+
+def test_a_run_records_what_its_own_metrics_depend_on(place: Path) -> None:
+    metrics = (
+        "metrics=[{type='condition_accuracy', judge='judge', conditions='asked.json', every=32, repeats=2}]"
+    )
+    assert call(place, "run", EXAMPLE, "--out", "own", *sets(*TINY, metrics)).code == 0
+    info = json.loads((place / "own" / "run.json").read_text())
+    (found,) = info["metrics"]
+    assert found["depends_on"]["files"]["judge"] == sha256(place / "judge" / "weights.safetensors")
+    assert found["depends_on"]["data"]["scenes"] == 4
+    assert found["fingerprint"] == fingerprint(found["depends_on"])
+    weights = load_file(place / "own" / "checkpoints" / f"{64:012d}" / "network_d.safetensors")
+    assert 0 < info["parameters"]["discriminator"] <= sum(each.numel() for each in weights.values())
+    assert info["gpu"] is None
+    last = json.loads((place / "own" / "metrics.jsonl").read_text().splitlines()[-2])
+    assert 50 < last["peak_memory_mib"] < 1e6
+
+
+@pytest.mark.parametrize(
+    ("judge", "reason"), [("none", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_file_that_a_metric_needs_is_missed_before_training(place: Path, judge: str, reason: str) -> None:
+    metrics = f"metrics=[{{type='condition_accuracy', judge='{judge}'}}]"
+    done = call(place, "run", EXAMPLE, "--out", "own", *sets(*TINY, metrics))
+    where = place if judge == "." else place / judge
+    assert done == Done(
+        2,
+        "",
+        f"metric 'condition_accuracy' cannot read judge = {where}: {reason}; mend the key, or leave the metric out\n",
+    )
+    assert not (place / "own").exists()
+
+
+def test_a_hash_is_of_values_type_and_shape() -> None:
+    rows = torch.arange(12, dtype=torch.uint8).reshape(3, 4)
+    same = rows.t().contiguous().t()
+    assert tensor_sha256(rows) == tensor_sha256(same)
+    unlike = [rows.flatten(), rows.float(), rows.flip(0), torch.zeros(0), torch.zeros(()), rows.bfloat16()]
+    assert len({tensor_sha256(each) for each in (rows, *unlike)}) == 7
+    assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
+
+
 def test_the_runs_own_metrics(place: Path) -> None:
     done = call(place, "evaluate", "mine")
     assert (done.code, done.out) == (2, "")
@@ -202,7 +315,8 @@ EXAMPLE_TABLES = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/jud
         (
             METRICS,
             ["metrics.0.judge=none"],
-            "PLACE/none is no judge: it has no judge.json; name the folder that 'ganforge judge train' wrote",
+            "metric 'condition_accuracy': PLACE/none is no judge: it has no judge.json; name the folder that "
+            "'ganforge judge train' wrote",
         ),
     ],
 )  # fmt: skip

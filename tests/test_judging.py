@@ -82,7 +82,7 @@ def test_without_groups_the_test_split_or_single_images_are_held_out(
     assert (len(own.rows), len(own.test), own.how) == (48, 48, "its split 'test'")
     _, split = toy_split(tmp_path, monkeypatch, None, lines := [])
     assert (len(split.rows), len(split.test), split.how) == (54, 6, "6 of 60 images, seed 0")
-    assert lines == ["data: no split 'test' (there is none)"]
+    assert lines == ["data: no split 'test' (data set 'squares': there is none)"]
 
 
 def small_training(tmp_path: Path, config: RunConfig, **settings: Any) -> Judge:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, RUN_FILES
 
 from ganforge.build import plan
 from ganforge.check import preflight
@@ -20,7 +20,6 @@ from ganforge.config import load
 from ganforge.registry import Plugin, Registry, discover
 
 PAGES = [ROOT / "README.md", ROOT / "plugins" / "README.md"]
-EXAMPLES = sorted((ROOT / "examples").rglob("*.toml"))
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -87,7 +86,7 @@ def test_links_of_the_pages_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page}: {target}"
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", RUN_FILES, ids=lambda path: path.stem)
 def test_each_example_fits_together(example: Path) -> None:
     found = preflight(load(example, discover()))
     assert found.g_parameters > 0

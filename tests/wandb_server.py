@@ -16,7 +16,7 @@ Record: Any = vars(wandb_internal_pb2)["Record"]  # made at import, so unknown t
 
 
 class Server(ThreadingHTTPServer):
-    """A W&B server that does as it is told: works, denies, fails or never answers."""
+    """A W&B server that does as it is told: works, denies, fails, never answers, or hangs up."""
 
     daemon_threads = True
 
@@ -35,6 +35,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         self.server.asked += 1
+        if self.server.manner == "dies":
+            self.close_connection = True
+            return None
         if self.server.manner == "hangs":
             self.server.over.wait()
         if self.server.manner == "works":

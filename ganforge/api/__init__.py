@@ -16,6 +16,7 @@ from ganforge.api.losses import Loss, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
+from ganforge.api.stream import Stream, rows
 from ganforge.api.training import Callback, Metric, Optimizer, Sampler
 
 KINDS: dict[str, type[Component]] = {
@@ -49,6 +50,7 @@ __all__ = [
     "Sampler",
     "Samples",
     "Split",
+    "Stream",
     "Term",
     "Track",
     "UserError",
@@ -56,4 +58,5 @@ __all__ = [
     "did_you_mean",
     "hookimpl",
     "nearest",
+    "rows",
 ]

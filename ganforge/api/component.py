@@ -25,6 +25,9 @@ class Component(BaseModel, ABC):
     source: ClassVar[str] = ""
     """The paper: title, authors, year, arXiv id, equation. Empty where there is none."""
 
+    provider: ClassVar[str] = ""
+    """The plugin that brought the class, for messages; the registry writes it."""
+
     type: str
 
     @classmethod

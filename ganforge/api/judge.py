@@ -27,6 +27,7 @@ WEIGHTS = "weights.safetensors"
 CARD = "judge.json"
 CHUNK = 256
 MAX_WIDTH = 1024
+MAX_CHANNELS = 64
 CHECKPOINTS = (".pth", ".pt")
 PUBLISHED = "a checkpoint {'model': state_dict} of a torchvision ResNet-18 whose last layer is fc.0"
 
@@ -205,11 +206,19 @@ def _filled(card: JudgeCard, tensors: Mapping[str, Tensor], file: Path) -> Judge
         raise UserError(f"{file}: a judge needs images with labels, and the data have none")
     if card.architecture == "small_resnet" and not card.width:
         raise UserError(f"{file}: the card of a small_resnet must say its width")
-    # A metric may load a judge in the middle of a run, whose random state is not ours to move.
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(card.architecture, card.data.shape[0], card.data.labels.width, card.width)
+    channels = card.data.shape[0]
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise UserError(f"{file}: a judge takes images of 1 to {MAX_CHANNELS} channels, not {channels}")
+    # Without memory until the weights are there: a card may claim any size. Nor does it move the
+    # random state, which matters in the middle of a run.
+    with torch.device("meta"):
+        network = build_network(card.architecture, channels, card.data.labels.width, card.width)
+    wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+    for name, tensor in sorted(tensors.items()):
+        if tensor.dtype != wanted.get(name, tensor.dtype):
+            raise UserError(f"{file}: '{name}' is of {tensor.dtype}, not {wanted[name]}")
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise UserError(

@@ -13,6 +13,7 @@ from ganforge.api.nets import Draw, Verdict
 
 Role = Literal["d", "g"]
 Critic = Callable[[Tensor, Tensor | None], Verdict]
+Mean = Callable[[Tensor], Tensor]
 
 
 class Play:
@@ -32,6 +33,7 @@ class Play:
         critic: Critic,
         exact_critic: Critic,
         rng: torch.Generator,
+        mean: Mean = lambda x: x,
     ) -> None:
         self.role = role
         self.real = real
@@ -47,7 +49,11 @@ class Play:
         """The discriminator in float32 whatever the run's precision, for terms that
         differentiate with respect to its input."""
         self.rng = rng
-        """The random stream of this update; use it and no other, so that resume is exact."""
+        """The random stream of this update; use it and no other, so that resume is exact. What
+        belongs to single samples is best drawn through `ganforge.api.rows`."""
+        self.mean = mean
+        """The mean of a tensor over the processes, differentiable; all of them must ask for it. For
+        a statistic of the batch, such as its centre: of one process it sees that one's share alone."""
 
     @cached_property
     def real_verdict(self) -> Verdict:

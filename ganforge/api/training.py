@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from pydantic import Field
@@ -70,3 +70,12 @@ class Metric(Component):
     @abstractmethod
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Name -> value. Must not touch the global random state or the networks."""
+
+    def provenance(self, data: DataSpec) -> dict[str, Any]:
+        """What its numbers depend on besides its settings and the files these name: extractor,
+        hash of its weights, resizer. Numbers for which this differs are never compared.
+
+        Also called before training begins, so that a missing file is not found out in the middle
+        of it. Raises `UserError` as `compute` would.
+        """
+        return {}

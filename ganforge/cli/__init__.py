@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+import traceback
 from typing import NoReturn
 
 import click
 
 from ganforge import __version__
+from ganforge.cli.compare import compare
+from ganforge.cli.doctor import doctor
 from ganforge.cli.evaluate import evaluate
+from ganforge.cli.health import health
 from ganforge.cli.inspect import check, plugins, schema
 from ganforge.cli.judge import judge
+from ganforge.cli.launch import LOST
+from ganforge.cli.neighbours import neighbours
+from ganforge.cli.profile import profile
 from ganforge.cli.report import plot, report
 from ganforge.cli.sample import sample
+from ganforge.cli.sweep import sweep
 from ganforge.cli.train import resume, run
 
 BAD_INPUT = 2
@@ -40,11 +49,16 @@ def cli() -> None:
 
     \b
     Start here:   ganforge run examples/cgan_iclevr.toml
-    Exit codes:   0 done, 2 bad input, 75 stopped by a signal with a checkpoint (resume it)
+    Exit codes:   0 done, 2 bad input, 3 ended by health.policy, 75 stopped before its end, by a signal or
+                  --max-minutes, with a checkpoint (resume it)
+    Tracebacks:   GANFORGE_TRACEBACK=1 shows them besides the message
     """
 
 
-for command in (run, resume, sample, check, plugins, schema, plot, report, judge, evaluate):
+for command in (
+    run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare, doctor,
+    health, sweep, profile,
+):  # fmt: skip
     cli.add_command(command)
 
 
@@ -67,6 +81,10 @@ def main() -> None:
         if not _is_user_error(error):
             raise
         _fail(str(error), error)
+    except BaseException as error:
+        if type(error).__name__ != "LostProcess":
+            raise
+        _fail(str(error), error, LOST)
 
 
 def _is_user_error(error: Exception) -> bool:
@@ -74,8 +92,12 @@ def _is_user_error(error: Exception) -> bool:
     return api is not None and isinstance(error, api.UserError)
 
 
-def _fail(message: str, error: Exception) -> NoReturn:
-    """Shows the message and what was noted on its way up."""
+def _fail(message: str, error: BaseException, code: int = BAD_INPUT) -> NoReturn:
+    """Shows the message and what was noted on its way up; the traceback only where it is asked for."""
+    if os.environ.get("RANK", "0") != "0":
+        message = f"process {os.environ['RANK']}: {message}"
+    if os.environ.get("GANFORGE_TRACEBACK"):
+        click.echo("".join(traceback.format_exception(error)), err=True)
     for line in (message, *getattr(error, "__notes__", ())):
         click.echo(line, err=True)
-    sys.exit(BAD_INPUT)
+    sys.exit(code)

@@ -32,25 +32,43 @@ import click
     type=click.Choice(["ema", "raw"]),
     help="The moving average of the generator, or its weights as trained.  [default: ema where there is one]",
 )
+@click.option(
+    "--checkpoint",
+    default="newest",
+    show_default=True,
+    help="newest, best (by logging.keep_best), or its number of images seen.",
+)
+@click.option(
+    "--real",
+    is_flag=True,
+    help="Real images in place of the generator's, half of them against the other half: the best that the "
+    "metrics can give. Records nothing.",
+)
 def evaluate(
     run_folder: Path,
     metrics_file: Path | None,
     overrides: tuple[str, ...],
     seeds: int | None,
     network: Literal["ema", "raw"] | None,
+    checkpoint: str,
+    real: bool,
 ) -> None:
-    """Compute metrics on the newest checkpoint of the run in the folder RUN.
+    """Compute metrics on a checkpoint of the run in the folder RUN.
 
     Adds one line to RUN/evaluations.jsonl: the values, and everything that they depend on. The
-    real data are opened only for metrics that look at them.
+    real data are opened only for metrics that look at them. Recalls of labels are drawn as bars in
+    RUN/plots.
     """
-    from ganforge import evaluation, training
+    from ganforge import ceiling, evaluation, training
     from ganforge.api import Context
     from ganforge.outputs.progress import track
     from ganforge.registry import discover
 
-    asked = evaluation.Evaluation(metrics_file, overrides, seeds, network)
+    asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint)
     context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    if real:
+        click.echo(describe(ceiling.evaluate_real(run_folder, discover(), asked, context)))
+        return
     record = evaluation.evaluate(run_folder, discover(), asked, context)
     click.echo(describe(record))
     click.echo(f"recorded in {run_folder / evaluation.RECORD}")
@@ -58,16 +76,23 @@ def evaluate(
 
 def describe(record: Mapping[str, Any]) -> str:
     """The record as a small table."""
-    network = {"ema": "moving average", "raw": "as trained"}[record["network"]]
-    lines = [f"generator after {record['images_seen']:,} images ({network})"]
+    from ganforge.outputs.recall_chart import INFIX, recall_table, recalls
+
+    if record["network"] == "real":
+        lines = ["real images in place of the generator's"]
+    else:
+        network = {"ema": "moving average", "raw": "as trained"}[record["network"]]
+        lines = [f"generator after {record['images_seen']:,} images ({network})"]
     for metric in record["metrics"]:
         values = metric["values"]
         lines.append(metric["type"])
         for name, value in values.items():
-            if name.endswith("_std") and name.removesuffix("_std") in values:
+            if INFIX in name or (name.endswith("_std") and name.removesuffix("_std") in values):
                 continue
             spread = values.get(f"{name}_std")
             lines.append(f"  {name:40} {_number(value)}{'' if spread is None else f' ± {_number(spread)}'}")
+        for title, shares in recalls(values).items():
+            lines += [f"  {title}_recall, lowest first", *(f"    {line}" for line in recall_table(shares))]
     return "\n".join(lines)
 
 

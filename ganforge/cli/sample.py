@@ -30,6 +30,13 @@ import click
     help="Draw no latent further out than this, in standard deviations: less variety, better samples.",
 )
 @click.option(
+    "--checkpoint",
+    "choice",
+    default="newest",
+    show_default=True,
+    help="newest, best (by logging.keep_best), or its number of images seen.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
@@ -43,6 +50,7 @@ def sample(
     n: int | None,
     seed: int,
     truncation: float | None,
+    choice: str,
     out: Path,
 ) -> None:
     """Draw samples from the generator in the run folder RUN; needs neither W&B nor the data set."""
@@ -52,7 +60,7 @@ def sample(
     from ganforge.registry import discover
 
     generator = sampling.open_generator(
-        run_folder, discover(), lambda line: click.echo(line, err=True), truncation
+        run_folder, discover(), lambda line: click.echo(line, err=True), truncation, choice
     )
     conditions: list[list[str]] = []
     if condition is not None:

@@ -9,8 +9,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ganforge.api import did_you_mean
-from ganforge.config.locate import Path, locate
+from ganforge.config.locate import Path, Positions
 from ganforge.config.schema import Mistake
+
+MOST_MISTAKES = 40
+"""Lines in one message; of more, the number."""
 
 
 def findings(error: ValidationError, schema: type[BaseModel]) -> list[Mistake]:
@@ -25,13 +28,17 @@ def report(mistakes: Iterable[Mistake], *, file: str, text: str, overrides: Mapp
     blamed on the file.
     """
     lines: list[tuple[int, str]] = []
+    positions = Positions(text)
     for path, message in mistakes:
         given = next((said for key, said in overrides.items() if path[: len(key)] == key), None)
-        line = locate(text, path) or 1
+        line = positions.line(path) or 1
         where = f"--set {given}" if given is not None else f"{file}:{line}"
-        dotted = ".".join(str(part) for part in path)
-        lines.append((line, f"{where}: {dotted}: {message}"))
-    return "\n".join(message for _, message in sorted(lines))
+        dotted = f"{'.'.join(str(part) for part in path)}: " if path else ""
+        lines.append((line, f"{where}: {dotted}{message}"))
+    shown = [message for _, message in sorted(lines)[:MOST_MISTAKES]]
+    if len(lines) > len(shown):
+        shown.append(f"... and {len(lines) - len(shown):,} more mistakes")
+    return "\n".join(shown)
 
 
 def _explain(finding: ErrorDetails, schema: type[BaseModel]) -> str:

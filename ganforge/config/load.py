@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path as FilePath
@@ -12,9 +14,11 @@ import tomli_w
 from pydantic import ValidationError
 
 from ganforge.api import UserError
+from ganforge.blame import blame
 from ganforge.config.explain import findings, report
-from ganforge.config.locate import Path
-from ganforge.config.schema import RunConfig, narrow
+from ganforge.config.locate import MOST_PARTS, Path, overlong_key
+from ganforge.config.plain import check_plain
+from ganforge.config.schema import RunConfig, named_components, narrow
 from ganforge.registry import Registry
 
 MAX_BYTES = 256 * 1024
@@ -26,12 +30,18 @@ def load(file: FilePath, registry: Registry, overrides: Sequence[str] = ()) -> R
     Raises `UserError` with one line for every mistake, `file:line: key: ...`.
     """
     text = _read(file)
+    overlong = overlong_key(text)
+    if overlong is not None:
+        raise UserError(f"{file}:{overlong}: a key has more than {MOST_PARTS} parts")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{file}:{_error_line(error, text)}: TOML syntax error: {error}") from None
     except RecursionError:
         raise UserError(f"{file}: TOML syntax error: nested too deeply") from None
+    except ValueError:
+        # The parser's own errors are caught above; this one comes from Python's limit on digits.
+        raise UserError(f"{file}: TOML syntax error: a number has thousands of digits") from None
     given: dict[Path, str] = {}
     for override in overrides:
         path, value = parse_override(override)
@@ -49,6 +59,9 @@ def validate(
     overrides: dict[Path, str] | None = None,
 ) -> RunConfig:
     """Validates a parsed run file; `text` is its source, for the line numbers."""
+    refused = check_plain(document)
+    if refused:
+        raise UserError(report(refused, file=file, text=text, overrides=overrides or {}))
     schema, mistakes = narrow(document, registry)
     config: RunConfig | None = None
     try:
@@ -56,6 +69,12 @@ def validate(
         config = schema.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         mistakes += findings(error, schema)
+    except Exception:
+        # Only a component's own validator raises anything else: find the one that does.
+        for component, table in named_components(document, registry):
+            with blame(component, "validation"), contextlib.suppress(ValidationError):
+                component.model_validate_json(json.dumps(table, default=str))
+        raise
     if mistakes or config is None:
         raise UserError(report(mistakes, file=file, text=text, overrides=overrides or {}))
     return config
@@ -69,7 +88,7 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
         raise UserError(f"--set {override}: expected KEY=VALUE, such as --set train.batch_size=32")
     try:
         return parts, tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return parts, value
 
 
@@ -86,9 +105,13 @@ def dumps(config: RunConfig) -> str:
 
 def _read(file: FilePath) -> str:
     try:
-        if file.is_file() and file.stat().st_size > MAX_BYTES:
+        with file.open("rb") as handle:
+            # No more than that, for a device has no end.
+            content = handle.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise UserError(f"{file}: a run file has at most {MAX_BYTES:,} bytes")
-        return file.read_text(encoding="utf-8")
+        # TOML's line breaks are these two alone.
+        return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
@@ -113,7 +136,7 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any, override: 
 
 
 def _member(items: list[Any], part: str, override: str) -> Any:
-    if not part.isdecimal() or int(part) >= len(items):
+    if not part.isdecimal() or len(part) > 9 or int(part) >= len(items):
         raise UserError(
             f"--set {override}: '{part}' is no position in an array of {len(items)}, counted from 0"
         )
@@ -122,7 +145,5 @@ def _member(items: list[Any], part: str, override: str) -> Any:
 
 def _error_line(error: tomllib.TOMLDecodeError, text: str) -> int:
     """The parser tells the line only in words: `(at line 3, column 7)` or `(at end of document)`."""
-    words = str(error).replace(",", "").split()
-    if "line" in words:
-        return int(words[words.index("line") + 1])
-    return max(1, len(text.splitlines()))
+    told = re.search(r"\(at line (\d+), column \d+\)$", str(error))
+    return int(told[1]) if told else text.rstrip("\n").count("\n") + 1

@@ -1,66 +1,99 @@
 """Where in a TOML file a key stands.
 
-The standard library's parser gives no positions, so the file is cut into statements by the
-parser itself: lines are gathered until they parse on their own. Each statement then tells which
-keys it sets.
+The standard library's parser gives no positions, so the file is cut into statements first: they end
+at the line breaks that lie in no string and in no bracket. Each is then parsed on its own, and
+tells which keys it sets.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 Path = tuple[str | int, ...]
 
+MOST_PARTS = 32
+"""Parts of a dotted key; a longer one is refused, as the parser takes minutes over thousands of them."""
 
-def locate(text: str, path: Path) -> int | None:
-    """The line, counted from 1, of the statement that sets `path`, or of its closest parent.
-
-    `text` is valid TOML. Array members count from 0, as in `("terms", 1, "type")`. None where
-    not even the first key of the path is there.
-    """
-    best: tuple[int, int] | None = None
-    for line, found in _statements(text):
-        depth = _common(found, path)
-        # The first statement that reaches deepest: a header names a parent, a later key the thing.
-        if depth and (best is None or depth > best[0]):
-            best = (depth, line)
-    return best[1] if best else None
+_OPAQUE = re.compile(
+    r'"""(?:\\.|[^\\]|\\\Z)*?(?:"{3,5}|\Z)'  # a closing """ may follow up to two more quotes
+    r"|'''.*?(?:'{3,5}|\Z)"
+    r'|"(?:\\.|[^"\\\n])*+"?'
+    r"|'[^'\n]*+'?"
+    r"|#[^\n]*+",
+    re.DOTALL,
+)
+"""Strings and comments. One that is not closed ends with the text or the line, so that no text is looked
+through twice."""
 
 
-def _common(found: Path, path: Path) -> int:
-    """Leading keys that both share."""
-    shared = 0
-    for a, b in zip(found, path, strict=False):
-        if a != b:
-            break
-        shared += 1
-    return shared
+class Positions:
+    """The keys of a valid TOML text, each with its line."""
+
+    def __init__(self, text: str) -> None:
+        self._first: dict[Path, int] = {}
+        for line, path in _statements(text):
+            # A header names a parent, a later key the thing: the first that reaches so deep counts.
+            for depth in range(1, len(path) + 1):
+                self._first.setdefault(path[:depth], line)
+
+    def line(self, path: Path) -> int | None:
+        """The line, counted from 1, of the statement that sets `path`, or of its closest parent.
+
+        Array members count from 0, as in `("terms", 1, "type")`. None where not even the first
+        key of the path is there.
+        """
+        for depth in range(len(path), 0, -1):
+            if path[:depth] in self._first:
+                return self._first[path[:depth]]
+        return None
+
+
+def overlong_key(text: str) -> int | None:
+    """The line of the first key of more than `MOST_PARTS` parts; None where there is none.
+    `text` need not be valid."""
+    # Strings keep their place as one letter, comments vanish, and no line break is lost.
+    plain = _OPAQUE.sub(lambda found: "s" + "\n" * found[0].count("\n"), text)
+    line = 1
+    for piece in re.split(r"([=,\[\]{}\n])", plain):
+        if piece.count(".") >= MOST_PARTS:
+            return line
+        line += piece == "\n"
+    return None
 
 
 def _statements(text: str) -> Iterator[tuple[int, Path]]:
     """(line, path) of each header and each key in turn."""
     header: Path = ()
     counts: dict[tuple[str, ...], int] = {}
-    gathered, start = "", 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not gathered:
-            start = number
-        gathered += line + "\n"
-        try:
-            statement = tomllib.loads(gathered)
-        except tomllib.TOMLDecodeError:
-            continue
-        gathered, first = "", line.lstrip()
+    for line, source in _cut(text):
+        statement = tomllib.loads(source)
         if not statement:
             continue
-        if first.startswith("[") and start == number:
-            header = _header(_keys(statement), first.startswith("[["), counts)
-            yield start, header
+        if source.lstrip().startswith("["):
+            header = _header(_keys(statement), source.lstrip().startswith("[["), counts)
+            yield line, header
         else:
             for path in _leaves(statement):
-                yield start, header + path
+                yield line, header + path
+
+
+def _cut(text: str) -> Iterator[tuple[int, str]]:
+    """(line, source) of each statement."""
+    start, first, line, depth = 0, 1, 1, 0
+    for found in re.finditer(rf"{_OPAQUE.pattern}|[\[\]{{}}\n]", text, re.DOTALL):
+        token = found[0]
+        line += token.count("\n")
+        if token in ("[", "{"):
+            depth += 1
+        elif token in ("]", "}"):
+            depth -= 1
+        elif token == "\n" and depth == 0:
+            yield first, text[start : found.end()]
+            start, first = found.end(), line
+    yield first, text[start:]
 
 
 def _keys(statement: dict[str, Any]) -> tuple[str, ...]:

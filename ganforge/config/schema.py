@@ -8,7 +8,7 @@ is the union of what is installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from functools import reduce
 from operator import or_
@@ -18,9 +18,10 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, create_model
 
 from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss, Metric, Prior, Term
+from ganforge.blame import KIND_NOUNS
 from ganforge.config.locate import Path
-from ganforge.config.sections import Ema, LearningRate, Logging, Player, Section, Train, Wandb
-from ganforge.registry import KIND_NOUNS, Registry
+from ganforge.config.sections import Ema, Health, LearningRate, Logging, Player, Section, Train, Wandb
+from ganforge.registry import Registry
 
 LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")
@@ -44,6 +45,7 @@ class RunConfig(Section):
     lr: LearningRate = Field(LearningRate(), description="The schedule of both learning rates.")
     ema: Ema = Field(Ema(), description="The moving average of the generator.")
     logging: Logging = Field(Logging(), description="What is written down, and how often.")
+    health: Health = Field(Health(), description="What is done about a run that goes wrong.")
     wandb: Wandb = Field(Wandb(), description="The mirror at Weights & Biases.")
 
 
@@ -88,6 +90,23 @@ def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunCon
             optimizer = (component(given, "optimizer", (side, "optimizer")), ...)
         sections[side] = _player(optimizer, side)
     return _run_config(sections), mistakes
+
+
+def named_components(
+    document: Mapping[str, Any], registry: Registry
+) -> Iterator[tuple[type[Component], dict[str, Any]]]:
+    """The class and the table of every component that the file names and that there is."""
+    tables = [(kind, document[kind]) for kind in ("data", "prior", "nets", "loss") if kind in document]
+    for kind in LISTS:
+        if isinstance(document.get(kind), list):
+            tables += [(kind, table) for table in document[kind]]
+    for side in PLAYERS:
+        if isinstance(document.get(side), dict):
+            tables.append(("optimizer", document[side].get("optimizer")))
+    for kind, table in tables:
+        found = _component(table, kind, (kind,), registry)
+        if not isinstance(found, Mistake):
+            yield found, table
 
 
 def run_schema(registry: Registry) -> dict[str, Any]:

@@ -8,6 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ganforge.api import Optimizer
 
+Diagnosis = Literal[
+    "non_finite", "discriminator_overpowers", "mode_collapse", "vanishing_generator_gradient", "oscillation"
+]
+"""What the sentinel can find."""
+
 
 class Section(BaseModel):
     """A table of a run file: frozen, unknown keys refused, no silent conversion of types."""
@@ -36,6 +41,22 @@ class Train(Section):
     seed: int = Field(0, ge=0, description="Of weights, latents, and the order of the data.")
     clip_grad_norm: float = Field(
         0.0, ge=0, description="Largest norm of a player's gradient, over all its weights; 0 = off."
+    )
+    sync_batchnorm: bool = Field(
+        False,
+        description="With several processes, BatchNorm looks at the samples of all of them (CUDA only; not "
+        "in a discriminator with a gradient penalty); false = at each process's own.",
+    )
+    timeout_s: float = Field(
+        600.0,
+        gt=0,
+        description="With several processes, the longest that one waits for another, in seconds; then the "
+        "run ends. Must exceed what one needs longer than another to load its data.",
+    )
+    resume: Literal["never", "auto"] = Field(
+        "never",
+        description="What 'ganforge run' does where the run folder is there already: never = refuses, auto = "
+        "continues the run in it, or starts it anew where it never came to a checkpoint.",
     )
 
 
@@ -78,6 +99,40 @@ class Logging(Section):
     grid_samples: int = Field(32, ge=1, le=1024, description="Samples in a grid, 8 a row.")
     checkpoint_every: int = Field(50_000, ge=1, description="Images between two checkpoints.")
     keep_checkpoints: int = Field(2, ge=1, description="Checkpoints kept; the oldest goes first.")
+    keep_best: str = Field(
+        "",
+        description="Value of a metric, such as condition_accuracy: the checkpoint where it was best is kept "
+        "too, and written as soon as it is reached; empty = off.",
+    )
+    best_is: Literal["highest", "lowest"] = Field("highest", description="Which `keep_best` is the best.")
+
+
+class Health(Section):
+    """What is done about a run that goes wrong; looked at with each row of the log."""
+
+    policy: Literal["off", "warn", "stop", "rollback"] = Field(
+        "warn",
+        description="off = nothing is watched; warn = said and written down; stop = the run ends, with "
+        "exit code 3; rollback = back to the last healthy checkpoint, with other random numbers and a lower "
+        "learning rate for the player at fault.",
+    )
+    ignore: tuple[Diagnosis, ...] = Field((), description="Diagnoses that are never made.")
+    rollbacks: int = Field(2, ge=0, description="The most rollbacks in a run; then it stops.")
+    lr_factor: float = Field(
+        0.5, gt=0, le=1, description="On the learning rate of the player at fault, at each rollback."
+    )
+    patience: int = Field(
+        5, ge=2, description="Rows of the log in a row that must show a pattern before it is believed."
+    )
+    grace: int = Field(
+        1_000,
+        ge=0,
+        description="Iterations at the start during which nothing but non-finite numbers is believed: a "
+        "young run swings, and its samples are all alike.",
+    )
+    samples: int = Field(
+        64, ge=0, le=1024, description="Samples whose variety is measured with each row; 0 = off."
+    )
 
 
 class Wandb(Section):

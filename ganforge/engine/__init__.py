@@ -10,7 +10,7 @@ from ganforge.engine.player import Player, terms_of
 from ganforge.engine.runtime import Runtime
 from ganforge.engine.sampler import GeneratorSampler
 from ganforge.engine.step import Game
-from ganforge.engine.stopping import StopRequest
+from ganforge.engine.stopping import Interrupted, StopRequest
 from ganforge.engine.streams import generator_for, stream_seed
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Game",
     "GeneratorSampler",
     "Grid",
+    "Interrupted",
     "Loop",
     "MovingAverage",
     "Observer",

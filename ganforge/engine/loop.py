@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,13 +14,21 @@ from torch import Tensor
 from ganforge.api import Metric, Role, Samples
 from ganforge.config import RunConfig
 from ganforge.engine import checkpoint
+from ganforge.engine.agreement import check_agreement
 from ganforge.engine.batches import Batches
+from ganforge.engine.best import Best
 from ganforge.engine.ema import MovingAverage
 from ganforge.engine.grids import Grid, backdrop, grids
+from ganforge.engine.health.guard import Guard
+from ganforge.engine.health.recover import heed
+from ganforge.engine.machine import peak_memory
+from ganforge.engine.pooling import Pool
 from ganforge.engine.sampler import GeneratorSampler
+from ganforge.engine.saver import Saver
 from ganforge.engine.schedule import lr_factor, set_learning_rate
 from ganforge.engine.step import Game
-from ganforge.engine.stopping import StopRequest
+from ganforge.engine.stopping import Interrupted, StopRequest
+from ganforge.guarded import values_of
 
 Row = Mapping[str, float | int]
 
@@ -38,6 +47,12 @@ class Observer(Protocol):
 
     def say(self, line: str) -> None:
         """A line for the user."""
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Something that happened to the run, as plain data with `event` and `images_seen`."""
+
+    def cut(self, images_seen: int) -> None:
+        """The run went back to `images_seen`: the rows beyond did not happen."""
 
 
 class Loop:
@@ -62,14 +77,23 @@ class Loop:
         self.average = average
         self.observer = observer
         self.checkpoints = checkpoints
+        self.saver = Saver(checkpoints, config.logging.keep_checkpoints)
+        self.best = Best(config.logging.keep_best, config.logging.best_is)
+        self.pool = Pool(game.runtime, self.say)
+        self.stamp: Mapping[str, Any] = {}
+        """What every checkpoint says about how it came about; plain data."""
         d_turns: list[Role] = ["d"] * config.train.d_updates
         g_turns: list[Role] = ["g"] * config.train.g_updates
         self.schedule: Sequence[Role] = d_turns + g_turns
         self.iteration = 0
         self.images_seen = 0
         self.seconds = 0.0
+        self.owes_metrics = False
+        """A stop came before, or while, the metrics of this moment were computed."""
+        self.guard = Guard(config.health, game, samples, config.train.seed)
+        self.diagnosis: str | None = None
+        """Why the run was ended by its policy about its health."""
         self._saved_at = -1
-        self._warned = False
 
     @property
     def per_iteration(self) -> int:
@@ -79,43 +103,55 @@ class Loop:
     def run(self, stop: StopRequest) -> bool:
         """Trains until done; False where it stopped earlier. Leaves a checkpoint either way."""
         logging, train = self.config.logging, self.config.train
+        self.game.runtime.stop = stop
         started, since, seen_then = time.monotonic() - self.seconds, time.monotonic(), self.images_seen
         if self.images_seen == 0:
             self._grid()
-        stopped = False
-        while self.images_seen < train.images and not stopped:
-            last = self.images_seen + self.per_iteration >= train.images
-            # The flags are looked at before the iteration, so that its update can measure more.
-            log = last or self._passes(logging.every) or self.iteration == 0
-            self._iterate(log)
-            stopped = self.game.runtime.any(bool(stop))
-            now = time.monotonic()
-            self.seconds = now - started
-            if log:
-                self._log((self.images_seen - seen_then) / max(now - since, 1e-9))
-                since, seen_then = now, self.images_seen
-            if self.game.runtime.is_main:
-                self.observer.tick(self.images_seen)
-            self._measure()
-            if logging.grid_every and (self._passed(logging.grid_every) or last or stopped):
-                self._grid()
-            if self._passed(logging.checkpoint_every) and not last:
+            if self.config.health.policy == "rollback":
                 self.save()
-        if self._saved_at != self.images_seen:
-            self.save()
-        return self.images_seen >= train.images
+        with self.saver:
+            stopped = self._settle(stop)
+            while self.images_seen < train.images and not stopped:
+                last = self.images_seen + self.per_iteration >= train.images
+                # The flags are looked at before the iteration, so that its update can measure more.
+                log = last or self._passes(logging.every) or self.iteration == 0
+                self._iterate(log)
+                stopped = self.game.runtime.asked_to_stop()
+                now = time.monotonic()
+                self.seconds = now - started
+                if log:
+                    self._log((self.images_seen - seen_then) / max(now - since, 1e-9))
+                    went_back = heed(self, stop)
+                    since, seen_then = now, self.images_seen
+                    if went_back:
+                        continue
+                    stopped = stopped or self.diagnosis is not None
+                if self.game.runtime.is_main:
+                    self.observer.tick(self.images_seen)
+                self.owes_metrics = bool(self._due_metrics())
+                stopped = stopped or self._settle(stop)
+                if logging.grid_every and (self._passed(logging.grid_every) or last or stopped):
+                    self._grid()
+                best = self.best.images_seen == self.images_seen
+                if (self._passed(logging.checkpoint_every) and not last) or best:
+                    self.save()
+            if self._saved_at != self.images_seen:
+                self.save()
+        return self.images_seen >= train.images and not self.owes_metrics
 
     def _iterate(self, measure: bool) -> None:
         """The schedule once: each update of D sees a fresh batch, G's sees the last of them."""
         train = self.config.train
         factor = lr_factor(self.config.lr, self.images_seen, train.images)
         for player in self.game.players.values():
-            set_learning_rate(player.optimizer, factor)
+            set_learning_rate(player.optimizer, factor * self.guard.lr[player.role])
+        self.game.runtime.pace.iteration()
         batch = None
         for position, role in enumerate(self.schedule):
             if role == "d" or batch is None:
                 batch = self.batches.at(self.iteration * train.d_updates + position)
             self.game.update(role, batch, measure)
+        self.game.runtime.pace.stop()
         self.iteration += 1
         self.images_seen += self.per_iteration
         if self.average is not None:
@@ -130,49 +166,88 @@ class Loop:
         return self.images_seen // every > (self.images_seen - self.per_iteration) // every
 
     def _log(self, images_per_second: float) -> None:
-        means = self.game.tally.take()
+        means = self.pool.means(self.game.tally.take())
         rates = {
             f"lr/{role}": player.optimizer.param_groups[0]["lr"] for role, player in self.game.players.items()
         }
-        self._row({"images_per_second": images_per_second, "seconds": self.seconds, **rates, **means})
-        bad = sorted(name for name, value in means.items() if not math.isfinite(value))
-        if bad and not self._warned:
-            self._warned = True
-            self._say(f"warning: not finite at {self.images_seen:,} images: {', '.join(bad)}")
+        cost = {"seconds": self.seconds, **peak_memory(self.game.runtime.device)}
+        if not self.game.runtime.is_main:
+            return
+        health = self.guard.signals(means, len(self.schedule))
+        row = self._row({"images_per_second": images_per_second, **cost, **rates, **means, **health})
+        for finding in self.guard.look(row):
+            self.tell_event({"event": "finding", **asdict(finding)})
+            self.say(f"health: {finding.line()}")
+            self.say(f"  try: {finding.advice}")
 
-    def _measure(self) -> None:
-        due = [metric for metric in self.config.metrics if self._passed(metric.every)]
-        values: dict[str, float] = {}
-        for metric in due:
-            values |= {f"metric/{name}": value for name, value in self._compute(metric).items()}
+    def _settle(self, stop: StopRequest) -> bool:
+        """Computes the metrics that are owed. A signal cuts that short, and they stay owed: the
+        resumed run begins with them. Returns whether one came."""
+        if not self.owes_metrics:
+            return False
+        values: dict[str, float] | None = None
+        with contextlib.suppress(Interrupted), self.game.runtime.cut_short():
+            values = self._measured()
         if values:
-            self._row(values)
+            self._row({f"metric/{name}": value for name, value in values.items()})
+            everything = len(self._due_metrics()) == len(self.config.metrics)
+            for line in self.best.look(values, self.images_seen, everything):
+                self.say(line)
+        self.owes_metrics = values is None
+        # A checkpoint of this moment, if there is one, still says that they are owed.
+        self._saved_at = self._saved_at if self.owes_metrics else -1
+        return self.owes_metrics
 
-    def _compute(self, metric: Metric) -> dict[str, float]:
-        return metric.compute(self.sampler, self.samples) if self.game.runtime.is_main else {}
+    def _due_metrics(self) -> list[Metric]:
+        return [metric for metric in self.config.metrics if self._passed(metric.every)]
 
-    def _row(self, values: Row) -> None:
+    def _measured(self) -> dict[str, float]:
+        values: dict[str, float] = {}
+        for metric in self._due_metrics():
+            # In every process: the sampler shares the work out among them.
+            values |= values_of(metric, self.sampler, self.samples)
+        return self.pool.from_main(values)
+
+    def _row(self, values: Row) -> Row:
+        row = {"iteration": self.iteration, "images_seen": self.images_seen, **values}
         if self.game.runtime.is_main:
-            self.observer.row({"iteration": self.iteration, "images_seen": self.images_seen, **values})
+            self.observer.row(row)
+        return row
 
     def _grid(self) -> None:
-        if self.game.runtime.is_main and self.config.logging.grid_every:
-            count, spec = self.config.logging.grid_samples, self.sampler.spec
-            for grid in grids(self.sampler, self.config.train.seed, count):
+        if not self.config.logging.grid_every:
+            return
+        count, spec = self.config.logging.grid_samples, self.sampler.spec
+        for grid in grids(self.sampler, self.config.train.seed, count):
+            if self.game.runtime.is_main:
                 if spec.shape == (2,) and spec.labels.kind == "none":
                     critic = self.game.players["d"].network
                     grid = grid._replace(backdrop=backdrop(critic, self.samples.images, count))
                 self.observer.grid(self.images_seen, grid)
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """A line for the user, from the main process."""
         if self.game.runtime.is_main:
             self.observer.say(line)
 
-    def save(self) -> None:
-        """Writes a checkpoint at this point of the run."""
+    def ills(self) -> list[str]:
+        """What is wrong at the moment with a run that its health did not end, in lines."""
+        present = [] if self.diagnosis is not None else self.guard.sentinel.active.values()
+        return [f"health: {finding.line()}" for finding in present]
+
+    def tell_event(self, event: Mapping[str, Any]) -> None:
+        """Something that happened now, for the record."""
         if self.game.runtime.is_main:
-            tensors, state = self.state()
-            checkpoint.save(self.checkpoints, tensors, state, self.config.logging.keep_checkpoints)
+            now = {"iteration": self.iteration, "images_seen": self.images_seen}
+            self.observer.event({**now, **event})
+
+    def save(self) -> None:
+        """Begins to write a checkpoint of this point of the run; `saver.wait()` waits for its end."""
+        check_agreement(self.game, self.average, self.images_seen)
+        self.game.tally.merge(self.game.runtime.mean)
+        if self.game.runtime.is_main:
+            self.guard.mark(self.images_seen)
+            self.saver.save(*self.state())
         self._saved_at = self.images_seen
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -183,6 +258,10 @@ class Loop:
             "images_seen": self.images_seen,
             "seconds": self.seconds,
             "tally": self.game.tally.state(),
+            "owes_metrics": self.owes_metrics,
+            "best": self.best.state(),
+            "stamp": dict(self.stamp),
+            "health": self.guard.state(),
             "players": {},
         }
         for role, player in self.game.players.items():
@@ -199,6 +278,8 @@ class Loop:
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
         self.game.tally.restore(state["tally"])
+        self.owes_metrics = state["owes_metrics"]
+        self.best.restore(state["best"])
         for role, player in self.game.players.items():
             saved = state["players"][role]
             player.network.load_state_dict(dict(tensors[f"network_{role}"]))
@@ -208,4 +289,11 @@ class Loop:
                 player.scaler.load_state_dict(saved["scaler"])
         if self.average is not None:
             self.average.network.load_state_dict(dict(tensors["generator"]))
+        self.guard.restore(state["health"])
+        self.reseed()
         self._saved_at = self.images_seen
+
+    def reseed(self) -> None:
+        """Puts all random streams where the run's rollbacks say."""
+        self.game.seed = self.guard.stream
+        self.batches.reseed(self.guard.stream)

@@ -6,15 +6,26 @@ networks, prior, callbacks) are components; no line here asks which method is ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Callback, Loss, Play, Prior, Role, UserError, Verdict
+from ganforge.api import Architecture, Callback, Draw, Loss, Play, Prior, Role, Stream, Term, Verdict
+from ganforge.blame import blame
 from ganforge.engine.batches import Batch
 from ganforge.engine.buffers import kept_buffers
+from ganforge.engine.health.signals import FirstBad, separation, weight_norm
 from ganforge.engine.player import Player
+from ganforge.engine.results import (
+    check_augmented,
+    check_estimates,
+    check_fake,
+    check_objective,
+    check_scalar,
+    check_verdict,
+    draw_of,
+)
 from ganforge.engine.runtime import Runtime
 from ganforge.engine.streams import stream_seed
 from ganforge.engine.tally import Tally
@@ -29,22 +40,30 @@ class Game:
         generator: Player,
         loss: Loss,
         prior: Prior,
+        nets: Architecture,
+        heads: Mapping[str, int],
         runtime: Runtime,
         seed: int,
         callbacks: Sequence[Callback] = (),
         accumulate: int = 1,
         clip_grad_norm: float = 0.0,
+        first_bad: FirstBad | None = None,
     ) -> None:
+        """`first_bad`: given where the run's health is watched."""
         self.players: dict[Role, Player] = {"d": discriminator, "g": generator}
         self.loss = loss
         self.prior = prior
+        self.nets = nets
+        self.heads = heads
+        """Head name -> width: what the terms want from the discriminator."""
         self.runtime = runtime
         self.seed = seed
         self.callbacks = callbacks
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
+        self.first_bad = first_bad
         self.tally = Tally()
-        self._rng = torch.Generator(runtime.device)
+        self._rng = Stream.of(runtime.device, runtime.rank, runtime.world)
 
     def update(self, role: Role, batch: Batch, measure: bool = False) -> None:
         """One optimiser step of `role` on this process's share of a batch.
@@ -65,50 +84,104 @@ class Game:
         self._step(me, measure)
         if role == "g" and measure and play is not None:
             self._look_again(play)
+        if self.first_bad is not None:
+            if role == "d" and measure and play is not None:
+                real, fake = play.real_verdict.logits.detach(), play.fake_verdict.logits.detach()
+                self.tally.add("health/separation", separation(real, fake))
+                self.tally.add("health/spread", torch.cat([real, fake]).std())
+            self.first_bad.tick()
 
     def _play(self, role: Role, batch: Batch) -> Play:
         """Draws latents and makes the fakes; only the generator's own update keeps their graph."""
-        draw = self.prior.sample(len(batch.real), batch.cond, self._rng)
-        with torch.set_grad_enabled(role == "g"), self.runtime.autocast():
+        draw = self._draw(batch)
+        with (
+            blame(self.nets, "the generator's forward pass"),
+            torch.set_grad_enabled(role == "g"),
+            self.runtime.autocast(),
+        ):
             fake: Tensor = self.players["g"].network(draw.z, draw.cond)
+        check_fake(fake, self.nets, batch.real, attached=role == "g")
         return Play(
             role=role,
             real=batch.real,
             cond=batch.cond,
-            fake=fake.float(),
+            fake=_at_least_float32(fake),
             draw=draw,
             critic=self._critic,
             exact_critic=self._exact_critic,
             rng=self._rng,
+            mean=self.runtime.mean,
+        )
+
+    def _draw(self, batch: Batch) -> Draw:
+        """Latents for this process's samples: drawn for those of all processes, so that a sample
+        gets the same however many share the batch."""
+        n, rank, world = len(batch.real), self.runtime.rank, self.runtime.world
+        if world == 1:
+            return draw_of(self.prior, n, batch.cond, self._rng)
+        z, cond, codes = draw_of(self.prior, n * world, batch.conds, self._rng.shared)
+        mine = slice(rank * n, (rank + 1) * n)
+        return Draw(
+            z[mine], None if cond is None else cond[mine], {name: code[mine] for name, code in codes.items()}
         )
 
     def _objective(self, me: Player, play: Play) -> Tensor:
         """The adversarial loss plus the terms that are due: always one sum, one backward."""
-        if me.role == "d":
-            real, fake = play.real_verdict.logits, play.fake_verdict.logits
-            adversarial = self.loss.d_loss(real, fake)
-            self.tally.add("score/real", self.loss.score(real).mean())
-            self.tally.add("score/fake", self.loss.score(fake).mean())
-            for name, value in self.loss.estimates(real.detach(), fake.detach()).items():
-                self.tally.add(f"estimate/{name}", value)
-        else:
-            fake = play.fake_verdict.logits
-            adversarial = self.loss.g_loss(fake, play.real_verdict.logits if self.loss.paired else None)
-            self.tally.add("score/fake_before_g", self.loss.score(fake).mean())
-        _check_scalar(adversarial, self.loss.type)
+        adversarial = self._adversarial(me.role, play)
+        parts = {f"adversarial/{me.role}": adversarial}
         objective = adversarial
         for name, term in me.due().items():
-            value = term(play)
-            _check_scalar(value, name)
-            self.tally.add(f"term/{me.role}/{name}", value)
-            with torch.no_grad():
-                for told, estimate in term.estimates(play).items():
-                    self.tally.add(f"estimate/{told}", estimate)
+            value = self._term(term, play)
+            parts[f"term/{me.role}/{name}"] = value
             # Applied once in `every` updates, so scaled up to keep its strength on average.
             objective = objective + (term.weight * term.every) * value
-        self.tally.add(f"adversarial/{me.role}", adversarial)
-        self.tally.add(f"loss/{me.role}", objective)
+        for name, value in {**parts, f"loss/{me.role}": objective}.items():
+            self.tally.add(name, value)
+        if self.first_bad is not None:
+            self.first_bad.note(parts)
         return objective
+
+    def _adversarial(self, role: Role, play: Play) -> Tensor:
+        """The loss of either player, and what it tells besides."""
+        if role == "g":
+            fake = play.fake_verdict.logits
+            real = play.real_verdict.logits if self.loss.paired else None
+            with blame(self.loss, "g_loss"):
+                value = self.loss.g_loss(fake, real)
+                check_objective(value, self.loss, "g_loss", role)
+            self._add_score("fake_before_g", fake)
+            return value
+        real, fake = play.real_verdict.logits, play.fake_verdict.logits
+        with blame(self.loss, "d_loss"):
+            value = self.loss.d_loss(real, fake)
+            check_objective(value, self.loss, "d_loss", role)
+        self._add_score("real", real)
+        self._add_score("fake", fake)
+        with blame(self.loss, "estimates"):
+            estimates = self.loss.estimates(real.detach(), fake.detach())
+            check_estimates(estimates, self.loss)
+        for name, estimate in estimates.items():
+            self.tally.add(f"estimate/{name}", estimate)
+        return value
+
+    def _term(self, term: Term, play: Play) -> Tensor:
+        """A term's value, unweighted, and what it tells besides."""
+        with blame(term, "its call"):
+            value = term(play)
+            check_objective(value, term, "its call", play.role)
+        with blame(term, "estimates"), torch.no_grad():
+            estimates = term.estimates(play)
+            check_estimates(estimates, term)
+        for name, estimate in estimates.items():
+            self.tally.add(f"estimate/{name}", estimate)
+        return value
+
+    def _add_score(self, name: str, logits: Tensor) -> Tensor:
+        with blame(self.loss, "score"):
+            score = self.loss.score(logits).mean()
+            check_scalar(score, self.loss, "score")
+        self.tally.add(f"score/{name}", score)
+        return score
 
     def _step(self, me: Player, measure: bool) -> None:
         parameters = list(me.network.parameters())
@@ -122,10 +195,13 @@ class Game:
                 nn.utils.clip_grads_with_norm_(parameters, self.clip_grad_norm, norm)
         me.scaler.step(me.optimizer)
         me.scaler.update()
+        if measure and self.first_bad is not None:
+            self.tally.add(f"health/weights_{me.role}", weight_norm(me.network))
         me.updates += 1
         with torch.no_grad():
             for callback in self.callbacks:
-                callback.after_update(me.role, me.network)
+                with blame(callback, "after_update"):
+                    callback.after_update(me.role, me.network)
 
     @torch.no_grad()
     def _look_again(self, play: Play) -> None:
@@ -133,33 +209,47 @@ class Game:
         networks = [player.network for player in self.players.values()]
         with kept_buffers(networks), self.runtime.autocast():
             fake = self.players["g"].network(play.draw.z, play.draw.cond)
-            logits = self._critic(fake.float(), play.draw.cond).logits
-        self.tally.add("score/fake_after_g", self.loss.score(logits).mean())
+            logits = self._critic(_at_least_float32(fake), play.draw.cond).logits
+        after = self._add_score("fake_after_g", logits)
+        if self.first_bad is not None:
+            before = play.fake_verdict.logits.detach()
+            self.tally.add("health/g_gain", after - self.loss.score(before).mean())
+            self.tally.add("health/g_step", (logits - before).mean())
 
     def _critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.autocast():
-            verdict: Verdict = self.players["d"].network(self._augmented(x), cond)
+            verdict = self._verdict(self._augmented(x), cond)
         return Verdict(
-            verdict.logits.float(),
-            {name: head.float() for name, head in verdict.heads.items()},
-            None if verdict.features is None else verdict.features.float(),
+            _at_least_float32(verdict.logits),
+            {name: _at_least_float32(head) for name, head in verdict.heads.items()},
+            None if verdict.features is None else _at_least_float32(verdict.features),
         )
 
     def _exact_critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.full_precision():
-            verdict: Verdict = self.players["d"].network(self._augmented(x.float()), cond)
+            return self._verdict(self._augmented(_at_least_float32(x)), cond)
+
+    def _verdict(self, x: Tensor, cond: Tensor | None) -> Verdict:
+        with blame(self.nets, "the discriminator's forward pass"):
+            verdict: Verdict = self.players["d"].network(x, cond)
+        check_verdict(verdict, self.nets, self.heads, len(x))
         return verdict
 
     def _augmented(self, x: Tensor) -> Tensor:
         for callback in self.callbacks:
-            x = callback.augment(x, self._rng)
+            with blame(callback, "augment"):
+                shown = callback.augment(x, self._rng)
+                check_augmented(shown, callback, x)
+            x = shown
         return x
 
     def _seed(self, me: Player) -> None:
-        """Puts both streams of this update at their start: ours, and torch's global one for
+        """Puts the streams of this update at their start: ours, and torch's global one for
         layers that draw for themselves, such as dropout."""
         place = (me.role, me.updates, self.runtime.rank)
-        self._rng.manual_seed(stream_seed(self.seed, "update", *place))
+        self._rng.shared.manual_seed(stream_seed(self.seed, "update", me.role, me.updates, 0))
+        if self.runtime.world > 1:
+            self._rng.manual_seed(stream_seed(self.seed, "process", *place))
         torch.manual_seed(stream_seed(self.seed, "layers", *place))
 
 
@@ -167,12 +257,12 @@ def _micro_batches(batch: Batch, parts: int) -> Iterator[Batch]:
     if parts == 1:
         yield batch
         return
-    conds = [None] * parts if batch.cond is None else batch.cond.chunk(parts)
-    for real, cond in zip(batch.real.chunk(parts), conds, strict=True):
-        yield Batch(real, cond)
+    nothing = [None] * parts
+    own = nothing if batch.cond is None else batch.cond.chunk(parts)
+    everyone = nothing if batch.conds is None else batch.conds.chunk(parts)
+    for real, cond, conds in zip(batch.real.chunk(parts), own, everyone, strict=True):
+        yield Batch(real, cond, conds)
 
 
-def _check_scalar(value: Tensor, name: str) -> None:
-    """A plugin's result must be a scalar: (N, 1) minus (N,) would silently become (N, N)."""
-    if value.ndim != 0:
-        raise UserError(f"'{name}' must give a scalar; it gave a tensor of shape {tuple(value.shape)}")
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+ELSEWHERE = "another process of the run was asked to stop"
+
+
+class Interrupted(KeyboardInterrupt):
+    """A stop came where waiting for the end of an iteration would take too long."""
 
 
 class StopRequest:
@@ -17,14 +24,33 @@ class StopRequest:
     def __init__(self, max_minutes: float | None = None) -> None:
         self.reason: str | None = None
         self.by_signal = False
+        self._signalled = False
         self.max_minutes = max_minutes
         self._deadline = None if max_minutes is None else time.monotonic() + 60.0 * max_minutes
         self._before: dict[int, Any] = {}
+        self._cutting = False
 
     def __bool__(self) -> bool:
         if self.reason is None and self._deadline is not None and time.monotonic() >= self._deadline:
             self.reason = f"the {self.max_minutes:g} minutes are over"
         return self.reason is not None
+
+    def adopt(self, by_signal: bool) -> None:
+        """Another process was asked to stop, and so this one is."""
+        self.by_signal = self.by_signal or by_signal
+        self.reason = self.reason or ELSEWHERE
+
+    @contextlib.contextmanager
+    def cut_short(self) -> Iterator[None]:
+        """Inside, a signal raises `Interrupted` where the code stands, as one that came before
+        does at once. The clock does not: a run of a few minutes would never get past its data."""
+        self._cutting = True
+        try:
+            if self.by_signal:
+                raise Interrupted
+            yield
+        finally:
+            self._cutting = False
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
@@ -38,7 +64,9 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.by_signal and number == signal.SIGINT:
+        if self._signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.by_signal = True
+        self._signalled = self.by_signal = True
         self.reason = f"{signal.Signals(number).name} received"
+        if self._cutting:
+            raise Interrupted

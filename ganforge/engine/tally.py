@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -29,6 +29,12 @@ class Tally:
         means = dict(zip(self._sums, values, strict=True))
         self._sums, self._counts = {}, {}
         return means
+
+    def merge(self, mean: Callable[[Tensor], Tensor]) -> None:
+        """Replaces the sums by their `mean` over the processes: what a resumed run begins with."""
+        if self._sums:
+            merged = mean(torch.stack(list(self._sums.values())))
+            self._sums = dict(zip(self._sums, merged.unbind(), strict=True))
 
     def state(self) -> dict[str, tuple[float, int]]:
         """Sums and counts so far, so that a stop in the middle of an interval loses nothing."""

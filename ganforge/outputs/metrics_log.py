@@ -38,7 +38,7 @@ class MetricsLog:
         under `nonfinite`. Raises `OSError` with the path as its filename, on a full disk for one.
         """
         assert "images_seen" in row
-        line = (json.dumps(_finite(row), allow_nan=False) + "\n").encode()
+        line = encoded(row)
         try:
             file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
@@ -60,6 +60,11 @@ def _write(file: int, line: bytes) -> None:
         with contextlib.suppress(OSError):
             os.ftruncate(file, before)
         raise
+
+
+def encoded(row: Row) -> bytes:
+    """A row as a line of the file."""
+    return (json.dumps(_finite(row), allow_nan=False) + "\n").encode()
 
 
 def _finite(row: Row) -> dict[str, Any]:
@@ -85,11 +90,17 @@ def read_new_rows(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
     return [json.loads(line) for line in data[:whole].splitlines()], offset + whole
 
 
-def truncate_after(path: Path, images_seen: int) -> None:
-    """Drops the rows beyond `images_seen`, in one step: a resumed run writes them anew."""
-    kept = [line for line in _lines(path) if json.loads(line)["images_seen"] <= images_seen]
+def truncate_after(path: Path, images_seen: int, owes_metrics: bool = False) -> None:
+    """Drops the rows that a resumed run writes anew, in one step: those beyond `images_seen`, and
+    with `owes_metrics` those of metrics at it."""
+
+    def is_kept(line: bytes) -> bool:
+        row = json.loads(line)
+        owed = owes_metrics and any(key.startswith("metric/") for key in row)
+        return bool(row["images_seen"] < images_seen or (row["images_seen"] == images_seen and not owed))
+
     if path.is_file():
-        write_bytes(path, b"".join(line + b"\n" for line in kept))
+        write_bytes(path, b"".join(line + b"\n" for line in _lines(path) if is_kept(line)))
 
 
 def _lines(path: Path) -> list[bytes]:

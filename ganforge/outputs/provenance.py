@@ -29,7 +29,7 @@ def provenance(plugins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "plugins": [dict(plugin) for plugin in plugins],
         "platform": platform.platform(),
-        "cpu": {"model": _cpu_model(), "threads": os.cpu_count()},
+        "cpu": {"model": cpu_model(), "threads": os.cpu_count()},
         "git": _git(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(sys.argv),
@@ -43,7 +43,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The name of the processor, as the machine tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

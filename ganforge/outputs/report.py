@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from ganforge.outputs.atomic import write_bytes
+from ganforge.outputs.events import read_events
 from ganforge.outputs.figures import render
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.plots import draw_charts
@@ -35,9 +36,10 @@ def write_report(run: RunFolder) -> Path:
     title = escape(run.path.absolute().name)
     parts = [
         f"<header><h1>{title}</h1><p class='facts'>{escape(_facts(rows, info))}</p></header>",
-        _warnings(rows, info),
+        _warnings(rows, info, read_events(run.events)),
         _grids(run),
         _curves(rows),
+        _recall(run),
         _section("Last values", _last_values(rows)),
         _section("Configuration", f"<pre>{escape(run.config.read_text(encoding='utf-8'))}</pre>"),
         _section("Provenance", _table(_flat(info))),
@@ -70,8 +72,12 @@ def _facts(rows: Rows, info: Mapping[str, Any]) -> str:
     return " · ".join(facts)
 
 
-def _warnings(rows: Rows, info: Mapping[str, Any]) -> str:
+def _warnings(rows: Rows, info: Mapping[str, Any], events: Rows) -> str:
     found = [str(warning) for warning in info.get("warnings", [])]
+    found += [
+        f"{event.get('diagnosis', event['event'])} at {event['images_seen']:,} images: {event['what']}"
+        for event in events
+    ]
     lost: dict[str, list[int]] = {}
     for row in rows:
         for key in row.get("nonfinite", []):
@@ -121,6 +127,16 @@ def _curves(rows: Rows) -> str:
         for chart, figure in draw_charts(rows)
     ]
     return _section("Curves", f"<div class='pairs'>{''.join(figures)}</div>" if figures else "")
+
+
+def _recall(run: RunFolder) -> str:
+    """The bar charts that evaluations drew last."""
+    figures = [
+        f"<figure>{_picture(file, 'recall of each label')}"
+        f"<figcaption>{escape(file.stem.removesuffix('_recall'))}</figcaption></figure>"
+        for file in sorted(run.plots.glob("*_recall.png"))
+    ]
+    return _section("Recall of each label", f"<div class='side'>{''.join(figures)}</div>" if figures else "")
 
 
 def _last_values(rows: Rows) -> str:

@@ -6,9 +6,12 @@ Importable without torch, so `UserError` is imported where it is raised.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
+import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +49,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON row a line: losses, scores, rates, metrics."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """What happened besides training, one JSON object a line; absent where nothing did."""
+        return self.path / "events.jsonl"
 
     @property
     def grids(self) -> Path:
@@ -97,6 +105,51 @@ class RunFolder:
         for folder in (self.grids, self.checkpoints, self.wandb, *self.made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    @classmethod
+    def clear_unsaved(cls, path: Path) -> None:
+        """Empties the folder of a run that was killed before its first checkpoint; leaves alone
+        any other. Raises `UserError` where another process is at work in it."""
+        run = cls(path)
+        if not path.is_dir() or (run.checkpoints.is_dir() and any(run.checkpoints.glob("[0-9]*"))):
+            return
+        parts = [run.config, run.info, run.metrics, run.events, run.grids, run.checkpoints, run.wandb]
+        names = {part.name for part in (*parts, run.plots, run.report)}
+        if any(each.name not in names and not _is_half_made(each) for each in path.iterdir()):
+            return
+        with run.claimed():
+            for each in list(path.iterdir()):
+                if each.is_dir():
+                    shutil.rmtree(each)
+                else:
+                    each.unlink()
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keeps other processes from training in the folder; the claim ends with the process.
+
+        Raises `UserError` where another one has it.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _user_error(
+                    f"run folder {self.path} is in use: another process trains in it; stop that one first"
+                ) from None
+            except OSError:
+                # A file system without locks.
+                pass
+            yield
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> None:
+        """Removes the half-made files that a killed process left."""
+        for folder in (self.path, self.grids, *self.grids.glob("*/")):
+            for each in folder.glob(".*.tmp"):
+                each.unlink()
 
     @classmethod
     def refuse_existing(cls, path: Path) -> None:
@@ -177,6 +230,10 @@ class RunFolder:
             for file in self.grids.glob("*.png")
             if file.stem.isascii() and file.stem.isdigit()
         )
+
+
+def _is_half_made(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def _without_none(value: Any) -> Any:

@@ -15,6 +15,9 @@ import sys
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.outputs.wandb_files import MirrorStatus, WandbSettings
 
+PATIENCE_S = 20.0
+"""The most that the end of a run waits for its mirror; an upload that takes longer goes on by itself."""
+
 
 class WandbLink:
     """A run's mirror, or the reason why there is none."""
@@ -52,11 +55,11 @@ class WandbLink:
             return cls(run, trouble=f"W&B: no record is made ({error})")
         return cls(run, process)
 
-    def finish(self, patience_s: float = 20.0, ok: bool = True) -> str | None:
+    def finish(self, patience_s: float | None = None, ok: bool = True) -> str | None:
         """Ends the record and returns the one line to show, or None where W&B was not asked for.
 
-        Waits `patience_s` seconds at most; an upload that takes longer goes on by itself. `ok`:
-        whether the run ended as it should; W&B shows it as crashed otherwise.
+        Waits `patience_s` seconds at most, or `PATIENCE_S` where that is None. `ok`: whether the run
+        ended as it should; W&B shows it as crashed otherwise.
         """
         if self.process is None:
             return self._trouble
@@ -66,7 +69,7 @@ class WandbLink:
                 self.process.stdin.write(b"done")
             self.process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(patience_s)
+            self.process.wait(PATIENCE_S if patience_s is None else patience_s)
         status = MirrorStatus.load(self._run.wandb / "status.json")
         if status.pid != self.process.pid:
             status = MirrorStatus()

@@ -54,6 +54,9 @@ class Mirror:
         )
         self._skip = (before.images_seen, before.rows_there)
         self._offset = 0
+        self._file = -1
+        # What happened before this mirror began was told by an earlier one.
+        self._events = run.events.stat().st_size if run.events.is_file() else 0
         self._seen_at = (-1, 0)
         self._over = threading.Event()
 
@@ -129,6 +132,7 @@ class Mirror:
         """Hands on what is new since the last time."""
         import wandb
 
+        self._notice_rollback()
         rows, self._offset = read_new_rows(self.run.metrics, self._offset)
         entries = [as_logged(row) for row in rows if self._is_new(row["images_seen"])]
         grids = [(seen, file) for seen, file in self.run.grid_files() if seen > self.status.grid_images_seen]
@@ -140,6 +144,22 @@ class Mirror:
             self.status.images_seen, self.status.rows_there = max(self._seen_at, self._skip)
             self.status.grid_images_seen = max([self.status.grid_images_seen, *(seen for seen, _ in grids)])
             self._save()
+        self._alert(record)
+
+    def _notice_rollback(self) -> None:
+        """A run that goes back replaces its log by a shorter one. Rows beyond those that are at W&B
+        already follow when the run has come as far again: W&B cannot take rows back."""
+        file = self.run.metrics.stat().st_ino if self.run.metrics.is_file() else -1
+        if file != self._file and self._offset:
+            self._offset, self._skip, self._seen_at = 0, max(self._seen_at, self._skip), (-1, 0)
+        self._file = file
+
+    def _alert(self, record: wandb.Run) -> None:
+        """What happened to the run, as alerts; W&B mails them or posts them to Slack."""
+        events, self._events = read_new_rows(self.run.events, self._events)
+        for event in events:
+            title = f"{event.get('diagnosis', event['event'])} at {event['images_seen']:,} images"
+            record.alert(title=title, text=str(event["what"]), level="WARN", wait_duration=0)
 
     def _is_new(self, images_seen: int) -> bool:
         """Whether this row, the next in the file, is one that no earlier mirror handed on: a resumed

@@ -102,6 +102,7 @@ class Recorder:
         self.rows: list[dict[str, float | int]] = []
         self.grids: list[tuple[int, Grid]] = []
         self.lines: list[str] = []
+        self.events: list[dict[str, Any]] = []
 
     def row(self, row: Any) -> None:
         self.rows.append(dict(row))
@@ -114,6 +115,12 @@ class Recorder:
 
     def say(self, line: str) -> None:
         self.lines.append(line)
+
+    def event(self, event: Any) -> None:
+        self.events.append(dict(event))
+
+    def cut(self, images_seen: int) -> None:
+        self.rows = [row for row in self.rows if row["images_seen"] <= images_seen]
 
 
 def toy_loop(folder: Path, config: RunConfig | None = None) -> tuple[Loop, Recorder]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,13 @@ FORMAT = 1
 """Version of how files become bytes; part of every cache key."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MOST_PIXELS = 16_000_000
-"""A larger image is refused before it is decoded."""
+"""A larger image is refused before it is decoded; one of this size takes up to 256 MiB for a moment."""
+MOST_SIDE = 2**15
+"""A longer one is refused: the weights of a resampling grow with the side, whatever the area."""
+MOST_WORKERS = 8
+"""Images decoded at once, so that all together need 2 GiB at most."""
+# Pillow's own limit is higher; no second message beside ours.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 AT_ONCE = 64
 """Images per step of the progress bar, and per task of a worker."""
 
@@ -39,7 +46,10 @@ class Form:
 
 def decode_image(data: bytes, where: str, form: Form) -> NDArray[np.uint8]:
     """An encoded image -> uint8 [C, S, S]; any colour mode becomes RGB or grey, any other size is
-    resampled with antialiasing. Raises `UserError` for what is no whole image, naming it as `where`."""
+    resampled with antialiasing, and it is turned as its EXIF says. Transparency is dropped. Of an
+    animation the first frame is taken.
+
+    Raises `UserError` for what is no whole image of 8 bits a channel, naming it as `where`."""
     if not data:
         raise UserError(f"{where} is empty (0 bytes); copy it again")
     try:
@@ -48,11 +58,17 @@ def decode_image(data: bytes, where: str, form: Form) -> NDArray[np.uint8]:
                 raise UserError(
                     f"{where} is {image.width} x {image.height}; more than {MOST_PIXELS:,} pixels is refused"
                 )
-            if image.mode.startswith("I"):
+            if max(image.size) > MOST_SIDE:
+                raise UserError(
+                    f"{where} is {image.width} x {image.height}; a side of more than {MOST_SIDE:,} is refused"
+                )
+            if image.mode.startswith("I") or _deep(image):
                 raise UserError(f"{where} has more than 8 bits a channel; convert it to 8 bits")
             upright = ImageOps.exif_transpose(image).convert("RGB" if form.channels == 3 else "L")
     except UserError:
         raise
+    except Image.DecompressionBombError:
+        raise UserError(f"{where} has more than {MOST_PIXELS:,} pixels, which is refused") from None
     except UnidentifiedImageError:
         raise UserError(f"{where} is not an image ({', '.join(FORMATS)})") from None
     # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others on damaged files.
@@ -60,6 +76,11 @@ def decode_image(data: bytes, where: str, form: Form) -> NDArray[np.uint8]:
         raise UserError(f"{where} is damaged: {error}; copy it again") from None
     pixels = np.asarray(_fit(upright, where, form))
     return pixels[None] if form.channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _deep(image: Image.Image) -> bool:
+    """Whether it has 16 bits a channel, of which Pillow would quietly drop the lower eight."""
+    return any(str(tile[3]).endswith(";16B") for tile in getattr(image, "tile", ()))
 
 
 def _fit(image: Image.Image, where: str, form: Form) -> Image.Image:
@@ -91,7 +112,7 @@ def decode_images(store: Store, names: Sequence[str], form: Form, track: Track) 
 
     starts = range(0, len(names), AT_ONCE)
     # Threads, because Pillow decodes outside of the interpreter's lock.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1)) as pool:
         for _ in track(pool.map(decode, starts), len(starts), "decoding images"):
             pass
     return images

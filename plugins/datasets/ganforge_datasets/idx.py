@@ -9,6 +9,7 @@ import gzip
 import math
 import struct
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from ganforge.api import UserError
 
 UNSIGNED_BYTE = 8
 """The format's code of the only element type that MNIST uses."""
-MOST_BYTES = 2**31
+MOST_BYTES = 2**30
 """A file that says it holds more is refused before it is read."""
+PIECE = 2**20
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -32,7 +34,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             header = file.read(4 + 4 * dimensions)
             shape = _shape(path, header, dimensions)
             # One byte more than promised, to see whether there is more.
-            content = file.read(math.prod(shape) + 1)
+            content = _read(file, math.prod(shape) + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise UserError(f"{path} is not a whole gzip file; copy it again") from None
     except OSError as error:
@@ -43,6 +45,14 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             f"{path} should hold {math.prod(shape):,} bytes after its header and has {much}; copy it again"
         )
     return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _read(file: BufferedIOBase, most: int) -> bytearray:
+    """At most so many bytes, piece by piece: a single read would set aside all that the header claims."""
+    content = bytearray()
+    while piece := file.read(min(PIECE, most - len(content))):
+        content += piece
+    return content
 
 
 def _shape(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:

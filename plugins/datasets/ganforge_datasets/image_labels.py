@@ -153,7 +153,7 @@ def _csv(files: ImageFiles, name: str, known: dict[str, Where]) -> Iterator[Labe
     file = files.store.where(name)
     reader = csv.reader(io.StringIO(read_text(files.store, name), newline=""), skipinitialspace=True)
     try:
-        _, *columns = next(reader, [""])
+        _, *columns = next(reader, []) or [""]
         if not columns or "" in columns or len(set(columns)) < len(columns):
             raise UserError(f"{file}:1: should be 'file,label', or 'file' and the name of each label, once")
         if columns != ["label"]:

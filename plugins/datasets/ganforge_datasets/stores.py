@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from ganforge.api import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-MOST_BYTES = 256 * 2**20
-"""A larger file is refused before it is read."""
+MOST_BYTES = 64 * 2**20
+"""A larger file is refused before it is read, or unpacked from a zip."""
 
 
 class Store(ABC):
@@ -60,10 +61,12 @@ class FolderStore(Store):
     def read(self, name: str) -> bytes:
         path = self._files[name]
         try:
-            if path.stat().st_size > MOST_BYTES:
-                raise UserError(
-                    f"{path} has {path.stat().st_size:,} bytes; more than {MOST_BYTES:,} is refused"
-                )
+            state = path.stat()
+            # Reading a pipe waits for a writer, for ever if need be; a device may have no end.
+            if not stat.S_ISREG(state.st_mode):
+                raise UserError(f"{path} is no regular file; remove it")
+            if state.st_size > MOST_BYTES:
+                raise UserError(f"{path} has {state.st_size:,} bytes; more than {MOST_BYTES:,} is refused")
             return path.read_bytes()
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
@@ -72,8 +75,13 @@ class FolderStore(Store):
         digest = hashlib.sha256()
         for name in sorted(self._files):
             if name.lower().endswith(SUFFIXES):
-                state = self._files[name].stat()
-                digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+                try:
+                    state = self._files[name].stat()
+                except OSError as error:
+                    raise UserError(f"{self._files[name]} cannot be read: {error.strerror}") from None
+                line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
+                # A name on disk may be bytes that are no text.
+                digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
 
 
@@ -92,7 +100,7 @@ class ZipStore(Store):
         self._members: dict[str, zipfile.ZipInfo] = {}
         for member in self._zip.infolist():
             inner = inner_path(member.filename, path, "zip")
-            if not member.is_dir():
+            if not member.filename.endswith("/"):
                 self._members.setdefault(inner.as_posix() if by_path else inner.name, member)
 
     def names(self) -> list[str]:
@@ -108,8 +116,14 @@ class ZipStore(Store):
             raise UserError(
                 f"{self.where(name)} has {member.file_size:,} bytes; more than {MOST_BYTES:,} is refused"
             )
+        # Of these two alone the library unpacks no more than asked for, whatever the header says.
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UserError(
+                f"{self.where(name)} is compressed neither by deflate nor not at all; pack it anew"
+            )
         try:
-            return self._zip.read(member)
+            with self._zip.open(member) as file:
+                return file.read(member.file_size)
         # Damage inside a zip surfaces as whatever its decompressor raises.
         except Exception as error:
             raise UserError(f"{self.where(name)} cannot be read from the zip: {error}") from None

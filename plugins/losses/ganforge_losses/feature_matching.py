@@ -22,7 +22,7 @@ class FeatureMatching(Term):
     players: ClassVar[frozenset[Role]] = frozenset({"g"})
 
     def __call__(self, play: Play) -> Tensor:
-        difference = self._centre(play.real_verdict) - self._centre(play.fake_verdict)
+        difference = play.mean(self._centre(play.real_verdict) - self._centre(play.fake_verdict))
         return difference.square().sum()
 
     def _centre(self, verdict: Verdict) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Field, Play, Term
+from ganforge.api import Field, Play, Term, rows
 from ganforge_losses.input_gradient import input_gradient
 
 
@@ -58,7 +58,13 @@ def _between(play: Play) -> Tensor:
 def _around(play: Play) -> Tensor:
     """Real samples with noise that grows with their spread, like `play.real`."""
     t = _uniform(play, _one_each(play.real))
-    return play.real + t * 0.5 * play.real.std(correction=0) * _uniform(play, play.real.shape)
+    return play.real + t * 0.5 * _spread(play) * _uniform(play, play.real.shape)
+
+
+def _spread(play: Play) -> Tensor:
+    """The standard deviation of all numbers in the batch's real samples, a scalar."""
+    deviation = play.real - play.mean(play.real.mean())
+    return play.mean(deviation.square().mean()).sqrt()
 
 
 def _one_each(x: Tensor) -> torch.Size:
@@ -68,5 +74,8 @@ def _one_each(x: Tensor) -> torch.Size:
 
 def _uniform(play: Play, shape: torch.Size) -> Tensor:
     """Numbers from U(0, 1) of the update's own random stream."""
-    drawn = torch.rand(shape, generator=play.rng, device=play.rng.device, dtype=play.real.dtype)
-    return drawn.to(play.real.device)
+
+    def draw(n: int, rng: torch.Generator) -> Tensor:
+        return torch.rand(n, *shape[1:], generator=rng, device=rng.device, dtype=play.real.dtype)
+
+    return rows(play.rng, shape[0], draw).to(play.real.device)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ganforge.api import Code, Draw, Field, Prior
@@ -52,7 +51,9 @@ class Codes(Prior):
         for code in self.codes():
             if code.kind == "categorical":
                 drawn = torch.randint(code.width, (n,), generator=generator, device=generator.device)
-                parts.append(F.one_hot(drawn, code.width).to(parts[0].dtype))
+                # Not F.one_hot, which reads the classes to check them.
+                classes = torch.arange(code.width, device=generator.device)
+                parts.append((drawn[:, None] == classes).to(parts[0].dtype))
             else:
                 drawn = _uniform(n, code.width, generator)
                 parts.append(drawn)

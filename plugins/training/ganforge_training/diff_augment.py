@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Callback, Field, UserError
+from ganforge.api import Callback, Field, UserError, rows
 
 SHIFT, HOLE = 1 / 8, 1 / 2
 """The greatest shift and the side of the square cut out, as parts of the image's side."""
@@ -48,8 +48,10 @@ class DiffAugment(Callback):
 
 
 def _color(x: Tensor, rng: torch.Generator) -> Tensor:
-    drawn = torch.rand(3, x.shape[0], 1, 1, 1, generator=rng, device=x.device, dtype=x.dtype)
-    brightness, saturation, contrast = drawn.unbind()
+    def draw(n: int, rng: torch.Generator) -> Tensor:
+        return torch.rand(3, n, 1, 1, 1, generator=rng, device=x.device, dtype=x.dtype).movedim(1, 0)
+
+    brightness, saturation, contrast = rows(rng, x.shape[0], draw).unbind(dim=1)
     return recolor(x, brightness - 0.5, 2 * saturation, contrast + 0.5)
 
 
@@ -107,4 +109,8 @@ def _round(value: float) -> int:
 
 def _integers(low: int, high: int, x: Tensor, rng: torch.Generator) -> Tensor:
     """One integer an image, [N], from low to high inclusive."""
-    return torch.randint(low, high + 1, (x.shape[0],), generator=rng, device=x.device)
+
+    def draw(n: int, rng: torch.Generator) -> Tensor:
+        return torch.randint(low, high + 1, (n,), generator=rng, device=x.device)
+
+    return rows(rng, x.shape[0], draw)

@@ -1,0 +1,45 @@
+"""Random numbers for the samples of a batch, whichever process holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+import torch
+from torch import Tensor
+
+Rows = Callable[[int, torch.Generator], Tensor]
+"""`draw(n, generator)`: random numbers for `n` samples, [n, ...]."""
+
+
+class Stream(torch.Generator):
+    """The random stream of one update in one process.
+
+    As a plain generator it is the process's own. Through `rows` it draws what belongs to single
+    samples from `shared`, which is at the same place in all processes.
+    """
+
+    rank: int = 0
+    """This process's among `world`."""
+    world: int = 1
+    shared: torch.Generator
+
+    @classmethod
+    def of(cls, device: torch.device, rank: int, world: int) -> Self:
+        """On that device, not yet seeded."""
+        stream = cls(device)
+        stream.rank, stream.world = rank, world
+        stream.shared = stream if world == 1 else torch.Generator(device)
+        return stream
+
+
+def rows(rng: torch.Generator, n: int, draw: Rows) -> Tensor:
+    """Random numbers for this process's `n` samples, [n, ...].
+
+    Every process draws for the samples of all of them and keeps the rows of its own, so that the
+    number of processes does not change what a sample gets. Any other generator than a `Stream` is
+    that of a single process.
+    """
+    if not isinstance(rng, Stream) or rng.world == 1:
+        return draw(n, rng)
+    return draw(n * rng.world, rng.shared)[rng.rank * n : (rng.rank + 1) * n]

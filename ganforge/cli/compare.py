@@ -1,0 +1,40 @@
+"""`ganforge compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+SUFFIXES = {".md": "md", ".csv": "csv", ".html": "html", ".htm": "html"}
+
+
+@click.command()
+@click.argument("run_folders", metavar="RUN RUN ...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "csv", "html"]),
+    help="Markdown, one figure a line, or a page.  [default: as --out is named; else md]",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the terminal]")
+@click.option("--all", "parts", is_flag=True, help="Also numbers about a part, such as one label's recall.")
+def compare(run_folders: tuple[Path, ...], form: str | None, out: Path | None, parts: bool) -> None:
+    """Show runs side by side: metrics, cost, and the settings that differ.
+
+    Metrics come from 'ganforge evaluate'. Two numbers of one name stand in one row only where
+    everything that they depend on was the same; notes say what was not.
+    """
+    from ganforge import compare as comparing
+    from ganforge.outputs.compare_csv import as_csv
+    from ganforge.outputs.compare_html import html
+    from ganforge.outputs.compare_markdown import markdown
+
+    form = form or SUFFIXES.get(out.suffix.lower() if out else "", "md")
+    comparison = comparing.compare(run_folders, parts)
+    text = {"md": markdown, "csv": as_csv, "html": html}[form](comparison)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    comparing.write(out, text)
+    click.echo(str(out))

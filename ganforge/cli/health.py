@@ -1,0 +1,32 @@
+"""`ganforge health`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+def health(run_folder: Path) -> None:
+    """Look through the run folder RUN for what may be wrong with the run.
+
+    Reads its metrics.jsonl alone, so it can also judge a run that was not watched, and one that is
+    still going. A diagnosis needs the figures it is made from: older runs have fewer.
+    """
+    from ganforge.engine.health.sentinel import sentinel_of
+    from ganforge.outputs.events import FINDING, read_events
+    from ganforge.outputs.metrics_log import read_rows
+    from ganforge.outputs.run_folder import RunFolder
+
+    run = RunFolder.open(run_folder)
+    found = sentinel_of(run.read_config().get("health", {})).replay(read_rows(run.metrics))
+    for finding in found:
+        click.echo(finding.line())
+        click.echo(f"  try: {finding.advice}")
+    happened = [event for event in read_events(run.events) if event["event"] != FINDING]
+    for event in happened:
+        click.echo(f"{event['event']} at {event['images_seen']:,} images: {event['what']}")
+    if not found and not happened:
+        click.echo("nothing found")

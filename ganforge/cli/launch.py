@@ -1,0 +1,158 @@
+"""`--processes`: the same command in several processes of this machine, started by torch elastic.
+
+What torchrun does for one machine, less its rendezvous and restarts: on one machine there is nobody
+to find, and a signal to this process must reach the run, not end it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Container, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing import PContext, ProcessFailure
+
+STARTED = "GANFORGE_STARTED_BY_PROCESSES"
+"""Set in the processes that this module starts, which are given the command line as it was."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+POLL_S = 0.1
+
+LOST = 4
+"""The exit code of a process that lost contact with another."""
+
+processes = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Train in N processes of this machine, one a GPU, or on the CPU; train.batch_size is their sum. "
+    "On several machines, or with restarts, start the command by torchrun, accelerate launch or "
+    "srun instead, without this option:  torchrun --nproc-per-node 8 -m ganforge run ...",
+    metavar="N",
+)
+
+
+def wanted(count: int) -> bool:
+    """Whether this process is to start `count` others rather than to train. Raises `UserError` where
+    another launcher has started it."""
+    from ganforge.api import UserError
+
+    if count == 1 or STARTED in os.environ:
+        return False
+    if "RANK" in os.environ:
+        raise UserError(
+            f"--processes {count}: another launcher has started this process already (RANK is set); "
+            "leave --processes out"
+        )
+    return True
+
+
+def launch(count: int) -> int:
+    """Runs this command line in `count` processes; returns the exit code. Signals are passed on."""
+    from torch._C._distributed_c10d import TCPStore
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
+
+    # Held here rather than by process 0, so that its port is taken and known before anyone starts.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    # The signals that elastic itself is to handle: not those of a clean stop.
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGHUP,SIGQUIT"
+    post = _Post()
+    context = start_processes(
+        name="ganforge",
+        entrypoint=sys.executable,
+        args={rank: ("-m", "ganforge", *sys.argv[1:]) for rank in range(count)},
+        envs={rank: _environment(rank, count, store.port) for rank in range(count)},
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
+    )
+    post.deliver_to(context)
+    try:
+        ended: set[int] = set()
+        result = None
+        while result is None:
+            time.sleep(POLL_S)
+            running = {rank: pid for rank, pid in context.pids().items() if rank not in ended}
+            ended |= {rank for rank, pid in running.items() if _has_ended(pid)}
+            # Where one has failed, this ends the others.
+            result = context.wait(0)
+    finally:
+        context.close()
+    return _told(result.failures, ended)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether that child has; it stays to be waited for."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _environment(rank: int, count: int, port: int) -> dict[str, str]:
+    """What Accelerate and torch read, as torchrun sets it."""
+    threads = max(1, len(os.sched_getaffinity(0)) // count)
+    return {
+        STARTED: "1",
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
+    }
+
+
+class _Post:
+    """Passes signals on, also those that come before there is anybody to get them.
+
+    The processes are in sessions of their own, so that Ctrl-C does not reach them twice.
+    """
+
+    def __init__(self) -> None:
+        self._context: PContext | None = None
+        self._early: list[int] = []
+        for number in SIGNALS:
+            signal.signal(number, self._pass_on)
+
+    def deliver_to(self, context: PContext) -> None:
+        self._context = context
+        for number in self._early:
+            self._pass_on(number, None)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if self._context is None:
+            self._early.append(number)
+            return
+        for pid in self._context.pids().values():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+
+def _told(failures: Mapping[int, ProcessFailure], ended: Container[int]) -> int:
+    """The exit code for what went wrong first, and a word about a process that had none itself.
+
+    `ended` had done so before the others were told to.
+    """
+    if not failures:
+        return 0
+    # One that lost contact with another is not what went wrong, if it is known what did.
+    first = min(failures.values(), key=lambda each: (each.local_rank not in ended, each.exitcode == LOST))
+    culprits = [first] if first.exitcode < 0 else []
+    if first.exitcode == LOST:
+        culprits = [failure for failure in failures.values() if failure.exitcode == -signal.SIGKILL]
+    for failure in culprits:
+        hung = failure.exitcode == -signal.SIGKILL and failure.local_rank not in ended
+        how = "hung, and was killed" if hung else f"was killed by {failure.signal_name()}"
+        click.echo(
+            f"process {failure.local_rank} of the run (pid {failure.pid}) {how}, and the others were ended; "
+            "'ganforge resume' continues from the newest checkpoint",
+            err=True,
+        )
+    return first.exitcode if first.exitcode > 0 else 1

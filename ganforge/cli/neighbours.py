@@ -1,0 +1,63 @@
+"""`ganforge neighbours`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--n", type=click.IntRange(min=1), default=8, show_default=True, help="Samples to draw.")
+@click.option("--k", type=click.IntRange(min=1), default=3, show_default=True, help="Neighbours of each.")
+@click.option(
+    "--judge",
+    type=click.Path(path_type=Path),
+    help="Compare the features of this judge, a folder that 'ganforge judge train' wrote.  [default: pixels]",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=2),
+    default=256,
+    show_default=True,
+    help="Samples, and real images, that the summary is of.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the latents.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key, such as data.root=path."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("neighbours.png"),
+    show_default=True,
+    help="The picture; the figures are written beside it, as .json.",
+)
+def neighbours(
+    run_folder: Path,
+    n: int,
+    k: int,
+    judge: Path | None,
+    count: int,
+    seed: int,
+    overrides: tuple[str, ...],
+    out: Path,
+) -> None:
+    """Show the training images nearest to samples of the run in the folder RUN.
+
+    Draws samples beside their neighbours, and real images beside theirs; sums up whether the
+    samples are copies, and how varied they are. Opens the training data.
+    """
+    if out.suffix.lower() != ".png":
+        raise click.UsageError(f"--out {out}: the picture is a .png; name it so")
+    from ganforge import training
+    from ganforge.api import Context
+    from ganforge.neighbours import Search, find_neighbours
+    from ganforge.outputs.progress import track
+    from ganforge.registry import discover
+
+    asked = Search(n, k, judge, count, seed, overrides)
+    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    click.echo(find_neighbours(run_folder, discover(), asked, out, context))
+    click.echo(f"written to {out} and {out.with_suffix('.json')}")

@@ -1,0 +1,48 @@
+"""`ganforge profile`: where the time of an iteration goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--iterations",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Iterations that are timed, after a few to warm up.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write a trace of a few more iterations, a .json for chrome://tracing or ui.perfetto.dev.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the file; repeatable."
+)
+def profile(config: Path, iterations: int, out: Path | None, overrides: tuple[str, ...]) -> None:
+    """Say where the time of an iteration of CONFIG goes: data, forward and backward passes, terms,
+    optimisers, moving average, logging.
+
+    Trains on the data of CONFIG, in this process alone, and keeps nothing.
+    """
+    # Of torch's profiler, which otherwise reports that it begins, ends, and finds no GPU.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from ganforge import training
+    from ganforge.api import Context
+    from ganforge.config import load
+    from ganforge.outputs.progress import track
+    from ganforge.profiling import profile_run
+    from ganforge.registry import discover
+
+    settings = load(config, discover(), overrides)
+    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    found = profile_run(settings, iterations, context, out)
+    click.echo("\n".join(found.lines()))
+    if out is not None:
+        click.echo(f"trace: {out}")

@@ -1,0 +1,77 @@
+"""What differs between the settings a run began with and those it is to go on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from ganforge.config.load import dump
+from ganforge.config.schema import RunConfig
+
+MAY_CHANGE = ("train.images", "train.resume", "train.device", "train.timeout_s", "logging", "wandb", "health")
+"""What a resumed run may set anew: nothing that decides how a weight is updated. Besides these,
+where a file or folder lies."""
+
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key whose value differs; values as JSON."""
+
+    key: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.old} -> {self.new}"
+
+
+def within(key: str, names: Collection[str]) -> bool:
+    """Whether `key` is one of `names`, or below one."""
+    return any(key == name or key.startswith(f"{name}.") for name in names)
+
+
+def changes(old: RunConfig, new: RunConfig) -> list[Change]:
+    """The keys that differ and may not, in the order of the file. Of a component in whose place
+    there is another, only the name."""
+    was, now = dict(_leaves(dump(old))), dict(_leaves(dump(new)))
+    moved = set(_paths(old)) & set(_paths(new))
+    found: list[Change] = []
+    for key in dict.fromkeys([*was, *now]):
+        if was.get(key) == now.get(key) or key in moved or within(key, MAY_CHANGE):
+            continue
+        kind = f"{key.rpartition('.')[0]}.type"
+        if key != kind and kind in {**was, **now} and was.get(kind) != now.get(kind):
+            continue
+        found.append(Change(key, was.get(key, ABSENT), now.get(key, ABSENT)))
+    return found
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted key, value as JSON); a table in an array has its position for a name."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        for position, inner in enumerate(value):
+            yield from _leaves(inner, f"{key}.{position}")
+    elif value != []:
+        yield key, json.dumps(value)
+
+
+def _paths(value: Any, key: str = "") -> Iterator[str]:
+    """The keys that name a file or folder."""
+    if isinstance(value, Path):
+        yield key
+    elif isinstance(value, BaseModel):
+        for name, inner in value:
+            yield from _paths(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, tuple):
+        for position, inner in enumerate(value):
+            yield from _paths(inner, f"{key}.{position}")

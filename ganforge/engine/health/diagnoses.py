@@ -1,0 +1,223 @@
+"""What can be wrong with a run: each diagnosis reads the last rows of the log, newest last.
+
+The thresholds are far from anything that healthy runs have shown, rather than close to the first
+sign of trouble: an alarm that cries wolf is switched off.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import fmean
+from typing import Any, ClassVar, NamedTuple
+
+from ganforge.api import Role
+
+Row = Mapping[str, Any]
+ROLES: tuple[Role, ...] = ("d", "g")
+NAMES = {"d": "the discriminator", "g": "the generator"}
+
+
+class Symptom(NamedTuple):
+    """A row shows the pattern of a diagnosis."""
+
+    players: tuple[Role, ...]
+    """Who is at fault."""
+    what: str
+    """What was seen, in words."""
+
+
+class Diagnosis(ABC):
+    """One pattern. Pure: all it knows are its arguments."""
+
+    at_once: ClassVar[bool] = False
+    """Believed at the first row, however young the run."""
+    advice: ClassVar[str]
+
+    @abstractmethod
+    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        """`rows` as the sentinel keeps them, None for what was not finite; `peaks`: the largest
+        value of each gradient norm and learning rate before the newest row."""
+
+
+class NonFinite(Diagnosis):
+    """A loss, term, score, gradient or weight is NaN or infinite.
+
+    With float16 a gradient scaler skips such an update and halves its scale, which is normal; then
+    only weights that are not finite count, or a scale below 1, where gradients overflow unscaled.
+    """
+
+    at_once = True
+    advice = (
+        "lower the learning rate of the player named, or set train.clip_grad_norm; "
+        "with fp16 try train.precision = 'bf16'"
+    )
+    smallest_scale = 1.0
+
+    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        row = rows[-1]
+        scales = {role: row[f"health/scale_{role}"] for role in ROLES if f"health/scale_{role}" in row}
+        small = tuple(role for role, scale in scales.items() if scale < self.smallest_scale)
+        kinds = ("health/weights_",) if scales else ("loss/", "term/", "score/", "grad/", "health/weights_")
+        bad = [key for key, value in row.items() if value is None and key.startswith(kinds)]
+        if small and not bad:
+            shown = ", ".join(f"{scales[role]:g} for {NAMES[role]}" for role in small)
+            return Symptom(small, f"the gradient scaler fell to {shown}: gradients overflow unscaled")
+        if not bad:
+            return None
+        first, since = _first_bad(row)
+        named = first or bad
+        players = tuple(role for role in ROLES if any(_is_of(name, role) for name in named)) or ROLES
+        layers = [key.split("/", 3)[2:] for key in row if key.startswith("health/bad_layer/")]
+        where = "".join(f"; first layer of {NAMES[role]}: {name}" for role, name in layers if role in players)
+        return Symptom(players, f"{', '.join(named)} not finite{since}{where}")
+
+
+class DiscriminatorOverpowers(Diagnosis):
+    """The discriminator tells nearly every pair apart, and the generator's steps no longer raise
+    D(G(z)): on the very batch that a step was made for, D(G(z)) after it does not exceed D(G(z))
+    before it by more than noise, in row after row.
+
+    The first half is the area under D's ROC curve, which means the same for probabilities and
+    critics; a healthy critic may well reach 1. The second is measured in units of the gap between
+    D(x) and D(G(z)), and scaled by what a schedule has left of the learning rate: a healthy step
+    is worth a thousandth of the gap and more.
+    """
+
+    advice = (
+        "strengthen the generator (its learning rate, train.g_updates) or weaken the discriminator "
+        "(its learning rate, train.d_updates, spectral norm, an r1 term)"
+    )
+    separation = 0.99
+    gain = 1e-4
+
+    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        row = rows[-1]
+        told_apart, gain = row.get("health/separation"), row.get("health/g_gain")
+        real, fake = row.get("score/real"), row.get("score/fake")
+        if told_apart is None or gain is None or real is None or fake is None:
+            return None
+        rate = row.get("lr/g", 1.0)
+        gap = abs(real - fake)
+        left = rate / max(rate, peaks.get("lr/g", 0.0)) if rate else 0.0
+        if told_apart < self.separation or gain > self.gain * left * gap:
+            return None
+        return Symptom(
+            ("d",),
+            f"D tells {told_apart:.1%} of all pairs apart, and a step of G changes D(G(z)) by {gain:+.2g} "
+            f"of the {gap:.2g} between D(G(z)) and D(x)",
+        )
+
+
+class ModeCollapse(Diagnosis):
+    """Fakes from different latents are alike: their mean distance is a small part of that between
+    real samples. For labelled data, also fakes of one label among themselves."""
+
+    advice = (
+        "weaken the generator's hold on one answer: train.d_updates, nets.minibatch_stddev, another loss, "
+        "or lower learning rates"
+    )
+    of_all = 0.05
+    within = 0.1
+
+    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        all_pairs, within = (rows[-1].get(f"health/{key}") for key in ("diversity", "diversity_within"))
+        if all_pairs is not None and all_pairs < self.of_all:
+            return Symptom(("g",), f"fakes differ {all_pairs:.1%} as much as real samples do")
+        if within is not None and within < self.within:
+            return Symptom(("g",), f"fakes of one label differ {within:.1%} as much as real ones of it do")
+        return None
+
+
+class VanishingGeneratorGradient(Diagnosis):
+    """The generator's gradient has all but gone: beside the largest of this run and beside its
+    weights at once, or beside its weights to a degree that no optimiser can use."""
+
+    advice = (
+        "use a loss whose gradient does not fade while D wins (bce.saturating = false, hinge), a wider "
+        "weight_clip, or a weaker discriminator"
+    )
+    of_peak = 1e-3
+    of_weights = 1e-4
+    hopeless = 1e-8
+
+    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        gradient, weights = rows[-1].get("grad/g"), rows[-1].get("health/weights_g")
+        peak = peaks.get("grad/g")
+        if gradient is None or not weights or not peak:
+            return None
+        faded = gradient < self.of_peak * peak and gradient < self.of_weights * weights
+        if not faded and gradient >= self.hopeless * weights:
+            return None
+        return Symptom(
+            ("d",),
+            f"G's gradient has norm {gradient:.2g}; the largest was {peak:.2g}, that of its weights is "
+            f"{weights:.2g}",
+        )
+
+
+class Oscillation(Diagnosis):
+    """The players overshoot: G's loss jumps up and down from row to row by a good part of its own
+    size, and single steps of G move D(G(z)), on the batch they were made for, by as much as D's
+    logits differ at all.
+
+    Either alone is found in healthy runs: a critic's mean level drifts, and a step of a large
+    learning rate can be worth 0.8 of the spread without harm. One row counts for 3 at most.
+    """
+
+    advice = "lower both learning rates, or their betas[0]; a larger train.batch_size helps too"
+    window = 10
+    step = 0.8
+    most = 3.0
+    swing = 0.15
+    turns = 0.3
+
+    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        keys = ("loss/g", "health/g_step", "health/spread")
+        seen = [row for row in rows[-self.window :] if all(row.get(key) is not None for key in keys)]
+        if len(seen) < self.window:
+            return None
+        losses = [row["loss/g"] for row in seen]
+        changes = [after - before for before, after in pairwise(losses)]
+        swing = fmean(map(abs, changes)) / (fmean(map(abs, losses)) or 1.0)
+        turns = fmean(before * after < 0 for before, after in pairwise(changes))
+        steps = [abs(row["health/g_step"]) / (row["health/spread"] or 1.0) for row in seen]
+        step = fmean(min(each, self.most) for each in steps)
+        if step < self.step or swing < self.swing or turns < self.turns:
+            return None
+        return Symptom(
+            ("d", "g"),
+            f"G's loss changes by {swing:.0%} of its size from row to row, up and down, and a step of G "
+            f"moves D(G(z)) by {step:.2g} of the spread of D's logits",
+        )
+
+
+DIAGNOSES: dict[str, Diagnosis] = {
+    "non_finite": NonFinite(),
+    "discriminator_overpowers": DiscriminatorOverpowers(),
+    "mode_collapse": ModeCollapse(),
+    "vanishing_generator_gradient": VanishingGeneratorGradient(),
+    "oscillation": Oscillation(),
+}
+"""By the name that a run file uses."""
+
+
+def _is_of(key: str, role: Role) -> bool:
+    """Whether a key of the log, such as `grad/d`, `term/g/x` or `health/weights_d`, is a player's."""
+    return f"/{role}/" in f"{key}/" or key.endswith(f"_{role}")
+
+
+def _first_bad(row: Row) -> tuple[list[str], str]:
+    """What was the first to be not finite, and since when, in words."""
+    prefix = "health/first_bad/"
+    since = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+    if not since:
+        return [], ""
+    first = min(since.values())
+    iteration = int(first) + 1
+    images = iteration * row["images_seen"] // row["iteration"]
+    return (
+        sorted(name for name, update in since.items() if update == first),
+        f" since iteration {iteration:,} ({images:,} images)",
+    )

@@ -1,0 +1,76 @@
+"""How varied a batch of fakes from fixed latents is, measured against real samples."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.api import Prior, Samples
+from ganforge.engine.results import draw_of
+from ganforge.engine.streams import generator_for
+
+SIDE = 16
+"""Pixels; larger images are averaged down, as noise in single pixels is no variety."""
+LOOKED_AT = 4096
+"""Samples among which partners with the same label are sought."""
+
+
+class Diversity:
+    """Mean distance between two fakes over that between two real samples: about 1 for a good
+    model, 0 for one that makes the same image of every latent. Where labels repeat, also between
+    two fakes of the same label: a conditional model can collapse in each class by itself."""
+
+    def __init__(self, samples: Samples, prior: Prior, count: int, seed: int, device: torch.device) -> None:
+        """`count`: how many samples are compared."""
+        chosen, self.paired = _choose(samples, count, seed)
+        real = samples.images[chosen].to(device)
+        if real.dtype == torch.uint8:
+            real = real.float() / 127.5 - 1.0
+        cond = None if samples.labels is None else samples.labels[chosen].to(device, torch.float32)
+        draw = draw_of(prior, len(chosen), cond, generator_for(seed, "health", device=device))
+        self.z, self.cond = draw.z, draw.cond
+        self._real = _distances(real, self.paired)
+
+    @torch.no_grad()
+    def measure(self, generator: nn.Module) -> dict[str, float]:
+        """Name -> ratio, from the generator in evaluation mode, which moves none of its buffers.
+        What does not vary among the real samples is left out. Waits for the device."""
+        was_training = generator.training
+        generator.eval()
+        fake: Tensor = generator(self.z, self.cond).float()
+        generator.train(was_training)
+        distances = _distances(fake, self.paired)
+        return {f"health/{name}": distances[name] / real for name, real in self._real.items() if real > 0}
+
+
+def _choose(samples: Samples, count: int, seed: int) -> tuple[Tensor, bool]:
+    """int64 [n]: which samples; True where sample i and sample i + n/2 have the same label."""
+    rng = generator_for(seed, "health", "samples")
+    order = torch.randperm(len(samples), generator=rng)
+    if samples.labels is None:
+        return order[:count], False
+    waiting: dict[bytes, int] = {}
+    pairs: list[tuple[int, int]] = []
+    for index in order[:LOOKED_AT].tolist():
+        label = samples.labels[index].cpu().numpy().tobytes()
+        if label in waiting:
+            pairs.append((waiting.pop(label), index))
+        else:
+            waiting[label] = index
+        if len(pairs) == count // 2:
+            first, second = zip(*pairs, strict=True)
+            return torch.tensor([*first, *second]), True
+    return order[:count], False
+
+
+def _distances(x: Tensor, paired: bool) -> dict[str, float]:
+    """Mean Euclidean distances within `x` [n, ...]: of all pairs, and of those with equal labels."""
+    if x.ndim == 4 and max(x.shape[2:]) > SIDE:
+        x = F.adaptive_avg_pool2d(x, SIDE)
+    flat = x.flatten(1)
+    found = {"diversity": float(torch.pdist(flat).mean())}
+    if paired:
+        half = len(flat) // 2
+        found["diversity_within"] = float((flat[:half] - flat[half:]).norm(dim=1).mean())
+    return found

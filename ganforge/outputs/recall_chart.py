@@ -1,0 +1,91 @@
+"""Which labels a generator fails at: a table for the terminal and a bar chart."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ganforge.outputs.atomic import write_bytes
+from ganforge.outputs.figures import render
+from ganforge.outputs.run_folder import RunFolder
+
+INFIX = "_recall/"
+"""Stands in the name of a number between the name that the user gave it and the label."""
+SUFFIX = "_recall.png"
+BAR = 20
+"""Characters of a bar for a share of 1."""
+
+Shares = Mapping[str, float]
+"""Label -> of the samples that should show it, the share that does."""
+
+
+def recalls(values: Mapping[str, float | None]) -> dict[str, Shares]:
+    """Name of a table -> its shares, the lowest first. A value that was not finite is left out."""
+    found: dict[str, dict[str, float]] = {}
+    for key, value in values.items():
+        name, infix, label = key.partition(INFIX)
+        spread = key.endswith("_std") and key.removesuffix("_std") in values
+        if infix and value is not None and not spread:
+            found.setdefault(name, {})[label] = value
+    return {name: dict(sorted(of.items(), key=lambda item: item[1])) for name, of in found.items()}
+
+
+def recall_table(shares: Shares) -> list[str]:
+    """A line for each label, with a bar."""
+    width = max(map(len, shares))
+    return [f"{label:{width}}  {share:.3f}  {'#' * round(BAR * share)}" for label, share in shares.items()]
+
+
+def write_recall_charts(run: RunFolder, metrics: list[dict[str, Any]]) -> list[Path]:
+    """Writes the charts of an evaluation's `metrics` to RUN/plots, and returns the files."""
+    written = []
+    for metric in metrics:
+        for name, shares in recalls(metric["values"]).items():
+            run.plots.mkdir(exist_ok=True)
+            # The name is the user's, and may hold anything.
+            file = run.plots / f"{re.sub(r'[^A-Za-z0-9_-]+', '_', name)}{SUFFIX}"
+            write_bytes(file, render(draw_recall(name, shares, _ceiling(metric["settings"])), "png"))
+            written.append(file)
+    return written
+
+
+def draw_recall(name: str, shares: Shares, ceiling: Shares) -> Figure:
+    """Bars, the lowest at the top; a mark at each label's `ceiling`, where that is known."""
+    labels = list(shares)
+    figure = Figure(figsize=(7, 1.2 + 0.24 * len(labels)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(labels, list(shares.values()), color="tab:blue", height=0.7)
+    known = [label for label in labels if label in ceiling]
+    if known:
+        axes.scatter(
+            [ceiling[label] for label in known],
+            known,
+            marker="|",
+            s=60,
+            color="black",
+            zorder=3,
+            label="the judge on real images",
+        )
+        figure.legend(loc="outside lower right", fontsize=8)
+    axes.set(xlim=(0, 1.02), xlabel="share of the samples in which the judge finds it")
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_title(f"{name}: recall of each label, lowest first", fontsize=10)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    return figure
+
+
+def _ceiling(settings: Mapping[str, Any]) -> Shares:
+    """The recall of each label on held-out real images, from the judge's card; empty where the judge
+    does not tell."""
+    try:
+        card = json.loads((Path(settings["judge"]) / "judge.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError):
+        return {}
+    prefix = "recall/"
+    return {key.removeprefix(prefix): share for key, share in card["accuracy"].items() if prefix in key}

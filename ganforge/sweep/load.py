@@ -1,0 +1,128 @@
+"""A sweep file -> a validated `Sweep`, held against the run file it varies."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ganforge.api import UserError
+from ganforge.build import plan
+from ganforge.config import RunConfig, load
+from ganforge.config.explain import findings, report
+from ganforge.config.schema import Mistake
+from ganforge.registry import Registry
+from ganforge.sweep.space import ends, grid_size
+from ganforge.sweep.spec import Parameter, Sweep, narrow
+
+MAX_GRID = 10_000
+"""Combinations of a grid; all of them are written down when it begins."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A sweep file and what belongs to it."""
+
+    sweep: Sweep
+    run_file: Path
+    base: RunConfig
+    """The run that is varied."""
+
+
+def load_sweep(file: Path, registry: Registry) -> Loaded:
+    """Reads and validates a sweep file, and every parameter's values against its run file.
+
+    Raises `UserError` with one line for every mistake, `file:line: key: ...`.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{file}: TOML syntax error: {error}") from None
+    schema = narrow(document)
+    try:
+        # By way of JSON, as for run files: in strict mode that alone lets an array be a tuple.
+        sweep = schema.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise UserError(report(findings(error, schema), file=str(file), text=text, overrides={})) from None
+    mistakes = list(_mistakes(sweep))
+    if mistakes:
+        raise UserError(report(mistakes, file=str(file), text=text, overrides={}))
+    run_file = file.parent / sweep.run
+    base = load(run_file, registry, sweep.set)
+    mistakes = list(_misfits(sweep, run_file, base, registry))
+    if mistakes:
+        raise UserError(report(mistakes, file=str(file), text=text, overrides={}))
+    plan(base)
+    return Loaded(sweep, run_file, base)
+
+
+def _mistakes(sweep: Sweep) -> Iterator[Mistake]:
+    """What is wrong with the sweep in itself."""
+    seen: set[str] = set()
+    for place, parameter in enumerate(sweep.parameters):
+        if parameter.key in seen:
+            yield Mistake(("parameters", place, "key"), f"'{parameter.key}' is there twice")
+        seen.add(parameter.key)
+        for key, message in _of_choice(parameter) if parameter.kind == "choice" else _of_range(parameter):
+            yield Mistake(("parameters", place, key), message)
+        if sweep.sampler.type == "grid" and parameter.kind != "choice" and parameter.step is None:
+            yield Mistake(("parameters", place, "kind"), 'a grid needs a step here, or kind = "choice"')
+
+
+def _of_choice(parameter: Parameter) -> Iterator[tuple[str, str]]:
+    if not parameter.choices:
+        yield "choices", "is missing, or empty"
+    for key in ("low", "high", "step"):
+        if getattr(parameter, key) is not None:
+            yield key, "belongs to a range, not to a choice"
+    texts = [json.dumps(choice) for choice in parameter.choices]
+    if len(set(texts)) < len(texts):
+        yield "choices", f"has a value twice: {', '.join(texts)}"
+
+
+def _of_range(parameter: Parameter) -> Iterator[tuple[str, str]]:
+    low, high = parameter.low, parameter.high
+    if parameter.choices:
+        yield "choices", f'belong to kind = "choice", not to "{parameter.kind}"'
+    for key in ("low", "high"):
+        if getattr(parameter, key) is None:
+            yield key, "is missing"
+    if parameter.kind == "int":
+        for key in ("low", "high", "step"):
+            value = getattr(parameter, key)
+            if value is not None and not value.is_integer():
+                yield key, f"has to be a whole number, got {value:g}"
+    if low is not None and high is not None and low >= high:
+        yield "high", f"has to exceed low, {low:g}; got {high:g}"
+    if parameter.log and low is not None and low <= 0:
+        yield "low", f"has to exceed 0 where log = true, got {low:g}"
+    if parameter.log and parameter.step is not None:
+        yield "step", "and log = true exclude each other"
+
+
+def _misfits(sweep: Sweep, run_file: Path, base: RunConfig, registry: Registry) -> Iterator[Mistake]:
+    """What is wrong with the sweep and its run file together, and how large it is."""
+    if sweep.sampler.type == "grid" and (size := grid_size(sweep.parameters)) > MAX_GRID:
+        yield Mistake(("sampler", "type"), f"a grid has at most {MAX_GRID:,} points, this one {size:,}")
+    if not base.metrics:
+        yield Mistake(
+            ("objective", "metric"),
+            f"{run_file} has no [[metrics]], so no trial would ever have a value '{sweep.objective.metric}'",
+        )
+    for place, parameter in enumerate(sweep.parameters):
+        for override in ends(parameter):
+            try:
+                load(run_file, registry, [*sweep.set, override])
+            except UserError as error:
+                said = str(error).removeprefix(f"--set {override}: ")
+                yield Mistake(("parameters", place, "key"), f"the run file refuses {override}: {said}")
+                break

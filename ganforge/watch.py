@@ -1,0 +1,178 @@
+"""A clock for the parts of an iteration, and how a loop is made to tell it what it is doing.
+
+The loop has no code for this: what it calls (networks, optimisers, terms, batches, the moving
+average) is replaced by, or hooked with, something that notes when a part begins and ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.profiler import record_function
+
+from ganforge.api import Role
+from ganforge.engine import Loop
+
+OTHER = "other"
+"""Losses, checks, sums for the log: all that is in no other part."""
+
+
+class Watch:
+    """A clock that always runs for exactly one part. On a GPU it is the device's own time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.part = OTHER
+        self._marks: list[tuple[str, Any]] | None = None
+        self._range: record_function | None = None
+
+    def begin(self) -> None:
+        """From now on, time counts."""
+        settle(self.device)
+        self._marks = []
+        self._mark()
+
+    def end(self) -> dict[str, float]:
+        """Seconds of each part since `begin`."""
+        assert self._marks is not None
+        self._mark()
+        settle(self.device)
+        spent: dict[str, float] = defaultdict(float)
+        for (part, start), (_, stop) in zip(self._marks, self._marks[1:], strict=False):
+            on_gpu = self.device.type == "cuda"
+            spent[part] += start.elapsed_time(stop) / 1000 if on_gpu else stop - start
+        self._marks = None
+        return dict(spent)
+
+    def enter(self, part: str) -> str:
+        """Changes to `part`; returns the one before."""
+        before, self.part = self.part, part
+        if self._marks is not None and part != before:
+            self._mark()
+        if self._range is not None:
+            self.close_range()
+            self.open_range()
+        return before
+
+    def open_range(self) -> None:
+        """From now on, parts are ranges of torch's profiler."""
+        entered: Any = record_function(self.part)
+        entered.__enter__()
+        self._range = entered
+
+    def close_range(self) -> None:
+        if self._range is not None:
+            self._range.__exit__(None, None, None)
+            self._range = None
+
+    def timed(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """`call`, in that part; what it calls belongs to it, too."""
+
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            before = self.enter(part)
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self.enter(before)
+
+        return inside
+
+    def _mark(self) -> None:
+        assert self._marks is not None
+        if self.device.type == "cuda":
+            new: Callable[..., torch.cuda.Event] = torch.cuda.Event
+            event = new(enable_timing=True)
+            event.record()
+            self._marks.append((self.part, event))
+        else:
+            self._marks.append((self.part, time.perf_counter()))
+
+
+class _Stand:
+    """Stands for an object; some of its methods are others."""
+
+    def __init__(self, real: object, methods: Mapping[str, Callable[..., Any]]) -> None:
+        self.__dict__.update(real=real, **methods)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["real"], name)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.__dict__["call"](*args)
+
+
+def attach(loop: Loop, watch: Watch) -> None:
+    """Makes `loop` tell `watch` what it is doing."""
+    players = loop.game.players
+    loop.batches = cast(Any, _Stand(loop.batches, {"at": watch.timed("data", loop.batches.at)}))
+    if loop.average is not None:
+        update = watch.timed("moving average", loop.average.update)
+        loop.average = cast(Any, _Stand(loop.average, {"update": update}))
+    generator = players["g"].network
+    _hook_forward(generator, "generator", generator, watch)
+    _hook_forward(players["d"].network, "discriminator", generator, watch)
+    for role, player in players.items():
+        for name, term in player.terms.items():
+            call = watch.timed(_name(role, f"term {name}"), term)
+            player.terms[name] = cast(Any, _Stand(term, {"call": call}))
+        _hook_step(role, player.optimizer, watch)
+        player.scaler = cast(
+            Any, _Stand(player.scaler, {"scale": _before_backward(role, player.scaler, watch)})
+        )
+
+
+def _hook_forward(network: nn.Module, name: str, generator: nn.Module, watch: Watch) -> None:
+    """Forward passes of `network`; those inside a term belong to the term."""
+    before: list[str] = []
+
+    def pre(module: nn.Module, inputs: Any) -> None:
+        # A backward pass is over where the next micro-batch begins.
+        before.append(OTHER if watch.part.endswith(": backward") else watch.part)
+        if ": term " not in watch.part:
+            # The player whose turn it is has weights that learn; its rival's are frozen.
+            turn: Role = "g" if next(generator.parameters()).requires_grad else "d"
+            watch.enter(_name(turn, f"{name} forward"))
+
+    def post(module: nn.Module, inputs: Any, output: Any) -> None:
+        watch.enter(before.pop())
+
+    network.register_forward_pre_hook(pre)
+    network.register_forward_hook(post, always_call=True)
+
+
+def _hook_step(role: Role, optimizer: torch.optim.Optimizer, watch: Watch) -> None:
+    def pre(*_: Any) -> None:
+        watch.enter(_name(role, "optimiser"))
+
+    def post(*_: Any) -> None:
+        watch.enter(OTHER)
+
+    optimizer.register_step_pre_hook(pre)
+    optimizer.register_step_post_hook(post)
+
+
+def _before_backward(role: Role, scaler: torch.amp.GradScaler, watch: Watch) -> Callable[[torch.Tensor], Any]:
+    """The objective is scaled, by 1 unless in fp16, right before its backward pass, which lasts until
+    the optimiser's step or the next micro-batch."""
+
+    def scale(objective: torch.Tensor) -> Any:
+        scaled = scaler.scale(objective)
+        watch.enter(_name(role, "backward"))
+        return scaled
+
+    return scale
+
+
+def _name(role: Role, what: str) -> str:
+    return f"{role.upper()}'s update: {what}"
+
+
+def settle(device: torch.device) -> None:
+    """Waits for the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

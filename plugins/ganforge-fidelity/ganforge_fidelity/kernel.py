@@ -1,0 +1,49 @@
+"""The kernel distance, which with the features of Inception is the KID."""
+
+from __future__ import annotations
+
+import importlib
+from typing import ClassVar, Literal
+
+from ganforge.api import Field, Sampler, Samples, UserError
+from ganforge_fidelity.base import PairedMetric
+
+
+class KernelDistance(PairedMetric):
+    """KID (`kid`; 0 is best, and a little below 0 is possible), or with another extractor a kernel
+    distance that bears its name (`kd_dinov2_vit_b_14`).
+
+    The mean over subsets of the unbiased estimate; `_subset_deviation` is the standard deviation over
+    the subsets, which share images: it is not that over seeds.
+    """
+
+    type: Literal["fidelity_kid"] = "fidelity_kid"
+    source: ClassVar[str] = "Demystifying MMD GANs (Binkowski et al., 2018), arXiv:1801.01401, section 4"
+    measure: ClassVar[str] = "kid"
+
+    subsets: int = Field(100, ge=1, description="Number of subsets.")
+    subset_size: int = Field(1000, ge=2, description="Images of either kind in a subset.")
+
+    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+        """Raises `UserError` for fewer images than a subset has."""
+        for name, count in (("samples", self.samples), ("real", self.real or len(data))):
+            if count < self.subset_size:
+                raise UserError(
+                    f"metric '{self.type}' draws subsets of {self.subset_size:,} images, but {name} is "
+                    f"{count:,}; set subset_size = {count} or less"
+                )
+        kid = importlib.import_module("torch_fidelity.metric_kid")
+        generated, real = self.pair(sampler, data)
+        found = kid.kid_features_to_metric(
+            generated,
+            real,
+            kid_subsets=self.subsets,
+            kid_subset_size=self.subset_size,
+            rng_seed=self.seed,
+            verbose=False,
+        )
+        name = self.named("kid", "kd")
+        return {
+            name: float(found[kid.KEY_METRIC_KID_MEAN]),
+            f"{name}_subset_deviation": float(found[kid.KEY_METRIC_KID_STD]),
+        }

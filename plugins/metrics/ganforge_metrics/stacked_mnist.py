@@ -1,0 +1,121 @@
+"""Modes of stacked MNIST: how many of its thousand a generator reaches, and how evenly.
+
+Unrolled Generative Adversarial Networks (Metz et al., 2017), arXiv:1611.02163, section 3.3.1; with
+26,000 samples, as in VEEGAN (Srivastava et al., 2017), arXiv:1705.07761, and PacGAN (Lin et al., 2018),
+arXiv:1712.04086.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganforge.api import AbsolutePath, Field, Metric, Sampler, Samples, UserError
+from ganforge.api.feature_space import choose_real, real
+from ganforge.api.judge import Judge, load_judge
+
+CLASSES = 10
+MODES = CLASSES**3
+SIDES = (28, 32)
+"""Those of data 'mnist' and 'stacked_mnist': the larger has two rows of black on each side."""
+
+
+class StackedMNIST(Metric):
+    """Modes of data 'stacked_mnist' with at least one sample in them (`stacked_mnist_modes`, best is
+    1,000), and KL(generated || data) over the modes in nats (`stacked_mnist_kl`, best is 0). A judge of
+    MNIST reads each channel.
+
+    The data's modes are products of how often each digit stands in each channel, read by the same
+    judge; `stacked_mnist_kl_uniform` takes all modes as equally frequent instead, as papers often do.
+    Real images do not give 0: a table of 1,000 modes and N samples adds about 500 / N.
+    """
+
+    type: Literal["stacked_mnist"] = "stacked_mnist"
+    source: ClassVar[str] = (
+        "Unrolled Generative Adversarial Networks (Metz et al., 2017), arXiv:1611.02163, section 3.3.1; "
+        "PacGAN: The Power of Two Samples in Generative Adversarial Networks (Lin et al., 2018), "
+        "arXiv:1712.04086"
+    )
+
+    judge: AbsolutePath = Field(
+        description="A judge of MNIST's digits: the folder that 'ganforge judge train' made of data 'mnist'."
+    )
+    samples: int = Field(26_000, ge=1, description="Number of generated samples.")
+    real: int = Field(10_000, ge=1, description="Real samples that tell how frequent each digit is.")
+
+    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+        """Raises `UserError` for other images than stacked digits, a judge that does not fit, and for
+        too few real samples."""
+        shape = sampler.spec.shape
+        if len(shape) != 3 or shape[0] != 3 or shape[1] != shape[2] or shape[1] not in SIDES:
+            raise UserError(
+                f"metric '{self.type}' is for stacked digits, as data '{self.type}' gives them; the samples "
+                f"have shape {shape}"
+            )
+        judge = self._judge()
+        chosen = choose_real(data, self.real, self.seed, f"metric '{self.type}'")
+        frequent = frequencies(_stacked(judge, real(data, chosen)))
+        return figures(_stacked(judge, sampler.sample(self.samples, self.seed)), frequent)
+
+    def _judge(self) -> Judge:
+        judge = load_judge(self.judge)
+        made_for = judge.card.data
+        if (
+            made_for.shape not in [(1, side, side) for side in SIDES]
+            or made_for.labels.kind != "one_of_k"
+            or made_for.labels.width != CLASSES
+        ):
+            raise UserError(
+                f"metric '{self.type}' needs a judge of ten digits of 1x28x28 or 1x32x32; this one takes "
+                f"{'x'.join(map(str, made_for.shape))} and tells {made_for.labels.width} labels apart; train "
+                "one with data 'mnist'"
+            )
+        return judge
+
+
+def read_digits(judge: Judge, channels: Tensor) -> Tensor:
+    """The digit that the judge sees in each of `channels` [N, 1, S, S]: int64 [N]; -1 where its outputs
+    are not finite. A border of black is added or taken off where the judge needs it."""
+    border = (judge.card.data.shape[1] - channels.shape[2]) // 2
+    logits = judge.logits(F.pad(channels, (border,) * 4, value=-1.0))
+    return logits.argmax(1).masked_fill(~logits.isfinite().all(1), -1)
+
+
+def frequencies(digits: Tensor) -> Tensor:
+    """How often each mode is expected, for `digits` [N, 3] of which the columns are independent:
+    float64 [1000]."""
+    red, green, blue = (
+        torch.bincount(column[column >= 0], minlength=CLASSES).double() / len(column) for column in digits.T
+    )
+    return (red[:, None, None] * green[:, None] * blue).flatten()
+
+
+def figures(digits: Tensor, expected: Tensor) -> dict[str, float]:
+    """Modes hit, and the two divergences, of `digits` [N, 3] where `expected` [1000] are the data's
+    frequencies. A sample with a channel that shows no digit is in no mode."""
+    sound = digits[(digits >= 0).all(1)]
+    modes = sound @ sound.new_tensor([CLASSES**2, CLASSES, 1])
+    counts = torch.bincount(modes, minlength=MODES)
+    return {
+        "stacked_mnist_modes": float((counts > 0).sum()),
+        "stacked_mnist_kl": divergence(counts, expected),
+        "stacked_mnist_kl_uniform": divergence(counts, torch.full_like(expected, 1 / MODES)),
+    }
+
+
+def divergence(counts: Tensor, expected: Tensor) -> float:
+    """KL(counts || expected) in nats, of counts and frequencies [B]; NaN without any count."""
+    if not counts.any():
+        return math.nan
+    seen = counts > 0
+    share = counts[seen].double() / counts.sum()
+    return float((share * (share / expected[seen]).log()).sum())
+
+
+def _stacked(judge: Judge, images: Tensor) -> Tensor:
+    """The digits [N, 3] in the channels of `images` [N, 3, S, S]."""
+    return torch.stack([read_digits(judge, images[:, channel : channel + 1]) for channel in range(3)], dim=1)

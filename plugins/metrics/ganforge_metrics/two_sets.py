@@ -1,0 +1,46 @@
+"""What the metrics share that compare a set of real samples with a set of generated ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ganforge.api import AbsolutePath, DataSpec, Field, Metric, Sampler, Samples
+from ganforge.api.feature_space import SIDE, FeatureSpace, choose_real
+
+
+class TwoSets(Metric):
+    """A metric of `real` real and `samples` generated samples."""
+
+    real: int = Field(10_000, ge=2, description="Number of real samples, drawn without replacement.")
+    samples: int = Field(10_000, ge=2, description="Number of generated samples.")
+
+    def features(self, space: FeatureSpace, sampler: Sampler, data: Samples) -> tuple[Tensor, Tensor]:
+        """Real [real, F] and generated [samples, F] rows in `space`, float64.
+
+        Raises `UserError` where the data has fewer samples than are asked for.
+        """
+        chosen = choose_real(data, self.real, self.seed, f"metric '{self.type}'")
+        generated = space(sampler.sample(self.samples, self.seed))
+        return space.of_real(data, chosen).double(), generated.double()
+
+
+class TwoSetsInSpace(TwoSets):
+    """The same, in a space that the user chooses; its name leads the names of the numbers."""
+
+    judge: AbsolutePath | None = Field(
+        None,
+        description="A judge, whose features are compared: the folder that 'ganforge judge train' wrote; "
+        "absent = the samples themselves are compared.",
+    )
+    side: int = Field(
+        SIDE, ge=1, description="Without a judge, images are averaged down to at most so many pixels a side."
+    )
+
+    def space(self, data: DataSpec) -> FeatureSpace:
+        """Raises `UserError` for a judge that does not fit."""
+        return FeatureSpace.open(self.judge, data, self.side)
+
+    def provenance(self, data: DataSpec) -> dict[str, Any]:
+        return self.space(data).provenance()

@@ -1,0 +1,42 @@
+"""ganforge: the loop of `ganforge run`, without what is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.job import Job
+from ganforge.api import Networks
+from ganforge.build import build_loop
+from ganforge.engine import Grid, Runtime
+
+
+class Silent:
+    """An observer that writes nothing down."""
+
+    def row(self, row: Mapping[str, float | int]) -> None: ...
+
+    def tick(self, images_seen: int) -> None: ...
+
+    def grid(self, images_seen: int, grid: Grid) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+    def event(self, event: Mapping[str, Any]) -> None: ...
+
+    def cut(self, images_seen: int) -> None: ...
+
+
+class EngineLoop:
+    def __init__(self, job: Job) -> None:
+        runtime = Runtime(job.config.train)
+        self.loop = build_loop(job.agreed, job.samples, runtime, Silent(), job.folder / "checkpoints")
+        players = self.loop.game.players
+        self.networks = Networks(players["g"].network, players["d"].network)
+
+    def iterate(self) -> None:
+        # An iteration between two lines of the log, which is what nearly all of them are.
+        self.loop._iterate(False)
+
+    def settle(self) -> None:
+        self.loop.game.tally.take()

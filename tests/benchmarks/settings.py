@@ -1,0 +1,79 @@
+"""What the command lines have in common: how a work is opened."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ganforge
+from benchmarks.job import Job, open_job
+from benchmarks.works import WORKS
+from ganforge.outputs.provenance import cpu_model
+from ganforge.registry import discover
+
+
+@dataclass(frozen=True)
+class Settings:
+    batch: int
+    device: str
+    precision: str = "no"
+    full: bool = False
+    reuse: bool = False
+    overrides: tuple[str, ...] = ()
+    """KEY=VALUE of the run file, for ganforge alone: the fast paths that it is to take."""
+    images: int = 0
+    """Samples in the data set; 0 = the work's own."""
+
+    def open(
+        self, work: str, folder: Path, way: str, changes: dict[str, dict[str, Any]] | None = None
+    ) -> Job:
+        found = dict(changes or {})
+        found["train"] = {**found.get("train", {}), "precision": self.precision}
+        for override in self.overrides if way == "ganforge" else ():
+            key, _, value = override.partition("=")
+            section, _, name = key.partition(".")
+            found[section] = {**found.get(section, {}), name: _value(value)}
+        job = open_job(
+            WORKS[work], discover(), folder, self.batch, self.device, self.full, found, images=self.images
+        )
+        return replace(job, reuse=self.reuse and job.config.train.d_updates == 1)
+
+    def options(self) -> list[str]:
+        """The same, for another command line."""
+        words = ["--device", self.device, "--precision", self.precision]
+        words += ["--full"] * self.full + ["--fakes", "reused" if self.reuse else "fresh"]
+        return words + [word for override in self.overrides for word in ("--set", override)]
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the figures were taken on, and how busy it was."""
+    return {
+        "processor": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
+        "device": device.type,
+        "gpu": torch.cuda.get_device_name() if device.type == "cuda" else None,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "ganforge": ganforge.__version__,
+    }
+
+
+def write_json(file: Path, record: dict[str, Any]) -> None:
+    file.write_text(json.dumps(record, indent=2) + "\n")

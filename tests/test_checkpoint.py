@@ -1,0 +1,293 @@
+"""Checkpoints: the file format, what is kept, formats of other versions, and saving in the background."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganforge.api import UserError
+from ganforge.engine import checkpoint
+from ganforge.engine.saver import Saver, Snapshot
+from ganforge.engine.tensor_file import TYPES, write_tensors
+
+ONE = {"g": {"a": torch.arange(4.0)}}
+
+
+def state(images_seen: int, **more: Any) -> dict[str, Any]:
+    return {"images_seen": images_seen, **more}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def tensors_of_every_type() -> dict[str, Tensor]:
+    found = {str(kind): torch.tensor([[0, 1, 1], [1, 0, 1]]).to(kind) for kind in TYPES}
+    return found | {
+        "scalar": torch.tensor(3.5),
+        "none": torch.empty(0, 4),
+        "image": torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last),
+        "view": torch.arange(12.0).view(3, 4).t(),
+        "weight": torch.nn.Parameter(torch.randn(5)),
+    }
+
+
+def test_a_file_is_what_the_library_reads_and_its_hash_is_the_files(tmp_path: Path) -> None:
+    given = tensors_of_every_type()
+    digest = write_tensors(given, tmp_path / "mine.safetensors")
+    found = load_file(tmp_path / "mine.safetensors")
+    assert found.keys() == given.keys()
+    for name, tensor in given.items():
+        assert found[name].dtype == tensor.dtype and found[name].shape == tensor.shape
+        assert torch.equal(found[name], tensor)
+    assert digest == hashlib.sha256((tmp_path / "mine.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_file_is_byte_for_byte_the_librarys(tmp_path: Path) -> None:
+    given = {name: tensor.detach().contiguous() for name, tensor in tensors_of_every_type().items()}
+    given = {name: tensor for name, tensor in given.items() if tensor.dtype == torch.float32}
+    write_tensors(given, tmp_path / "mine")
+    save_file(given, tmp_path / "theirs")
+    assert (tmp_path / "mine").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_the_best_is_kept_besides_the_newest_and_named(tmp_path: Path) -> None:
+    best = {"metric": "score", "best_is": "highest", "value": 0.5, "images_seen": 20}
+    checkpoint.save(tmp_path, ONE, state(10), keep=2)
+    for seen in (20, 30, 40, 50):
+        checkpoint.save(tmp_path, ONE, state(seen, best=best), keep=2)
+    assert names(tmp_path) == [f"{20:012d}", f"{40:012d}", f"{50:012d}", "best.json"]
+    assert json.loads((tmp_path / "best.json").read_text()) == best
+    assert checkpoint.best_of(tmp_path) == tmp_path / f"{20:012d}"
+    checkpoint.save(tmp_path, ONE, state(60, best=best | {"images_seen": 60}), keep=2)
+    assert names(tmp_path) == [f"{50:012d}", f"{60:012d}", "best.json"]
+    checkpoint.save(tmp_path, ONE, state(70, best=None), keep=1)
+    assert names(tmp_path) == [f"{70:012d}"]
+
+
+def test_a_checkpoint_is_chosen_by_name(tmp_path: Path) -> None:
+    for seen in (10, 20):
+        checkpoint.save(tmp_path, ONE, state(seen), keep=5)
+    chosen = [checkpoint.load_chosen(tmp_path, choice, fail)[1]["images_seen"] for choice in ("newest", "10")]
+    assert chosen == [20, 10]
+    with pytest.raises(UserError) as refused:
+        checkpoint.load_chosen(tmp_path, "best", fail)
+    assert str(refused.value) == (
+        f"{tmp_path}: no best checkpoint was kept; logging.keep_best names the metric to keep it by"
+    )
+    (tmp_path / checkpoint.BEST).write_text('{"images_seen": 10}')
+    assert checkpoint.load_chosen(tmp_path, "best", fail)[1]["images_seen"] == 10
+    for choice in ("15", "oldest"):
+        with pytest.raises(UserError) as refused:
+            checkpoint.load_chosen(tmp_path, choice, fail)
+        assert str(refused.value) == (
+            f"--checkpoint {choice}: expected newest, best, or images seen (there: 10, 20)"
+        )
+
+
+def fail(line: str) -> None:
+    raise AssertionError(line)
+
+
+def test_a_checkpoint_takes_the_place_of_one_of_the_same_name(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, ONE, state(10), keep=1)
+    checkpoint.save(tmp_path, {"g": {"a": torch.ones(2)}}, state(10), keep=1)
+    assert names(tmp_path) == [f"{10:012d}"]
+    tensors, _ = checkpoint.load(tmp_path / f"{10:012d}")
+    assert tensors["g"]["a"].tolist() == [1.0, 1.0]
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, ONE, state(10), keep=1)
+    (tmp_path / f".{20:012d}.77.tmp").mkdir()
+    (tmp_path / f".{20:012d}.77.tmp" / "g.safetensors").write_bytes(b"half")
+    (tmp_path / ".best.json.77.tmp").write_bytes(b"{")
+    # Killed after the new one had its place, and killed before.
+    (tmp_path / f".{10:012d}.old.tmp").mkdir()
+    checkpoint.save(tmp_path, ONE, state(15), keep=9)
+    (tmp_path / f"{15:012d}").rename(tmp_path / f".{15:012d}.old.tmp")
+    checkpoint.sweep(tmp_path)
+    assert names(tmp_path) == [f"{10:012d}", f"{15:012d}"]
+    checkpoint.load(tmp_path / f"{15:012d}")
+    checkpoint.sweep(tmp_path / "nowhere")
+
+
+def with_format(folder: Path, version: object) -> Path:
+    made = checkpoint.save(folder, ONE, state(10, found="as written"), keep=1)
+    manifest = json.loads((made / "manifest.json").read_text())
+    (made / "manifest.json").write_text(json.dumps(manifest | {"format": version, "ganforge": "9.9"}))
+    return made
+
+
+def test_older_formats_migrate_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(to: str) -> Callable[[Any, Any], Any]:
+        return lambda tensors, state: (
+            {**tensors, to: {"a": tensors["g"]["a"] + len(state["found"])}},
+            {**state, "found": f"{state['found']}, {to}"},
+        )
+
+    monkeypatch.setattr(checkpoint, "MIGRATIONS", {0: step("one"), 1: step("two"), 2: step("three")})
+    monkeypatch.setattr(checkpoint, "FORMAT", 3)
+    for version, expected in (
+        (0, "as written, one, two, three"),
+        (2, "as written, three"),
+        (3, "as written"),
+    ):
+        tensors, found = checkpoint.load(with_format(tmp_path, version))
+        assert found["found"] == expected
+        assert len(tensors) == 1 + expected.count(",")
+
+
+def test_format_1_is_read(tmp_path: Path) -> None:
+    _, found = checkpoint.load(with_format(tmp_path, 1))
+    added = {"owes_metrics": False, "best": None, "stamp": {}, "health": None}
+    assert found == added | state(10, found="as written")
+
+
+def test_a_newer_format_is_refused_by_name_and_no_older_one_taken(tmp_path: Path) -> None:
+    newest = with_format(tmp_path, 7)
+    checkpoint.save(tmp_path, ONE, state(5), keep=9)
+    expected = (
+        f"{newest}: checkpoint format 7 was written by a newer ganforge (9.9; this is {checkpoint.ganforge.__version__}, "
+        "which reads up to format 2); upgrade ganforge"
+    )
+    with pytest.raises(UserError) as caught:
+        checkpoint.load(newest)
+    assert str(caught.value) == expected
+    said: list[str] = []
+    with pytest.raises(UserError) as caught:
+        checkpoint.load_newest(tmp_path, said.append)
+    assert (str(caught.value), said) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"), [(0, "format 0 is older than any that can be read"), ("1", "format '1'")]
+)
+def test_a_format_that_never_was(tmp_path: Path, version: object, reason: str) -> None:
+    made = with_format(tmp_path, version)
+    with pytest.raises(UserError) as caught:
+        checkpoint.load(made)
+    assert str(caught.value) == f"{made / 'manifest.json'}: not a checkpoint manifest: {reason}"
+
+
+def test_a_snapshot_does_not_follow_its_source_and_uses_its_buffers_again() -> None:
+    weight = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)
+    before = weight.clone()
+    snapshot = Snapshot()
+    taken = snapshot.take({"g": {"w": weight}})["g"]["w"]
+    weight.zero_()
+    assert torch.equal(taken, before) and taken.stride() == before.stride()
+    again = snapshot.take({"g": {"w": weight}})["g"]["w"]
+    assert again.data_ptr() == taken.data_ptr() and not again.any()
+    assert snapshot.take({"g": {"w": torch.ones(5)}})["g"]["w"].tolist() == [1.0] * 5
+
+
+class Gate:
+    """Holds the writing thread until it is told to go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.entered, self.open = threading.Event(), threading.Event()
+        self.error: Exception | None = None
+        real = checkpoint.save
+
+        def save(*arguments: Any) -> Path:
+            self.entered.set()
+            assert self.open.wait(30)
+            if self.error is not None:
+                raise self.error
+            return real(*arguments)
+
+        monkeypatch.setattr(checkpoint, "save", save)
+
+
+def test_training_goes_on_while_a_checkpoint_of_the_past_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    weight = torch.ones(3)
+    with Saver(tmp_path, keep=2) as saver:
+        saver.save({"g": {"w": weight}}, state(10))
+        assert gate.entered.wait(30)
+        weight.zero_()
+        assert names(tmp_path) == []
+        gate.open.set()
+    assert checkpoint.load(tmp_path / f"{10:012d}")[0]["g"]["w"].tolist() == [1.0] * 3
+
+
+def test_a_save_waits_for_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch)
+    saver = Saver(tmp_path, keep=2)
+    saver.save(ONE, state(10))
+    second = threading.Thread(target=saver.save, args=(ONE, state(20)))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive() and names(tmp_path) == []
+    gate.open.set()
+    second.join()
+    saver.wait()
+    assert names(tmp_path) == [f"{10:012d}", f"{20:012d}"]
+
+
+def test_an_error_of_the_writing_thread_is_raised_on_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    gate.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x")
+    gate.open.set()
+    saver = Saver(tmp_path, keep=2)
+    saver.save(ONE, state(10))
+    with pytest.raises(OSError, match="No space left"):
+        saver.save(ONE, state(20))
+    with pytest.raises(OSError, match="No space left"), saver:
+        saver.save(ONE, state(30))
+    gate.error = None
+    with saver:
+        saver.save(ONE, state(40))
+    assert names(tmp_path) == [f"{40:012d}"]
+
+
+def test_an_interrupt_does_not_wait_and_another_error_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    with pytest.raises(KeyboardInterrupt), Saver(tmp_path, keep=2) as saver:
+        saver.save(ONE, state(10))
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+    gate.open.set()
+    saver.wait()
+    with pytest.raises(ValueError, match="mine"), Saver(tmp_path, keep=2) as saver:
+        saver.save(ONE, state(20))
+        raise ValueError("mine")
+    assert names(tmp_path) == [f"{10:012d}", f"{20:012d}"]
+
+
+def test_the_records_are_on_disk_before_the_checkpoint_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, folder = tmp_path / "metrics.jsonl", tmp_path / "checkpoints"
+    record.write_text("{}\n")
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with Saver(folder, keep=1) as saver:
+        saver.records = (record, tmp_path / "not there")
+        saver.save(ONE, state(10))
+    beside = f".{10:012d}.{os.getpid()}.tmp"
+    assert synced == ["g.safetensors", "manifest.json", "metrics.jsonl", beside, "checkpoints"]

@@ -1,0 +1,303 @@
+"""Image files of every kind, whole and damaged: exact pixels, or one message.
+
+Caps: an image has at most 16,000,000 pixels and 32,768 a side, its file at most 64 MiB, and decoding one
+takes at most 256 MiB (`ganforge_datasets.decode`, `ganforge_datasets.stores`).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ganforge_datasets.decode import Form, decode_image
+from ganforge_datasets.stores import FolderStore, ZipStore
+from support.contexts import refused
+from support.encoded import GREY, GREY_ALPHA, RGB, RGBA, blank_png, encoded, raw_png
+from support.fuzz import MIB, answer, damaged, fuzz, peak_growth
+from support.pictures import FILES, data, folder, png
+
+SIDE = 6
+GRADIENT = Image.fromarray(np.arange(SIDE * SIDE * 3, dtype=np.uint8).reshape(SIDE, SIDE, 3))
+ALPHA = Image.merge("RGBA", (*GRADIENT.split(), Image.linear_gradient("L").resize((SIDE, SIDE))))
+RED, BLUE = Image.new("RGB", (SIDE, SIDE), (200, 10, 20)), Image.new("RGB", (SIDE, SIDE), (10, 20, 200))
+WHOLE = {
+    "png": encoded(GRADIENT),
+    "alpha png": encoded(ALPHA),
+    "palette png": encoded(GRADIENT.quantize(8), transparency=0),
+    "1-bit png": encoded(GRADIENT.convert("1")),
+    "grey and alpha png": encoded(ALPHA.convert("LA")),
+    "interlaced": raw_png(1, 1, RGB, 8, b"\0\1\2\3"),
+    "apng": encoded(RED, save_all=True, append_images=[BLUE]),
+    "jpeg": encoded(GRADIENT, "JPEG"),
+    "cmyk jpeg": encoded(GRADIENT.convert("CMYK"), "JPEG"),
+    "webp": encoded(GRADIENT, "WEBP", lossless=True),
+    "animated webp": encoded(RED, "WEBP", lossless=True, save_all=True, append_images=[BLUE]),
+    "bmp": encoded(GRADIENT, "BMP"),
+    "rle bmp": encoded(GRADIENT.quantize(4), "BMP"),
+    "16-bit png": raw_png(2, 1, GREY, 16, b"\0\x12\x34\xff\xff"),
+    "gif": encoded(GRADIENT, "GIF"),
+    "tiff": encoded(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"),
+}
+FORMS = st.builds(
+    Form,
+    st.sampled_from((4, 6, 9)),
+    st.sampled_from((1, 3)),
+    st.sampled_from(("crop", "pad", "resize")),
+    st.sampled_from((None, 4)),
+)
+
+
+def pixels(data: bytes, channels: int = 3) -> list[object]:
+    """[H, W, C] of an image that keeps its size."""
+    size = Image.open(io.BytesIO(data)).width
+    found = decode_image(data, "x", Form(size, channels))  # type: ignore[arg-type]
+    return found.transpose(1, 2, 0).tolist()  # type: ignore[no-any-return]
+
+
+def complaint(data: bytes, form: Form = Form(4)) -> str:  # noqa: B008
+    found = answer(lambda: decode_image(data, "x", form))
+    assert isinstance(found, str)
+    return found
+
+
+@given(st.sampled_from(list(WHOLE.values())).flatmap(damaged), FORMS)
+@fuzz(400)
+def test_damaged_images(data: bytes, form: Form) -> None:
+    found = answer(lambda: decode_image(data, "x", form))
+    if not isinstance(found, str):
+        assert found.shape == (form.channels, form.size, form.size) and found.dtype == np.uint8
+
+
+@given(st.binary(max_size=64))
+@fuzz(100)
+def test_bytes_that_are_no_image(data: bytes) -> None:
+    complaint(data)
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE if name not in ("16-bit png", "gif", "tiff")])
+def test_an_image_cut_short_is_damaged(name: str) -> None:
+    for length in (1, 9, len(WHOLE[name]) // 2):
+        assert complaint(WHOLE[name][:length]).startswith(("x is damaged: ", "x is not an image"))
+    assert complaint(b"") == "x is empty (0 bytes); copy it again"
+
+
+def test_colours_come_out_exactly() -> None:
+    gradient = np.asarray(GRADIENT).tolist()
+    for name in ("png", "alpha png", "webp", "bmp"):
+        assert pixels(WHOLE[name]) == gradient
+    palette = np.asarray(GRADIENT.quantize(8).convert("RGB")).tolist()
+    assert pixels(WHOLE["palette png"]) == palette
+    two = raw_png(2, 2, GREY, 1, b"\0\x80\0\x40")
+    assert pixels(two) == [[[255] * 3, [0] * 3], [[0] * 3, [255] * 3]]
+    assert pixels(raw_png(1, 1, GREY_ALPHA, 8, b"\0\x70\0")) == [[[0x70] * 3]]
+    # ITU-R 601-2: 0.299 R + 0.587 G + 0.114 B.
+    (((grey,),),) = pixels(raw_png(1, 1, RGB, 8, b"\0\x0a\xc8\x64"), channels=1)  # type: ignore[misc]
+    assert grey == round(0.299 * 10 + 0.587 * 200 + 0.114 * 100)
+
+
+def test_cmyk_becomes_rgb() -> None:
+    ink = (40, 120, 200, 30)
+    data = encoded(Image.new("CMYK", (8, 8), ink), "JPEG", quality=100)
+    expected = [(255 - colour) * (255 - ink[3]) / 255 for colour in ink[:3]]
+    assert np.abs(np.array(pixels(data)) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("colour", [GREY, RGB, GREY_ALPHA, RGBA])
+def test_16_bits_are_refused(colour: int) -> None:
+    samples = {GREY: 1, RGB: 3, GREY_ALPHA: 2, RGBA: 4}[colour]
+    deep = raw_png(2, 2, colour, 16, (b"\0" + b"\x80\xff" * 2 * samples) * 2)
+    assert complaint(deep) == "x has more than 8 bits a channel; convert it to 8 bits"
+
+
+def test_other_formats_are_refused() -> None:
+    for name in ("gif", "tiff"):
+        assert complaint(WHOLE[name]) == "x is not an image (PNG, JPEG, WEBP, BMP)"
+
+
+def test_of_an_animation_the_first_frame_is_taken() -> None:
+    for name in ("apng", "animated webp"):
+        assert Image.open(io.BytesIO(WHOLE[name])).n_frames == 2  # type: ignore[attr-defined]
+        assert pixels(WHOLE[name]) == np.asarray(RED).tolist()
+
+
+def test_an_image_is_turned_as_its_exif_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    data = encoded(GRADIENT, "PNG", exif=exif)
+    assert pixels(data) == np.rot90(np.asarray(GRADIENT), -1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (4001, 4000, "x is 4001 x 4000; more than 16,000,000 pixels is refused"),
+        (32_769, 1, "x is 32769 x 1; a side of more than 32,768 is refused"),
+        (1, 32_769, "x is 1 x 32769; a side of more than 32,768 is refused"),
+        (2**31 - 1, 2**31 - 1, "x has more than 16,000,000 pixels, which is refused"),
+    ],
+)
+def test_a_large_image_is_refused_by_its_header(width: int, height: int, expected: str) -> None:
+    assert complaint(raw_png(width, height, RGBA, 8, b"\0")).startswith(expected)
+
+
+BOMBS = """
+from pathlib import Path
+from ganforge.api import UserError
+from ganforge_datasets.decode import Form, decode_image
+from ganforge_datasets.stores import FolderStore, ZipStore
+place = Path(sys.argv[1])
+files = FolderStore(place)
+def image(name):
+    return decode_image(files.read(name), name, Form(1024, 3, "resize"))
+"""
+
+
+def test_memory_of_bombs(tmp_path: Path) -> None:
+    for name, size, colour in (
+        ("most.png", (4000, 4000), RGBA),
+        ("row.png", (32_768, 488), RGBA),
+        ("more.png", (10_000, 10_000), GREY),
+        ("huge.png", (14_000, 14_000), GREY),
+    ):
+        (tmp_path / name).write_bytes(blank_png(*size, colour))
+        assert (tmp_path / name).stat().st_size < MIB
+    with (tmp_path / "long.png").open("wb") as file:
+        file.truncate(65 * MIB)
+    pack(tmp_path / "bomb.zip", 80, zipfile.ZIP_DEFLATED)
+    # Headers that lie about the size must not let more through than they say.
+    pack(tmp_path / "liar.zip", 80, zipfile.ZIP_DEFLATED, says=1000)
+    pack(tmp_path / "bzip2.zip", 80, zipfile.ZIP_BZIP2, says=1000)
+    acts = [f"ZipStore(place / '{name}.zip').read('a.png')" for name in ("bomb", "liar", "bzip2")]
+    acts += [f"image('{name}.png')" for name in ("more", "huge", "long", "row", "most")]
+    found = peak_growth(BOMBS, acts, tmp_path)
+    assert [said.replace(f"{tmp_path}/", "") for _, said in found] == [
+        "bomb.zip/a.png has 83,886,080 bytes; more than 67,108,864 is refused",
+        "liar.zip/a.png cannot be read from the zip: Bad CRC-32 for file 'a.png'",
+        "bzip2.zip/a.png is compressed neither by deflate nor not at all; pack it anew",
+        "more.png is 10000 x 10000; more than 16,000,000 pixels is refused",
+        "huge.png has more than 16,000,000 pixels, which is refused",
+        "long.png has 68,157,440 bytes; more than 67,108,864 is refused",
+        "done",
+        "done",
+    ]
+    assert found[4][0] < 32
+    # The two images that are decoded take more, and no more than is stated.
+    assert found[-1][0] < 256
+
+
+def pack(path: Path, mebibytes: int, how: int, says: int | None = None) -> None:
+    """A zip of so many mebibytes of zeros, whose headers may say another size."""
+    with zipfile.ZipFile(path, "w", how, compresslevel=9) as archive, archive.open("a.png", "w") as member:
+        for _ in range(mebibytes):
+            member.write(bytes(MIB))
+    whole = path.read_bytes()
+    assert len(whole) < MIB
+    if says is not None:
+        size = (mebibytes * MIB).to_bytes(4, "little")
+        assert whole.count(size) >= 1
+        path.write_bytes(whole.replace(size, says.to_bytes(4, "little")))
+
+
+NAMES = st.sampled_from(
+    ("a.png", "cat/a.png", "../a.png", "/a.png", "C:\\a.png", "..\\a.png", "a\0.png", "", "/", "..", "é.png")
+) | st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+
+
+@given(st.dictionaries(NAMES, st.sampled_from([*WHOLE.values(), b"", b"x"]), min_size=1, max_size=4))
+@fuzz(60)
+def test_zips_with_names_of_any_kind(
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
+) -> None:
+    place = tmp_path_factory.mktemp("zip")
+    with zipfile.ZipFile(place / "a.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    read_all(place / "a.zip", place)
+    assert sorted(path.name for path in place.iterdir()) == ["a.zip"]
+
+
+def read_all(path: Path, place: Path) -> None:
+    store = answer(lambda: ZipStore(path, by_path=True))
+    if not isinstance(store, str):
+        answer(store.fingerprint)
+        for name in store.names():
+            answer(lambda name=name: store.read(name))
+        store._zip.close()
+
+
+def small_zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in FILES.items():
+            archive.writestr(zipfile.ZipInfo(name), content, compresslevel=9)
+    return buffer.getvalue()
+
+
+ZIPS = [small_zip()]
+
+
+@given(st.sampled_from(ZIPS).flatmap(damaged))
+@fuzz(300)
+def test_damaged_zips(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    place = tmp_path_factory.getbasetemp()
+    (place / "damaged.zip").write_bytes(content)
+    read_all(place / "damaged.zip", place)
+
+
+def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
+    content = bytearray(small_zip())
+    # The flag of encryption, in the local header and in the central directory of the first member.
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(bytes(content))
+    store = ZipStore(tmp_path / "a.zip", by_path=True)
+    message = answer(lambda: store.read("cat/a.png"))
+    assert isinstance(message, str) and message.startswith(
+        f"{tmp_path}/a.zip/cat/a.png cannot be read from the zip: "
+    )
+    assert "is encrypted, password required for extraction" in message
+
+
+def test_a_zip_without_its_central_directory_is_told(tmp_path: Path) -> None:
+    content = small_zip()
+    (tmp_path / "a.zip").write_bytes(content[: content.index(b"PK\x01\x02")])
+    assert answer(lambda: ZipStore(tmp_path / "a.zip")) == (
+        f"{tmp_path}/a.zip is not a zip, or is cut short; copy it again"
+    )
+
+
+def test_a_zip_in_a_zip_is_no_image(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("inner.zip", small_zip())
+    assert refused(data(tmp_path / "a.zip"), tmp_path / "cache") == (
+        f"{tmp_path}/a.zip holds no images (.png, .jpg, .jpeg, .webp, .bmp)"
+    )
+
+
+def test_what_is_no_file_in_a_folder_is_told(tmp_path: Path) -> None:
+    os.mkfifo(folder(tmp_path / "pipe", {"a.png": png(10)}) / "b.png")
+    (folder(tmp_path / "link", {"a.png": png(10)}) / "b.png").symlink_to(tmp_path / "nowhere")
+    pipe, link = (data(tmp_path / name) for name in ("pipe", "link"))
+    assert refused(pipe, tmp_path / "cache") == f"{tmp_path}/pipe/b.png is no regular file; remove it"
+    assert refused(link, tmp_path / "cache") == (
+        f"{tmp_path}/link/b.png cannot be read: No such file or directory"
+    )
+
+
+def test_a_file_name_may_be_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\xfe.png")
+    try:
+        folder(tmp_path / "data", {name: png(10)})
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    store = FolderStore(tmp_path / "data", by_path=True)
+    assert store.names() == [name]
+    assert len(store.fingerprint()) == 64
