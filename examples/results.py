@@ -24,6 +24,7 @@ SHOWN = {
     "high_quality": ("samples within 3 sigma", "{:.1%}"),
     "code_accuracy": ("digits found by the code", "{:.1%}"),
     "condition_accuracy": ("conditions met", "{:.1%}"),
+    "frechet_judge_distance": ("Frechet judge distance", "{:.2f}"),
 }
 """Metric -> how the table calls it and writes it."""
 

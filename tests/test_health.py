@@ -208,7 +208,10 @@ def test_a_pattern_is_believed_after_patience_and_grace_and_told_once() -> None:
     told = [[each.diagnosis for each in sentinel.look(row(i, health__diversity=0.01))] for i in range(1, 10)]
     assert told == [[], [], [], [], [], ["mode_collapse"], [], [], []]
     assert not sentinel.calm
-    sentinel.look(row(10))
+    for i in (10, 11):
+        sentinel.look(row(i))
+        assert not sentinel.calm and sentinel.active
+    sentinel.look(row(12))
     assert sentinel.calm and not sentinel.active
 
 

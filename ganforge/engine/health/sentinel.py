@@ -50,6 +50,7 @@ class Sentinel:
         self._rows: list[dict[str, Any]] = []
         self._peaks: dict[str, float] = {}
         self._shown: dict[str, int] = {}
+        """Rows in a row that show the symptom; below 0, that do not."""
 
     def look(self, row: Row) -> list[Finding]:
         """Takes the next row; gives what is found there for the first time."""
@@ -61,9 +62,12 @@ class Sentinel:
             symptom = None
             if diagnosis.at_once or row["iteration"] >= self.grace:
                 symptom = diagnosis.look(self._rows, self._peaks)
-            self._shown[name] = self._shown.get(name, 0) + 1 if symptom is not None else 0
+            before = self._shown.get(name, 0)
+            self._shown[name] = max(before, 0) + 1 if symptom is not None else min(before, 0) - 1
             if symptom is None:
-                self.active.pop(name, None)
+                # As slow to go as to come: a pattern with gaps is one finding, not many.
+                if self._shown[name] <= -self.patience:
+                    self.active.pop(name, None)
             elif name not in self.active and (diagnosis.at_once or self._shown[name] >= self.patience):
                 self.active[name] = _finding(name, symptom, row)
                 new.append(self.active[name])
@@ -77,7 +81,7 @@ class Sentinel:
     @property
     def calm(self) -> bool:
         """Nothing has been found, and nothing is suspected."""
-        return not any(self._shown.values())
+        return not self.active and all(rows <= 0 for rows in self._shown.values())
 
     def state(self) -> dict[str, Any]:
         """The memory, as plain data."""
