@@ -12,8 +12,16 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-CODE = (str(ROOT / "ganforge"), str(ROOT / "plugins"))
+import ganforge
+import ganforge_architectures
+import ganforge_losses
+import ganforge_training
+
+CODE = tuple(
+    str(Path(module.__path__[0]))
+    for module in (ganforge, ganforge_architectures, ganforge_losses, ganforge_training)
+)
+"""Where the project's code lies: in the checkout, or among the installed packages."""
 
 METHODS = {
     getattr(Tensor, name): name
