@@ -10,22 +10,10 @@ import torch
 
 from ganforge.api import UserError
 from ganforge.engine import Loop, StopRequest, checkpoint
+from support.stops import StopAfter
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
 TIMES = {"seconds", "images_per_second", "peak_memory_mib"}
-
-
-class StopAfter(StopRequest):
-    """Asks for a stop once it has been looked at so many times."""
-
-    def __init__(self, iterations: int) -> None:
-        super().__init__()
-        self.left = iterations
-
-    def __bool__(self) -> bool:
-        self.left -= 1
-        self.reason = "enough" if self.left <= 0 else None
-        return self.reason is not None
 
 
 def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,22 +15,10 @@ from ganforge.engine import StopRequest, checkpoint
 from ganforge.registry import Registry, discover
 from support.records import numbers
 from support.small_runs import open_loop, small
+from support.stops import StopAfter
 from support.toys import weights_of
 
 N = 3
-
-
-class StopAfter(StopRequest):
-    """Asks for a stop after so many iterations."""
-
-    def __init__(self, iterations: int) -> None:
-        super().__init__()
-        self.left = iterations
-
-    def __bool__(self) -> bool:
-        self.left -= 1
-        self.reason = "enough" if self.left <= 0 else None
-        return self.reason is not None
 
 
 def content(tensor: Tensor) -> bytes:

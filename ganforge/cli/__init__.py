@@ -49,8 +49,9 @@ def cli() -> None:
 
     \b
     Start here:   ganforge run examples/cgan_iclevr.toml
-    Exit codes:   0 done, 2 bad input, 3 ended by health.policy, 75 stopped before its end, by a signal or
-                  --max-minutes, with a checkpoint (resume it)
+    Exit codes:   0 done, 2 bad input, 3 ended by health.policy,
+                  4 another process of the run was lost,
+                  75 stopped before its end, by a signal or --max-minutes, with a checkpoint (resume it)
     Tracebacks:   GANFORGE_TRACEBACK=1 shows them besides the message
     """
 
