@@ -55,9 +55,8 @@ def table(runs: Path) -> str:
         config = tomllib.loads((folder / "config.toml").read_text())
         rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         seconds = max(row.get("seconds", 0.0) for row in rows)
-        cpu = f"{info['cpu']['threads']} cores" if info["device"] == "cpu" else info["device"]
         images = f"{rows[-1]['images_seen']:,}"
-        cells = [folder.name, results(folder, rows), images, f"{seconds / 60:.0f} min", cpu]
+        cells = [folder.name, results(folder, rows), images, f"{seconds / 60:.0f} min", device(folder, info)]
         lines.append(f"| {' | '.join(cells)} | {config['train']['seed']} |")
     return "\n".join(lines)
 
@@ -79,6 +78,25 @@ def results(folder: Path, rows: list[dict[str, Any]]) -> str:
             spread = f" ± {form.format(values[name + '_std'])}" if name + "_std" in values else ""
             shown.append(f"{title}: {form.format(values[name])}{spread}")
     return "; ".join(shown) or "see its grids"
+
+
+def device(folder: Path, info: dict[str, Any]) -> str:
+    """What the run computed on: the GPU, or how many of the CPU's threads."""
+    if info["device"] != "cpu":
+        return str(info.get("gpu") or info["device"])
+    used, there = info["cpu"].get("used") or in_checkpoint(folder), info["cpu"]["threads"]
+    # Torch takes no more of its own accord.
+    return f"at most {there} CPU threads" if used is None else f"{used} of {there} CPU threads"
+
+
+def in_checkpoint(folder: Path) -> int | None:
+    """The threads that the newest checkpoint tells of, for runs whose run.json does not."""
+    manifests = sorted(folder.glob("checkpoints/*/manifest.json"))
+    if not manifests:
+        return None
+    stamp = json.loads(manifests[-1].read_text())["state"].get("stamp", {})
+    threads = stamp.get("surroundings", {}).get("threads")
+    return None if threads is None else int(threads)
 
 
 def main() -> None:

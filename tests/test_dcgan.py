@@ -56,6 +56,37 @@ def test_baseline_parameter_counts() -> None:
     assert count(d) == linear + sum(4 * 4 * a * b for a, b in convs) + 2 * norms == 2_868_992
 
 
+def tutorial() -> tuple[nn.Sequential, nn.Sequential]:
+    """The unconditional networks for 64x64 of PyTorch's DCGAN tutorial, which are those of the paper."""
+    up = [nn.ConvTranspose2d(100, 512, 4, 1, 0, bias=False)]
+    up += [nn.ConvTranspose2d(8 * w, 4 * w, 4, 2, 1, bias=False) for w in (64, 32, 16)]
+    g = [layer for conv in up for layer in (conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU())]
+    down = [nn.Conv2d(w, 2 * w, 4, 2, 1, bias=False) for w in (64, 128, 256)]
+    d = [layer for conv in down for layer in (conv, nn.BatchNorm2d(conv.out_channels), nn.LeakyReLU(0.2))]
+    return (
+        nn.Sequential(*g, nn.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), nn.Tanh()),
+        nn.Sequential(
+            *(nn.Conv2d(3, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)),
+            *(*d, nn.Conv2d(512, 1, 4, 1, 0, bias=False), nn.Flatten(0)),
+        ),
+    )
+
+
+def test_without_labels_it_is_the_network_of_the_tutorial() -> None:
+    torch.manual_seed(0)
+    nets, (g, d) = DCGAN().build(DataSpec(shape=(3, 64, 64)), 100, {}), tutorial()
+    assert (count(nets.generator), count(nets.discriminator)) == (3_576_704, 2_765_568)
+    for ours, theirs in ((nets.generator, g), (nets.discriminator, d)):
+        # Ours lists the generator's norms after its convolutions.
+        both = [sorted(network.parameters(), key=lambda p: -p.ndim) for network in (ours, theirs)]
+        for mine, other in zip(*both, strict=True):
+            other.data.copy_(mine)
+    z = torch.randn(2, 100)
+    fake = nets.generator(z, None)
+    torch.testing.assert_close(fake, g(z[:, :, None, None]))
+    torch.testing.assert_close(nets.discriminator(fake, None).logits, d(fake))
+
+
 def test_baseline_computes_what_plain_torch_computes() -> None:
     g, d = baseline()
     z, cond, x = torch.randn(2, 100), multi_hot(2), torch.rand(2, 3, 64, 64) * 2 - 1

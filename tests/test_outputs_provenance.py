@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -34,7 +35,18 @@ def test_versions_and_start() -> None:
     assert found["command"] == sys.argv
     assert before <= datetime.fromisoformat(found["started"]) <= datetime.now(UTC)
     assert found["cpu"]["model"]
+    assert found["cpu"]["threads"] == os.cpu_count()
     assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_that_torch_computes_with(threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert provenance([])["cpu"]["used"] == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_commit_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 from PIL import Image
 
 from ganforge.outputs.grid import save_grid
 from ganforge.outputs.metrics_log import MetricsLog
-from ganforge.outputs.plots import draw_charts, plot_run, select
+from ganforge.outputs.plots import draw_charts, plot_run, running_mean, select
 from ganforge.outputs.report import write_report
 from ganforge.outputs.run_folder import RunFolder
 
@@ -130,6 +132,59 @@ def test_scales_and_labels() -> None:
     assert [axes.get_yscale() for axes in figures["scores"].axes] == ["linear"]
     assert [axes.get_yscale() for axes in figures["gradient_norms"].axes] == ["log"]
     assert len(figures["metrics"].axes) == 2
+
+
+def legend_of(axes: Axes) -> list[str]:
+    legend = axes.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_what_one_iteration_tells_is_drawn_as_points_and_their_mean() -> None:
+    told = np.random.default_rng(0).random(30)
+    rows = [
+        {"images_seen": n, "score/fake_before_g": 0.5, "score/fake_after_g": float(value)}
+        for n, value in enumerate(told)
+    ]
+    ((_, figure),) = draw_charts(rows)
+    before, mean, points = (np.asarray(line.get_ydata(), float) for line in figure.axes[0].get_lines())
+    assert before.tolist() == [0.5] * 30
+    np.testing.assert_allclose(mean[4:-4], np.convolve(told, np.full(9, 1 / 9), "valid"))
+    assert (mean[0], mean[-1]) == (pytest.approx(told[:5].mean()), pytest.approx(told[-5:].mean()))
+    assert points.tolist() == told.tolist()
+    assert legend_of(figure.axes[0]) == [
+        "D(G(z)) before G's update",
+        "D(G(z)) after G's update, mean of 9 rows",
+        "the same, one iteration a point",
+    ]
+
+
+def test_a_mean_of_neighbours_leaves_gaps_out() -> None:
+    gap = math.nan
+    assert running_mean([1.0, gap, 4.0, 7.0, gap, gap, gap], 1)[:5] == [1.0, 2.5, 5.5, 5.5, 7.0]
+    assert math.isnan(running_mean([1.0, gap, gap, gap], 1)[3])
+
+
+def test_health_has_axes_for_what_belongs_together() -> None:
+    rows = [
+        {
+            "images_seen": n,
+            "health/weights_g": 2.0,
+            "health/weights_d": 1.0,
+            "health/diversity": 0.9,
+            "health/separation": 0.8,
+            "health/first_bad/loss": 3.0,
+        }
+        for n in range(3)
+    ]
+    ((chart, figure),) = draw_charts(rows)
+    assert chart.name == "health"
+    assert {axes.get_ylabel(): legend_of(axes) for axes in figure.axes} == {
+        "share of pairs": ["real above fake (0.5 = D cannot tell)"],
+        "of real samples' distance": ["distance of two fakes"],
+        "norm": ["weights of D", "weights of G"],
+    }
+    assert draw_charts([{"images_seen": 1, "health/first_bad/loss": 3.0}]) == []
 
 
 def test_report_is_one_whole_page(run: RunFolder) -> None:

@@ -144,16 +144,23 @@ def test_r1_and_r2_ask_under_their_own_conditions() -> None:
         assert torch.equal(asked_cond, at[1])
 
 
-@each_penalty
+FORMS: list[tuple[str, dict[str, object]]] = [
+    *((name, {}) for name in PENALTIES),
+    ("gradient_penalty", {"form": "dragan"}),
+    ("gradient_penalty", {"one_sided": True, "target": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "fields"), FORMS, ids=str)
 @each_input
-def test_gradient_of_penalties(name: str, shape: Shape) -> None:
+def test_gradient_of_penalties(name: str, fields: dict[str, object], shape: Shape) -> None:
     real, fake = normal(N, *shape, seed=1), normal(N, *shape, seed=2)
 
     def value(weight: Tensor) -> Tensor:
         def critic(x: Tensor, cond: Tensor | None) -> Verdict:
             return Verdict(torch.tanh(x.flatten(1) @ weight).square().sum(1))
 
-        return make(name)(play(critic, real, fake))
+        return make(name, **fields)(play(critic, real, fake))
 
     weight = (normal(math.prod(shape), 3, seed=5) / 4).requires_grad_(True)
     assert torch.autograd.gradcheck(value, (weight,))
@@ -208,15 +215,16 @@ def test_penalties_leave_the_generator_alone(name: str) -> None:
 
 
 @each_penalty
-def test_verdict_that_is_not_per_sample_is_explained(name: str) -> None:
+@pytest.mark.parametrize("given", [(2, 2), (1,), (8,), ()], ids=str)
+def test_verdict_that_is_not_per_sample_is_explained(name: str, given: Shape) -> None:
     def packed(x: Tensor, cond: Tensor | None) -> Verdict:
-        return Verdict(x.flatten(1).sum(1).reshape(2, 2))
+        return Verdict(x.sum().expand(given))
 
     with pytest.raises(UserError) as error:
         make(name)(play(packed, normal(N, 3, 8, 8), normal(N, 3, 8, 8)))
     assert str(error.value) == (
         f"term '{name}' needs one verdict for each sample: for an input of shape [4, 3, 8, 8] the "
-        "discriminator gave logits of shape [2, 2]; their first dimension must be 4"
+        f"discriminator gave logits of shape {list(given)}; their first dimension must be 4"
     )
 
 

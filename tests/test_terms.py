@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,27 +214,37 @@ def test_feature_matching_without_features_is_explained() -> None:
     )
 
 
-def auxiliary(name: str, fake: Tensor) -> Tensor:
-    """An auxiliary loss as a function of the fakes, which are at once heads and features."""
+def auxiliary(name: str, fake: Tensor, label: str = "label", **fields: object) -> Tensor:
+    """An auxiliary loss as a function of the fakes, which are at once heads and features; `label`:
+    the head for one label or many."""
     k = fake.shape[1] // 2
     codes = {"c1": torch.arange(len(fake)) % k, "c2": normal(len(fake), k, seed=9)}
     cond = torch.eye(k, dtype=fake.dtype)[codes["c1"]]
 
     def critic(x: Tensor, _: Tensor | None) -> Verdict:
-        heads = {"label": x[:, :k], "c1": x[:, :k], "c2": x[:, k:]}
+        numbers = x.flip(1) if fields.get("learn_variance") else x[:, k:]
+        heads = {label: x[:, :k], "c1": x[:, :k], "c2": numbers}
         return Verdict(x.sum(1), heads, features=x.tanh())
 
-    return make(name)(play(critic, normal(*fake.shape, seed=8).to(fake), fake, "g", cond, cond, codes))
+    real = normal(*fake.shape, seed=8).to(fake)
+    return make(name, **fields)(play(critic, real, fake, "g", cond, cond, codes))
 
 
 AUXILIARY = sorted(set(TERMS) - set(PENALTIES))
 
 
-@pytest.mark.parametrize("name", AUXILIARY)
-def test_gradient_of_auxiliary_losses(name: str) -> None:
+FORMS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in AUXILIARY),
+    ("auxiliary_classifier", {"label": "labels"}),
+    ("mutual_information", {"learn_variance": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "fields"), FORMS, ids=str)
+def test_gradient_of_auxiliary_losses(name: str, fields: dict[str, Any]) -> None:
     fake = normal(N, 6, seed=1).requires_grad_(True)
-    assert torch.autograd.gradcheck(lambda x: auxiliary(name, x), (fake,))
-    (slope,) = torch.autograd.grad(auxiliary(name, fake), fake)
+    assert torch.autograd.gradcheck(lambda x: auxiliary(name, x, **fields), (fake,))
+    (slope,) = torch.autograd.grad(auxiliary(name, fake, **fields), fake)
     assert slope.abs().max() > 0
 
 

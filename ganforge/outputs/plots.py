@@ -21,16 +21,36 @@ Series = dict[str, tuple[list[float], list[float]]]
 
 
 @dataclass(frozen=True)
+class Panel:
+    """Axes for these keys alone."""
+
+    unit: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Chart:
     """One picture: the keys of the rows that begin with `prefix`."""
 
     name: str
     title: str
     prefix: str
-    unit: str
+    unit: str = ""
     apart: bool = False
     """Each curve has axes of its own, because their scales have nothing in common."""
+    panels: tuple[Panel, ...] = ()
+    """Axes one below another; a key that none of them names is not drawn. Empty = see `apart`."""
 
+
+HEALTH = (
+    Panel("share of pairs", ("health/separation",)),
+    Panel("standard deviation", ("health/spread",)),
+    Panel("change of score", ("health/g_gain",)),
+    Panel("change of logit", ("health/g_step",)),
+    Panel("of real samples' distance", ("health/diversity", "health/diversity_within")),
+    Panel("norm", ("health/weights_d", "health/weights_g")),
+    Panel("scale", ("health/scale_d", "health/scale_g")),
+)
 
 CHARTS = (
     Chart("losses", "Losses", "loss/", "loss"),
@@ -38,6 +58,7 @@ CHARTS = (
     Chart("gradient_norms", "Gradient norms", "grad/", "norm"),
     Chart("terms", "Terms", "term/", "value"),
     Chart("estimates", "Estimates", "estimate/", "value", apart=True),
+    Chart("health", "Health", "health/", panels=HEALTH),
     Chart("metrics", "Metrics", "metric/", "value", apart=True),
     Chart("images_per_second", "Speed", "images_per_second", "images per second"),
 )
@@ -46,7 +67,28 @@ LEGEND = {
     "score/fake": "D(G(z)) in D's update",
     "score/fake_before_g": "D(G(z)) before G's update",
     "score/fake_after_g": "D(G(z)) after G's update",
+    "health/separation": "real above fake (0.5 = D cannot tell)",
+    "health/spread": "spread of D's logits",
+    "health/g_gain": "what G's update adds to D(G(z))",
+    "health/g_step": "what G's update adds to the logit of G(z)",
+    "health/diversity": "distance of two fakes",
+    "health/diversity_within": "distance of two fakes of one label",
+    "health/weights_d": "weights of D",
+    "health/weights_g": "weights of G",
+    "health/scale_d": "gradient scale of D",
+    "health/scale_g": "gradient scale of G",
 }
+ONE_ITERATION = {
+    "score/fake_after_g",
+    "health/separation",
+    "health/spread",
+    "health/g_gain",
+    "health/g_step",
+}
+"""Measured on the batch of the row's iteration alone, where the others are means over all iterations
+since the row before: they scatter far more."""
+REACH = 4
+"""Rows on either side that the curve of such a key takes in, at least."""
 
 
 def plot_run(run: RunFolder, out: Path | None = None) -> list[Path]:
@@ -67,7 +109,7 @@ def plot_run(run: RunFolder, out: Path | None = None) -> list[Path]:
 def draw_charts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Chart, Figure]]:
     """The charts that `rows` have data for."""
     found = [(chart, select(rows, chart.prefix)) for chart in CHARTS]
-    return [(chart, _draw(chart, series)) for chart, series in found if series]
+    return [(chart, _draw(chart, series)) for chart, series in found if _parts(chart, series)]
 
 
 def select(rows: Sequence[Mapping[str, Any]], prefix: str) -> Series:
@@ -83,26 +125,58 @@ def select(rows: Sequence[Mapping[str, Any]], prefix: str) -> Series:
     return {key: curve for key, curve in series.items() if any(value == value for value in curve[1])}
 
 
+def running_mean(values: Sequence[float], reach: int) -> list[float]:
+    """The mean of each value and of up to `reach` neighbours on either side; gaps do not count."""
+    means = []
+    for place in range(len(values)):
+        near = [value for value in values[max(0, place - reach) : place + reach + 1] if value == value]
+        means.append(sum(near) / len(near) if near else float("nan"))
+    return means
+
+
 def _draw(chart: Chart, series: Series) -> Figure:
-    parts = [{key: curve} for key, curve in series.items()] if chart.apart else [series]
-    figure = Figure(figsize=(8, 0.8 + 3.2 * len(parts)), layout="constrained")
-    for index, part in enumerate(parts, start=1):
-        _draw_axes(figure.add_subplot(len(parts), 1, index), chart, part)
+    parts = _parts(chart, series)
+    figure = Figure(figsize=(8, 0.8 + (2.6 if chart.panels else 3.2) * len(parts)), layout="constrained")
+    for index, (unit, part) in enumerate(parts, start=1):
+        _draw_axes(figure.add_subplot(len(parts), 1, index), chart.prefix, unit, part)
     figure.suptitle(chart.title)
     return figure
 
 
-def _draw_axes(axes: Axes, chart: Chart, series: Series) -> None:
+def _parts(chart: Chart, series: Series) -> list[tuple[str, Series]]:
+    """The curves that share axes, and the unit of those."""
+    if chart.panels:
+        found = [(p.unit, {key: series[key] for key in p.keys if key in series}) for p in chart.panels]
+        return [(unit, part) for unit, part in found if part]
+    if chart.apart:
+        return [(chart.unit, {key: curve}) for key, curve in series.items()]
+    return [(chart.unit, series)] if series else []
+
+
+def _draw_axes(axes: Axes, prefix: str, unit: str, series: Series) -> None:
     for key, (seen, values) in series.items():
-        label = LEGEND.get(key, key.removeprefix(chart.prefix) or chart.title)
-        # A curve of few points, as metrics give, is shown with its points.
-        axes.plot(seen, values, label=label, linewidth=1.2, marker="." if len(seen) < 40 else None)
+        label = LEGEND.get(key, key.removeprefix(prefix))
+        if key in ONE_ITERATION and len(seen) > 2 * REACH:
+            _draw_scattered(axes, seen, values, label)
+        else:
+            # A curve of few points, as metrics give, is shown with its points.
+            axes.plot(seen, values, label=label, linewidth=1.2, marker="." if len(seen) < 40 else None)
     finite = [value for _, values in series.values() for value in values if value == value]
     if min(finite) > 0 and max(finite) > 100 * min(finite):
         axes.set_yscale("log")
     axes.set_xlabel("images seen")
-    axes.set_ylabel(chart.unit)
+    axes.set_ylabel(unit)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
-    if chart.prefix not in series:
-        axes.legend()
+    if prefix not in series:
+        # Above the axes, where it hides no curve.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize="small")
+
+
+def _draw_scattered(axes: Axes, seen: list[float], values: list[float], label: str) -> None:
+    """Each row as a point, and the mean of neighbours as the curve."""
+    reach = max(REACH, len(seen) // 100)
+    means = running_mean(values, reach)
+    (curve,) = axes.plot(seen, means, label=f"{label}, mean of {2 * reach + 1} rows", linewidth=1.2)
+    points: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 4, "alpha": 0.4}
+    axes.plot(seen, values, label="the same, one iteration a point", color=curve.get_color(), **points)

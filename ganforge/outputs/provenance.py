@@ -21,7 +21,8 @@ def provenance(plugins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Everything about the surroundings that a reader of run.json would ask for.
 
     `plugins` is kept as it is given. `git` is about the working directory, and None where
-    that is not in a git checkout. Nothing is imported for it.
+    that is not in a git checkout. Of `cpu`, `threads` are the machine's and `used` those that
+    torch computes with.
     """
     return {
         "ganforge": ganforge.__version__,
@@ -29,7 +30,7 @@ def provenance(plugins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "plugins": [dict(plugin) for plugin in plugins],
         "platform": platform.platform(),
-        "cpu": {"model": cpu_model(), "threads": os.cpu_count()},
+        "cpu": {"model": cpu_model(), "threads": os.cpu_count(), "used": _threads_used()},
         "git": _git(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(sys.argv),
@@ -41,6 +42,13 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _threads_used() -> int:
+    # Here, because a page that is only drawn from a run needs no torch.
+    import torch
+
+    return torch.get_num_threads()
 
 
 def cpu_model() -> str:
