@@ -27,7 +27,9 @@ from ganforge.engine import (
     stream_seed,
     terms_of,
 )
+from ganforge.engine.cuda_graph import CudaGraph
 from ganforge.engine.health.signals import FirstBad
+from ganforge.engine.replays import Replays
 from ganforge.guarded import heads_of, networks_of, open_data, optimizer_of, spec_of, width_of
 
 
@@ -54,6 +56,7 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
 
     `spec` is the data's, where it is known already (from a run folder).
     """
+    _check_schedule(config)
     spec = spec or spec_of(config.data)
     heads: dict[str, int] = {}
     owners: dict[str, str] = {}
@@ -97,10 +100,20 @@ def build_loop(
         accumulate=train.accumulate,
         clip_grad_norm=train.clip_grad_norm,
         first_bad=None if config.health.policy == "off" else FirstBad(runtime.device),
+        reuse_fakes=train.fakes == "reused",
     )
     batches = Batches(
-        samples, train.batch_size, train.seed, runtime.device, runtime.rank, runtime.world, train.accumulate
+        samples,
+        train.batch_size,
+        train.seed,
+        runtime.device,
+        runtime.rank,
+        runtime.world,
+        train.accumulate,
+        train.data,
     )
+    if batches.streams and runtime.is_main:
+        observer.say(batches.streams)
     sampler = GeneratorSampler(
         average.network if average else networks.generator,
         config.prior,
@@ -110,7 +123,29 @@ def build_loop(
         samples.labels,
         runtime=runtime,
     )
-    return Loop(game, batches, samples, config, sampler, average, observer, checkpoints)
+    loop = Loop(game, batches, samples, config, sampler, average, observer, checkpoints)
+    if train.cuda_graphs == "auto":
+        _record_updates(loop)
+    return loop
+
+
+def _check_schedule(config: RunConfig) -> None:
+    train = config.train
+    if train.fakes == "reused" and (train.d_updates, train.g_updates) != (1, 1):
+        raise UserError(
+            "train.fakes = 'reused' is for one update of each player in an iteration; train.d_updates is "
+            f"{train.d_updates} and train.g_updates is {train.g_updates}: set it to 'fresh'"
+        )
+
+
+def _record_updates(loop: Loop) -> None:
+    runtime = loop.game.runtime
+    if runtime.device.type != "cuda" or runtime.world > 1:
+        where = "in several processes" if runtime.world > 1 else "on the CPU"
+        loop.say(f"cuda graphs: not used (the run is {where})")
+        return
+    pool = torch.cuda.graph_pool_handle()
+    loop.play = Replays(loop.game, loop.schedule, lambda: CudaGraph([loop.game.rng], pool), loop.say).play
 
 
 def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime) -> Player:

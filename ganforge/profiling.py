@@ -7,7 +7,7 @@ some iterations more.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,8 @@ from ganforge.engine import Grid, Loop, Runtime
 from ganforge.watch import OTHER, Watch, attach, settle
 
 WARM_UP = 3
-"""Iterations before those that count: the first ones allocate, and choose kernels."""
+"""Iterations before those that count: the first ones allocate, and choose kernels. With train.compile =
+"auto" those in which the networks' form is chosen come on top."""
 TRACED = 3
 """Iterations in the trace; each has thousands of events."""
 SLOWEST = 8
@@ -88,11 +89,13 @@ def profile_run(config: RunConfig, iterations: int, context: Context, out: Path 
     runtime = Runtime(config.train)
     samples = load_samples(config, agreed.spec, context)
     with TemporaryDirectory() as folder:
-        loop = build_loop(agreed, samples, runtime, _Silent(), Path(folder))
+        loop = build_loop(agreed, samples, runtime, _Silent(context.say), Path(folder))
         watch = Watch(runtime.device)
         attach(loop, watch)
         for _ in range(WARM_UP):
             loop._iterate(True)
+        while loop.trial.choice is None:
+            loop._iterate(False)
         began, worked = time.perf_counter(), time.process_time()
         watch.begin()
         for _ in range(iterations):
@@ -162,15 +165,16 @@ def _trace(loop: Loop, watch: Watch, out: Path | None) -> tuple[tuple[Part, ...]
 
 
 class _Silent:
-    """An observer that writes nothing down."""
+    """An observer that writes nothing down; lines for the user it passes on."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
 
     def row(self, row: Mapping[str, float | int]) -> None: ...
 
     def tick(self, images_seen: int) -> None: ...
 
     def grid(self, images_seen: int, grid: Grid) -> None: ...
-
-    def say(self, line: str) -> None: ...
 
     def event(self, event: Mapping[str, Any]) -> None: ...
 

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
-from torch import nn
 from torch.profiler import record_function
 
 from ganforge.api import Role
-from ganforge.engine import Loop
+from ganforge.engine import Loop, Player
 
 OTHER = "other"
 """Losses, checks, sums for the log: all that is in no other part."""
@@ -113,9 +112,8 @@ def attach(loop: Loop, watch: Watch) -> None:
     if loop.average is not None:
         update = watch.timed("moving average", loop.average.update)
         loop.average = cast(Any, _Stand(loop.average, {"update": update}))
-    generator = players["g"].network
-    _hook_forward(generator, "generator", generator, watch)
-    _hook_forward(players["d"].network, "discriminator", generator, watch)
+    _watch_forward(players["g"], "generator", players["d"], watch)
+    _watch_forward(players["d"], "discriminator", players["d"], watch)
     for role, player in players.items():
         for name, term in player.terms.items():
             call = watch.timed(_name(role, f"term {name}"), term)
@@ -126,23 +124,23 @@ def attach(loop: Loop, watch: Watch) -> None:
         )
 
 
-def _hook_forward(network: nn.Module, name: str, generator: nn.Module, watch: Watch) -> None:
-    """Forward passes of `network`; those inside a term belong to the term."""
-    before: list[str] = []
+def _watch_forward(player: Player, name: str, critic: Player, watch: Watch) -> None:
+    """Forward passes of `player`, compiled or not; those inside a term belong to the term."""
+    forward = player.forward
 
-    def pre(module: nn.Module, inputs: Any) -> None:
+    def inside(*inputs: Any) -> Any:
         # A backward pass is over where the next micro-batch begins.
-        before.append(OTHER if watch.part.endswith(": backward") else watch.part)
+        before = OTHER if watch.part.endswith(": backward") else watch.part
         if ": term " not in watch.part:
-            # The player whose turn it is has weights that learn; its rival's are frozen.
-            turn: Role = "g" if next(generator.parameters()).requires_grad else "d"
+            # The discriminator's weights learn when it is its turn, and are frozen when it is not.
+            turn: Role = "d" if critic.parameters[0].requires_grad else "g"
             watch.enter(_name(turn, f"{name} forward"))
+        try:
+            return forward(*inputs)
+        finally:
+            watch.enter(before)
 
-    def post(module: nn.Module, inputs: Any, output: Any) -> None:
-        watch.enter(before.pop())
-
-    network.register_forward_pre_hook(pre)
-    network.register_forward_hook(post, always_call=True)
+    cast(Any, player).forward = inside
 
 
 def _hook_step(role: Role, optimizer: torch.optim.Optimizer, watch: Watch) -> None:

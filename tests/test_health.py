@@ -155,13 +155,13 @@ def test_the_first_bad_update_is_kept_though_later_ones_are_finite() -> None:
     first = FirstBad(torch.device("cpu"))
     values = [1.0, float("nan"), 2.0, float("inf")]
     for value in values:
-        first.note({"a": torch.tensor(value), "b": torch.tensor(1.0)})
+        first.note(("adversarial/d", "term/d/r1", "score/real"), torch.tensor([value, 1.0, value]))
         first.tick()
-    assert first.read() == {"a": 1}
+    assert first.read() == {"adversarial/d": 1}
     other = FirstBad(torch.device("cpu"))
     other.restore(7, first.read())
-    other.note({"b": torch.tensor(float("nan")), "a": torch.tensor(float("nan"))})
-    assert other.read() == {"a": 1, "b": 7}
+    other.note(("term/d/r1", "adversarial/d"), torch.tensor([float("nan"), float("nan")]))
+    assert other.read() == {"adversarial/d": 1, "term/d/r1": 7}
 
 
 def test_the_separation_is_the_area_under_the_roc_curve() -> None:

@@ -13,7 +13,16 @@ from pydantic import BaseModel
 from ganforge.config.load import dump
 from ganforge.config.schema import RunConfig
 
-MAY_CHANGE = ("train.images", "train.resume", "train.device", "train.timeout_s", "logging", "wandb", "health")
+MAY_CHANGE = (
+    "train.images",
+    "train.resume",
+    "train.device",
+    "train.data",
+    "train.timeout_s",
+    "logging",
+    "wandb",
+    "health",
+)
 """What a resumed run may set anew: nothing that decides how a weight is updated. Besides these,
 where a file or folder lies."""
 

@@ -13,6 +13,8 @@ Diagnosis = Literal[
 ]
 """What the sentinel can find."""
 
+Residence = Literal["auto", "resident", "streamed"]
+
 
 class Section(BaseModel):
     """A table of a run file: frozen, unknown keys refused, no silent conversion of types."""
@@ -32,8 +34,26 @@ class Train(Section):
     )
     d_updates: int = Field(1, ge=1, description="Updates of the discriminator in one iteration.")
     g_updates: int = Field(1, ge=1, description="Updates of the generator in one iteration.")
+    fakes: Literal["fresh", "reused"] = Field(
+        "fresh",
+        description="What the generator's update learns from: fresh = samples of its own, as in the papers' "
+        "algorithms; reused = those that the discriminator has just seen, as in many scripts: the same "
+        "algorithm with fewer random numbers, and a forward pass of the generator less; one update of each "
+        "player in an iteration only.",
+    )
     precision: Literal["no", "bf16", "fp16"] = Field(
         "no", description="Arithmetic of the networks: no = float32, or mixed with bfloat16 or float16."
+    )
+    cuda_graphs: Literal["off", "auto"] = Field(
+        "off",
+        description="auto = updates are recorded as CUDA graphs and replayed, in a run of one process on a "
+        "GPU, unless that is found not to do the same; off = operation by operation.",
+    )
+    compile: Literal["off", "auto", "on"] = Field(
+        "off",
+        description="Compiles the networks (torch.compile), which takes a minute or two: on = from the first "
+        "iteration; auto = both ways are timed in the first 46 iterations, and the faster one stays; off = "
+        "not. Compiled, results differ in the last bits; with auto they depend on the timing.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto = a CUDA device where there is one, else the CPU."
@@ -57,6 +77,12 @@ class Train(Section):
         "never",
         description="What 'ganforge run' does where the run folder is there already: never = refuses, auto = "
         "continues the run in it, or starts it anew where it never came to a checkpoint.",
+    )
+    data: Residence = Field(
+        "auto",
+        description="Where the images live: resident = all of them on the device, or on the CPU where the "
+        "data set has them; streamed = on disk or in main memory, read a few batches ahead; auto = streamed "
+        "where they are too large for the device. The batches are the same.",
     )
 
 

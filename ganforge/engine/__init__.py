@@ -5,7 +5,8 @@ from __future__ import annotations
 from ganforge.engine.batches import Batches
 from ganforge.engine.ema import MovingAverage
 from ganforge.engine.grids import Grid
-from ganforge.engine.loop import Loop, Observer
+from ganforge.engine.loop import Loop
+from ganforge.engine.observer import Observer
 from ganforge.engine.player import Player, terms_of
 from ganforge.engine.runtime import Runtime
 from ganforge.engine.sampler import GeneratorSampler

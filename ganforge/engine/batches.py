@@ -1,4 +1,4 @@
-"""Batches of real samples, straight from a resident array.
+"""Batches of real samples, straight from an array.
 
 The sampler has no state either: batch `i` is a slice of an endless sequence of shuffled epochs,
 each a permutation seeded by (seed, epoch). Ask for batch `i` at any time, in any process, and it
@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Samples, UserError
+from ganforge.config.sections import Residence
+from ganforge.engine.feed import Feed, Resident, Streamed
+from ganforge.engine.residence import why_streamed
 from ganforge.engine.streams import generator_for
-
-DEVICE_SHARE = 0.4
-"""The largest part of a GPU's free memory that a resident data set may take."""
 
 
 class Batch(NamedTuple):
@@ -40,63 +40,68 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         accumulate: int = 1,
+        data: Residence = "auto",
     ) -> None:
         """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError`
-        where there are no samples."""
+        where there are no samples, or where they do not fit where `data` wants them."""
         if len(samples) == 0:
             raise UserError("the data set is empty: there is nothing to learn from")
         self.total = len(samples)
         self.batch_size = batch_size
         self.seed = seed
-        self.world = world
         # Each micro-batch is shared out by itself, so that it is the same for any number of processes.
-        self.mine = torch.arange(batch_size).view(accumulate, world, -1)[:, rank].flatten()
+        mine = torch.arange(batch_size).view(accumulate, world, -1)[:, rank].flatten()
+        self._mine = None if world == 1 else mine
+        self._mine_there = None if world == 1 else mine.to(device)
         self.device = device
         self.mirror = samples.mirror
-        home = device if _fits(samples.images, device) else torch.device("cpu")
-        self.images = samples.images.to(home)
-        self.labels = None if samples.labels is None else samples.labels.to(home)
+        self.streams = why_streamed(samples.images, device, data)
+        """Why the images are read batch by batch, in a line for the user; None where they are not."""
+        feed = Streamed if self.streams else Resident
+        self._feed: Feed = feed(samples.images, device)
+        self.labels = None if samples.labels is None else samples.labels.to(device)
         self._orders: dict[int, Tensor] = {}
 
     def reseed(self, seed: int) -> None:
         """Another order of the data from now on."""
         self.seed, self._orders = seed, {}
+        self._feed.forget()
 
     def indices(self, index: int) -> Tensor:
         """Which samples this process sees in batch `index`: int64 [batch_size / world]."""
-        return self._at(index * self.batch_size + self.mine)
+        whole = self._whole(index)
+        return whole if self._mine is None else whole[self._mine]
 
-    def _at(self, positions: Tensor) -> Tensor:
-        """The samples at ascending positions in the sequence of epochs."""
-        epochs = positions // self.total
-        first, last = int(epochs[0]), int(epochs[-1])
-        pieces = [
-            self._order(epoch)[positions[epochs == epoch] % self.total] for epoch in range(first, last + 1)
-        ]
-        return torch.cat(pieces)
+    def _whole(self, index: int) -> Tensor:
+        """The samples of batch `index` in all processes: int64 [batch_size], over the edge of an epoch or of
+        several where it crosses any."""
+        epoch, start = divmod(index * self.batch_size, self.total)
+        piece = self._order(epoch)[start : start + self.batch_size]
+        pieces, missing = [piece], self.batch_size - len(piece)
+        while missing:
+            epoch += 1
+            pieces.append(self._order(epoch)[:missing])
+            missing -= len(pieces[-1])
+        return torch.cat(pieces) if len(pieces) > 1 else piece
 
     def at(self, index: int) -> Batch:
         """Batch `index` on the device, ready for the discriminator."""
-        chosen = self.indices(index).to(self.images.device)
-        images = self.images.index_select(0, chosen).to(self.device, non_blocking=True)
+        images = self._feed.rows(index, self.indices)
         if images.dtype == torch.uint8:
             images = images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
         if self.mirror:
             rng = generator_for(self.seed, "mirror", index, 0, device=self.device)
             drawn = torch.rand(self.batch_size, 1, 1, 1, device=self.device, generator=rng)
-            flips = drawn.index_select(0, self.mine.to(self.device)) < 0.5
-            images = torch.where(flips, images.flip(-1), images)
+            images = torch.where(self._share(drawn) < 0.5, images.flip(-1), images)
         if self.labels is None:
             return Batch(images, None)
-        cond = self.labels.index_select(0, chosen).to(self.device, torch.float32)
-        return Batch(images, cond, None if self.world == 1 else self._conds(index))
+        whole = self._whole(index).to(self.device, non_blocking=True)
+        conds = self.labels.index_select(0, whole).to(torch.float32)
+        return Batch(images, self._share(conds), None if self._mine is None else conds)
 
-    def _conds(self, index: int) -> Tensor:
-        """Of the whole batch, [batch_size, K]; labels are small."""
-        assert self.labels is not None
-        start = index * self.batch_size
-        chosen = self._at(torch.arange(start, start + self.batch_size)).to(self.labels.device)
-        return self.labels.index_select(0, chosen).to(self.device, torch.float32)
+    def _share(self, whole: Tensor) -> Tensor:
+        """This process's rows of what is known of the whole batch, on the device."""
+        return whole if self._mine_there is None else whole.index_select(0, self._mine_there)
 
     def _order(self, epoch: int) -> Tensor:
         """The permutation of one epoch: int64 [M]. Two are kept, for batches that span epochs."""
@@ -105,10 +110,3 @@ class Batches:
             rng = generator_for(self.seed, "epoch", epoch)
             self._orders[epoch] = torch.randperm(self.total, generator=rng)
         return self._orders[epoch]
-
-
-def _fits(images: Tensor, device: torch.device) -> bool:
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.numel() * images.element_size() < DEVICE_SHARE * free

@@ -201,6 +201,9 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
         for name, value in entry.items()
         if value is not None
     }
+    # What a faster way of playing updates has made of a group is not part of the run's state.
+    for group in state["param_groups"]:
+        group |= {"lr": float(group["lr"])} | ({"capturable": False} if "capturable" in group else {})
     return tensors, state["param_groups"]
 
 

@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
@@ -17,42 +18,20 @@ from ganforge.engine import checkpoint
 from ganforge.engine.agreement import check_agreement
 from ganforge.engine.batches import Batches
 from ganforge.engine.best import Best
+from ganforge.engine.compiling import Trial
 from ganforge.engine.ema import MovingAverage
-from ganforge.engine.grids import Grid, backdrop, grids
+from ganforge.engine.grids import backdrop, grids
 from ganforge.engine.health.guard import Guard
 from ganforge.engine.health.recover import heed
 from ganforge.engine.machine import peak_memory
+from ganforge.engine.observer import Observer, Row
 from ganforge.engine.pooling import Pool
 from ganforge.engine.sampler import GeneratorSampler
 from ganforge.engine.saver import Saver
-from ganforge.engine.schedule import lr_factor, set_learning_rate
+from ganforge.engine.schedule import lr_factor, set_learning_rate, turns
 from ganforge.engine.step import Game
 from ganforge.engine.stopping import Interrupted, StopRequest
 from ganforge.guarded import values_of
-
-Row = Mapping[str, float | int]
-
-
-class Observer(Protocol):
-    """Who is told how the run goes; only in the main process."""
-
-    def row(self, row: Row) -> None:
-        """A row of the log."""
-
-    def tick(self, images_seen: int) -> None:
-        """An iteration is over; must be cheap."""
-
-    def grid(self, images_seen: int, grid: Grid) -> None:
-        """Samples from fixed latents and conditions."""
-
-    def say(self, line: str) -> None:
-        """A line for the user."""
-
-    def event(self, event: Mapping[str, Any]) -> None:
-        """Something that happened to the run, as plain data with `event` and `images_seen`."""
-
-    def cut(self, images_seen: int) -> None:
-        """The run went back to `images_seen`: the rows beyond did not happen."""
 
 
 class Loop:
@@ -85,6 +64,9 @@ class Loop:
         d_turns: list[Role] = ["d"] * config.train.d_updates
         g_turns: list[Role] = ["g"] * config.train.g_updates
         self.schedule: Sequence[Role] = d_turns + g_turns
+        self.play = game.play
+        """How the updates of an iteration are played; there are faster ways than one by one."""
+        self.trial = Trial(config.train.compile, game, self.say)
         self.iteration = 0
         self.images_seen = 0
         self.seconds = 0.0
@@ -140,17 +122,14 @@ class Loop:
         return self.images_seen >= train.images and not self.owes_metrics
 
     def _iterate(self, measure: bool) -> None:
-        """The schedule once: each update of D sees a fresh batch, G's sees the last of them."""
+        """The schedule once."""
         train = self.config.train
         factor = lr_factor(self.config.lr, self.images_seen, train.images)
         for player in self.game.players.values():
             set_learning_rate(player.optimizer, factor * self.guard.lr[player.role])
         self.game.runtime.pace.iteration()
-        batch = None
-        for position, role in enumerate(self.schedule):
-            if role == "d" or batch is None:
-                batch = self.batches.at(self.iteration * train.d_updates + position)
-            self.game.update(role, batch, measure)
+        coming = partial(turns, self.schedule, self.batches.at, self.iteration * train.d_updates)
+        self.trial.iterate(self.play, self.iteration, coming, measure)
         self.game.runtime.pace.stop()
         self.iteration += 1
         self.images_seen += self.per_iteration
@@ -168,7 +147,8 @@ class Loop:
     def _log(self, images_per_second: float) -> None:
         means = self.pool.means(self.game.tally.take())
         rates = {
-            f"lr/{role}": player.optimizer.param_groups[0]["lr"] for role, player in self.game.players.items()
+            f"lr/{role}": float(player.optimizer.param_groups[0]["lr"])
+            for role, player in self.game.players.items()
         }
         cost = {"seconds": self.seconds, **peak_memory(self.game.runtime.device)}
         if not self.game.runtime.is_main:
@@ -262,6 +242,7 @@ class Loop:
             "best": self.best.state(),
             "stamp": dict(self.stamp),
             "health": self.guard.state(),
+            "compile": self.trial.state(),
             "players": {},
         }
         for role, player in self.game.players.items():
@@ -290,6 +271,7 @@ class Loop:
         if self.average is not None:
             self.average.network.load_state_dict(dict(tensors["generator"]))
         self.guard.restore(state["health"])
+        self.trial.restore(state.get("compile"))
         self.reseed()
         self._saved_at = self.images_seen
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,10 +24,28 @@ class Player:
     """Name in the log -> term."""
     updates: int = 0
     """Optimiser steps taken so far."""
+    form: Callable[..., Any] = field(init=False)
+    """What `forward` calls: the network itself, or a faster form of it."""
+    parameters: list[nn.Parameter] = field(init=False)
+    """The network's, listed once: to walk through its modules takes longer than a small layer."""
 
-    def due(self) -> dict[str, Term]:
-        """The terms that apply in the next update."""
-        return {name: term for name, term in self.terms.items() if self.updates % term.every == 0}
+    def __post_init__(self) -> None:
+        self.form = self.network
+        self.parameters = list(self.network.parameters())
+
+    def forward(self, *inputs: Any) -> Any:
+        """The network's forward pass as the run does it."""
+        return self.form(*inputs)
+
+    def learn(self, learns: bool) -> None:
+        """Whether a backward pass reaches the weights; a frozen rival costs none."""
+        for parameter in self.parameters:
+            parameter.requires_grad_(learns)
+
+    def due(self, ahead: int = 0) -> dict[str, Term]:
+        """The terms that apply in the next update, or in the one `ahead` of it."""
+        update = self.updates + ahead
+        return {name: term for name, term in self.terms.items() if update % term.every == 0}
 
 
 def terms_of(role: Role, terms: Iterable[Term]) -> dict[str, Term]:

@@ -94,6 +94,8 @@ class Runtime:
 
     def autocast(self) -> AbstractContextManager[None]:
         """The run's precision for a forward pass."""
+        if self.precision == "no":
+            return contextlib.nullcontext()
         context: AbstractContextManager[None] = self.accelerator.autocast()
         return context
 

@@ -1,12 +1,28 @@
-"""The learning-rate schedule, by images seen, so that it means the same at any batch size."""
+"""Who plays when, and the learning rate by images seen, so that it means the same at any batch size."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
+from torch import Tensor
 
+from ganforge.api import Role
 from ganforge.config import LearningRate
+from ganforge.engine.batches import Batch
+
+Turns = Callable[[], Iterator[tuple[Role, Batch]]]
+"""The updates of an iteration in their order: who plays, and with which batch. May be asked for twice."""
+
+
+def turns(schedule: Sequence[Role], at: Callable[[int], Batch], first: int) -> Iterator[tuple[Role, Batch]]:
+    """Each update of D sees a fresh batch, from batch `first` on; G's sees the last of them."""
+    batch = None
+    for position, role in enumerate(schedule):
+        if role == "d" or batch is None:
+            batch = at(first + position)
+        yield role, batch
 
 
 def lr_factor(schedule: LearningRate, images_seen: int, images: int) -> float:
@@ -25,4 +41,9 @@ def lr_factor(schedule: LearningRate, images_seen: int, images: int) -> float:
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Applies the factor to the rate each parameter group started from."""
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+        rate = group.setdefault("initial_lr", group["lr"]) * factor
+        # A recorded step reads it from where it lies.
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

@@ -6,7 +6,8 @@ networks, prior, callbacks) are components; no line here asks which method is ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from ganforge.blame import blame
 from ganforge.engine.batches import Batch
 from ganforge.engine.buffers import kept_buffers
 from ganforge.engine.health.signals import FirstBad, separation, weight_norm
+from ganforge.engine.micro_batches import micro_batches
 from ganforge.engine.player import Player
 from ganforge.engine.results import (
     check_augmented,
@@ -27,8 +29,17 @@ from ganforge.engine.results import (
     draw_of,
 )
 from ganforge.engine.runtime import Runtime
-from ganforge.engine.streams import stream_seed
+from ganforge.engine.schedule import Turns
+from ganforge.engine.streams import seed_layers, stream_seed
 from ganforge.engine.tally import Tally
+
+
+class Made(NamedTuple):
+    """Fakes, and what they were made from."""
+
+    draw: Draw
+    fake: Tensor
+    """Like the real samples, at least float32."""
 
 
 class Game:
@@ -48,8 +59,10 @@ class Game:
         accumulate: int = 1,
         clip_grad_norm: float = 0.0,
         first_bad: FirstBad | None = None,
+        reuse_fakes: bool = False,
     ) -> None:
-        """`first_bad`: given where the run's health is watched."""
+        """`first_bad`: given where the run's health is watched; `reuse_fakes`: the generator learns
+        from the fakes that the discriminator has just seen, instead of making others."""
         self.players: dict[Role, Player] = {"d": discriminator, "g": generator}
         self.loss = loss
         self.prior = prior
@@ -62,8 +75,16 @@ class Game:
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
         self.first_bad = first_bad
-        self.tally = Tally()
-        self._rng = Stream.of(runtime.device, runtime.rank, runtime.world)
+        self.reuse_fakes = reuse_fakes
+        self.tally = Tally(runtime.device)
+        self.rng = Stream.of(runtime.device, runtime.rank, runtime.world)
+        self.kept: list[Made] = []
+        """The fakes of the discriminator's update that the generator's reuses, by micro-batch."""
+
+    def play(self, turns: Turns, measure: bool = False) -> None:
+        """An iteration: its updates, one after the other."""
+        for role, batch in turns():
+            self.update(role, batch, measure)
 
     def update(self, role: Role, batch: Batch, measure: bool = False) -> None:
         """One optimiser step of `role` on this process's share of a batch.
@@ -72,15 +93,16 @@ class Game:
         step a second look at its fakes.
         """
         me, rival = self.players[role], self.players["g" if role == "d" else "d"]
-        me.network.requires_grad_(True)
-        rival.network.requires_grad_(False)
-        self._seed(me)
+        me.learn(True)
+        rival.learn(role == "d" and self.reuse_fakes)
+        self.seed_update(me)
         me.optimizer.zero_grad(set_to_none=True)
         play = None
-        for part in _micro_batches(batch, self.accumulate):
+        for part in micro_batches(batch, self.accumulate):
             play = self._play(role, part)
             objective = self._objective(me, play)
             torch.autograd.backward(me.scaler.scale(objective / self.accumulate))
+            self._settle()
         self._step(me, measure)
         if role == "g" and measure and play is not None:
             self._look_again(play)
@@ -90,36 +112,53 @@ class Game:
                 self.tally.add("health/separation", separation(real, fake))
                 self.tally.add("health/spread", torch.cat([real, fake]).std())
             self.first_bad.tick()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Hands what was logged to whoever counts it."""
+        added = self.tally.settle()
+        if added is not None and self.first_bad is not None:
+            self.first_bad.note(*added)
 
     def _play(self, role: Role, batch: Batch) -> Play:
-        """Draws latents and makes the fakes; only the generator's own update keeps their graph."""
-        draw = self._draw(batch)
-        with (
-            blame(self.nets, "the generator's forward pass"),
-            torch.set_grad_enabled(role == "g"),
-            self.runtime.autocast(),
-        ):
-            fake: Tensor = self.players["g"].network(draw.z, draw.cond)
-        check_fake(fake, self.nets, batch.real, attached=role == "g")
+        """What the player sees; only in the generator's own update have the fakes a graph."""
+        if role == "g" and self.reuse_fakes:
+            made = self.kept.pop(0)
+        else:
+            made = self._make(batch, attached=role == "g" or self.reuse_fakes)
+        if role == "d" and self.reuse_fakes:
+            self.kept.append(made)
         return Play(
             role=role,
             real=batch.real,
             cond=batch.cond,
-            fake=_at_least_float32(fake),
-            draw=draw,
+            fake=made.fake if role == "g" else made.fake.detach(),
+            draw=made.draw,
             critic=self._critic,
             exact_critic=self._exact_critic,
-            rng=self._rng,
+            rng=self.rng,
             mean=self.runtime.mean,
         )
+
+    def _make(self, batch: Batch, attached: bool) -> Made:
+        """Latents and the fakes from them, with or without a graph."""
+        draw = self._draw(batch)
+        with (
+            blame(self.nets, "the generator's forward pass"),
+            torch.set_grad_enabled(attached),
+            self.runtime.autocast(),
+        ):
+            fake: Tensor = self.players["g"].forward(draw.z, draw.cond)
+        check_fake(fake, self.nets, batch.real, attached)
+        return Made(draw, _at_least_float32(fake))
 
     def _draw(self, batch: Batch) -> Draw:
         """Latents for this process's samples: drawn for those of all processes, so that a sample
         gets the same however many share the batch."""
         n, rank, world = len(batch.real), self.runtime.rank, self.runtime.world
         if world == 1:
-            return draw_of(self.prior, n, batch.cond, self._rng)
-        z, cond, codes = draw_of(self.prior, n * world, batch.conds, self._rng.shared)
+            return draw_of(self.prior, n, batch.cond, self.rng)
+        z, cond, codes = draw_of(self.prior, n * world, batch.conds, self.rng.shared)
         mine = slice(rank * n, (rank + 1) * n)
         return Draw(
             z[mine], None if cond is None else cond[mine], {name: code[mine] for name, code in codes.items()}
@@ -137,8 +176,6 @@ class Game:
             objective = objective + (term.weight * term.every) * value
         for name, value in {**parts, f"loss/{me.role}": objective}.items():
             self.tally.add(name, value)
-        if self.first_bad is not None:
-            self.first_bad.note(parts)
         return objective
 
     def _adversarial(self, role: Role, play: Play) -> Tensor:
@@ -184,7 +221,7 @@ class Game:
         return score
 
     def _step(self, me: Player, measure: bool) -> None:
-        parameters = list(me.network.parameters())
+        parameters = me.parameters
         # Reduced before unscaling, so that an overflow in one process is seen by all of them.
         self.runtime.average_gradients(parameters)
         if self.clip_grad_norm or measure:
@@ -208,7 +245,7 @@ class Game:
         """D(G(z)) on the same latents after the generator's step."""
         networks = [player.network for player in self.players.values()]
         with kept_buffers(networks), self.runtime.autocast():
-            fake = self.players["g"].network(play.draw.z, play.draw.cond)
+            fake = self.players["g"].forward(play.draw.z, play.draw.cond)
             logits = self._critic(_at_least_float32(fake), play.draw.cond).logits
         after = self._add_score("fake_after_g", logits)
         if self.first_bad is not None:
@@ -218,7 +255,7 @@ class Game:
 
     def _critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.autocast():
-            verdict = self._verdict(self._augmented(x), cond)
+            verdict = self._verdict(self.players["d"].forward, self._augmented(x), cond)
         return Verdict(
             _at_least_float32(verdict.logits),
             {name: _at_least_float32(head) for name, head in verdict.heads.items()},
@@ -227,41 +264,32 @@ class Game:
 
     def _exact_critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.full_precision():
-            return self._verdict(self._augmented(_at_least_float32(x)), cond)
+            # Not the faster form, which cannot be differentiated twice.
+            network = self.players["d"].network
+            return self._verdict(network, self._augmented(_at_least_float32(x)), cond)
 
-    def _verdict(self, x: Tensor, cond: Tensor | None) -> Verdict:
+    def _verdict(self, network: Callable[..., Verdict], x: Tensor, cond: Tensor | None) -> Verdict:
         with blame(self.nets, "the discriminator's forward pass"):
-            verdict: Verdict = self.players["d"].network(x, cond)
+            verdict = network(x, cond)
         check_verdict(verdict, self.nets, self.heads, len(x))
         return verdict
 
     def _augmented(self, x: Tensor) -> Tensor:
         for callback in self.callbacks:
             with blame(callback, "augment"):
-                shown = callback.augment(x, self._rng)
+                shown = callback.augment(x, self.rng)
                 check_augmented(shown, callback, x)
             x = shown
         return x
 
-    def _seed(self, me: Player) -> None:
+    def seed_update(self, me: Player) -> None:
         """Puts the streams of this update at their start: ours, and torch's global one for
         layers that draw for themselves, such as dropout."""
         place = (me.role, me.updates, self.runtime.rank)
-        self._rng.shared.manual_seed(stream_seed(self.seed, "update", me.role, me.updates, 0))
+        self.rng.shared.manual_seed(stream_seed(self.seed, "update", me.role, me.updates, 0))
         if self.runtime.world > 1:
-            self._rng.manual_seed(stream_seed(self.seed, "process", *place))
-        torch.manual_seed(stream_seed(self.seed, "layers", *place))
-
-
-def _micro_batches(batch: Batch, parts: int) -> Iterator[Batch]:
-    if parts == 1:
-        yield batch
-        return
-    nothing = [None] * parts
-    own = nothing if batch.cond is None else batch.cond.chunk(parts)
-    everyone = nothing if batch.conds is None else batch.conds.chunk(parts)
-    for real, cond, conds in zip(batch.real.chunk(parts), own, everyone, strict=True):
-        yield Batch(real, cond, conds)
+            self.rng.manual_seed(stream_seed(self.seed, "process", *place))
+        seed_layers(stream_seed(self.seed, "layers", *place), self.runtime.device)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

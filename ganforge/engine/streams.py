@@ -21,3 +21,12 @@ def stream_seed(seed: int, *purpose: str | int) -> int:
 def generator_for(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator at the start of that stream."""
     return torch.Generator(device).manual_seed(stream_seed(seed, *purpose))
+
+
+def seed_layers(seed: int, device: torch.device) -> None:
+    """Puts torch's global streams there, from which layers such as dropout draw: the CPU's and the
+    device's. `torch.manual_seed` does the same for every device there is, and where CUDA sleeps it
+    formats a stack trace each time, which costs more than a small network's forward pass."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)

@@ -3,44 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+CAPACITY = 1024
+"""Names that a tally holds; far more than any run logs."""
+
+
+class Added(NamedTuple):
+    """Scalars that were added together."""
+
+    names: tuple[str, ...]
+    values: Tensor
+    """[n], one for each name."""
+
 
 class Tally:
-    """Mean of each named scalar since the last `take`; adding never synchronises the device."""
+    """Mean of each named scalar since the last `take`; neither `add` nor `settle` waits for the device.
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+    The sums are one vector that never moves and is changed in place, once an update.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.sums = torch.zeros(CAPACITY, dtype=torch.float32, device=device)
+        """float32 [CAPACITY]."""
+        self.counts: dict[str, int] = {}
+        """Name -> scalars added; the order of the names is that of the sums."""
+        self._slots: dict[tuple[str, ...], Tensor] = {}
+        """Names that were added together -> their places in the sums: int64 [n]."""
+        self._waiting: list[tuple[str, Tensor]] = []
 
     def add(self, name: str, value: Tensor) -> None:
-        """Adds a scalar tensor; its graph is let go."""
-        value = value.detach().float()
-        self._sums[name] = self._sums[name] + value if name in self._sums else value
-        self._counts[name] = self._counts.get(name, 0) + 1
+        """A scalar tensor, which counts from the next `settle` on; its graph is let go."""
+        self._waiting.append((name, value.detach().float()))
+
+    def settle(self) -> Added | None:
+        """Adds what was handed in since the last call, in one stroke. Best called before a name comes
+        twice: a GPU adds those to one place in any order."""
+        if not self._waiting:
+            return None
+        added = Added(
+            tuple(name for name, _ in self._waiting), torch.stack([value for _, value in self._waiting])
+        )
+        if added.names not in self._slots:
+            self._slots[added.names] = self._places(added.names)
+        self.sums.index_add_(0, self._slots[added.names], added.values)
+        self._waiting = []
+        self.count(added.names)
+        return added
+
+    def count(self, names: Sequence[str]) -> None:
+        """Another scalar has been added for each name: said where the sums were changed by a replay."""
+        for name in names:
+            self.counts[name] += 1
+
+    def recount(self, counts: Mapping[str, int]) -> None:
+        """Goes back to `counts` of before, where the sums are put back, too."""
+        self._waiting = []
+        # Names that came since keep their places.
+        self.counts = {name: counts.get(name, 0) for name in self.counts}
 
     def take(self) -> dict[str, float]:
         """The means, in one transfer, and a fresh start."""
-        if not self._sums:
-            return {}
-        values = torch.stack([self._sums[name] / self._counts[name] for name in self._sums]).tolist()
-        means = dict(zip(self._sums, values, strict=True))
-        self._sums, self._counts = {}, {}
-        return means
+        self.settle()
+        counts = list(self.counts.values())
+        sums = self.sums[: len(counts)].tolist()
+        means = (torch.tensor(sums) / torch.tensor(counts)).tolist()
+        found = {name: mean for name, mean in zip(self.counts, means, strict=True) if self.counts[name]}
+        self.sums.zero_()
+        self.counts = dict.fromkeys(self.counts, 0)
+        return found
 
     def merge(self, mean: Callable[[Tensor], Tensor]) -> None:
         """Replaces the sums by their `mean` over the processes: what a resumed run begins with."""
-        if self._sums:
-            merged = mean(torch.stack(list(self._sums.values())))
-            self._sums = dict(zip(self._sums, merged.unbind(), strict=True))
+        self.settle()
+        if any(self.counts.values()):
+            self.sums.copy_(mean(self.sums))
 
     def state(self) -> dict[str, tuple[float, int]]:
         """Sums and counts so far, so that a stop in the middle of an interval loses nothing."""
-        return {name: (float(total), self._counts[name]) for name, total in self._sums.items()}
+        self.settle()
+        sums = self.sums[: len(self.counts)].tolist()
+        return {name: (total, self.counts[name]) for name, total in zip(self.counts, sums, strict=True)}
 
     def restore(self, state: Mapping[str, Sequence[float]]) -> None:
         """Puts back what `state` gave; exact, as a float32 passes through JSON unchanged."""
-        self._sums = {name: torch.tensor(total) for name, (total, _) in state.items()}
-        self._counts = {name: int(count) for name, (_, count) in state.items()}
+        self.counts = {name: int(count) for name, (_, count) in state.items()}
+        self._slots, self._waiting = {}, []
+        self.sums.zero_()
+        totals = torch.tensor([float(total) for total, _ in state.values()])
+        self.sums[: len(totals)].copy_(totals)
+
+    def _places(self, names: Sequence[str]) -> Tensor:
+        for name in names:
+            self.counts.setdefault(name, 0)
+        known = list(self.counts)
+        assert len(known) <= CAPACITY, f"more than {CAPACITY} scalars are logged"
+        return torch.tensor([known.index(name) for name in names], device=self.sums.device)

@@ -36,8 +36,8 @@ from benchmarks.works import WORKS
     "--fakes",
     type=click.Choice(["fresh", "reused"]),
     default="fresh",
-    help="Whether the generator's update makes its own, in the tutorial's and the expert's loop; "
-    "tutorials reuse the discriminator's. For ganforge see --set.",
+    help="Whether the generator's update makes its own or, where the schedule is 1:1, reuses the "
+    "discriminator's, as tutorials do; in all ways alike.",
 )
 @click.option("--full", is_flag=True, help="The papers' widths throughout; wants a GPU.")
 @click.option("--memory/--no-memory", default=True, help="Peak memory, each way in a process of its own.")

@@ -36,6 +36,8 @@ class Settings:
     ) -> Job:
         found = dict(changes or {})
         found["train"] = {**found.get("train", {}), "precision": self.precision}
+        if way == "ganforge" and self.reuses(work):
+            found["train"]["fakes"] = "reused"
         for override in self.overrides if way == "ganforge" else ():
             key, _, value = override.partition("=")
             section, _, name = key.partition(".")
@@ -43,7 +45,11 @@ class Settings:
         job = open_job(
             WORKS[work], discover(), folder, self.batch, self.device, self.full, found, images=self.images
         )
-        return replace(job, reuse=self.reuse and job.config.train.d_updates == 1)
+        return replace(job, reuse=self.reuses(work))
+
+    def reuses(self, work: str) -> bool:
+        """Whether the generator's update can do with the fakes of the discriminator's, and is to."""
+        return self.reuse and WORKS[work].document.get("train", {}).get("d_updates", 1) == 1
 
     def options(self) -> list[str]:
         """The same, for another command line."""

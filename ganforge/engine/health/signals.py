@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 NEVER = 2**62
+CAUSES = ("adversarial/", "term/")
+"""How the names of an objective's parts begin. All else that is logged follows from them."""
 
 
 class FirstBad:
@@ -22,14 +24,12 @@ class FirstBad:
         self._clock = torch.zeros((), dtype=torch.int64, device=device)
         self._first: dict[tuple[str, ...], Tensor] = {}
 
-    def note(self, values: Mapping[str, Tensor]) -> None:
-        """Looks at the scalars of one update; as terms may be lazy, not each has the same names."""
-        names = tuple(values)
+    def note(self, names: tuple[str, ...], values: Tensor) -> None:
+        """Looks at the scalars [n] of one update; as terms may be lazy, not each has the same names."""
         if names not in self._first:
-            self._first[names] = torch.full((len(names),), NEVER, dtype=torch.int64, device=self.device)
-        stacked = torch.stack([value.detach().float() for value in values.values()])
+            self._first[names] = self._fresh([NEVER] * len(names))
         first = self._first[names]
-        torch.minimum(first, torch.where(stacked.isfinite(), NEVER, self._clock), out=first)
+        torch.minimum(first, torch.where(values.isfinite(), NEVER, self._clock), out=first)
 
     def tick(self) -> None:
         """An update, of either player, is over."""
@@ -41,17 +41,21 @@ class FirstBad:
         found: dict[str, int] = {}
         for names, first in self._first.items():
             for name, update in zip(names, first.tolist(), strict=True):
-                if update < NEVER:
+                if update < NEVER and name.startswith(CAUSES):
                     found[name] = min(update, found.get(name, NEVER))
         return found
+
+    def tensors(self) -> list[Tensor]:
+        """All that changes."""
+        return [self._clock, *self._first.values()]
 
     def restore(self, updates: int, found: Mapping[str, int]) -> None:
         """Goes on after `updates` of both players, with what `read` gave then."""
         self._clock.fill_(updates)
-        self._first = {
-            (name,): torch.tensor([update], dtype=torch.int64, device=self.device)
-            for name, update in found.items()
-        }
+        self._first = {(name,): self._fresh([update]) for name, update in found.items()}
+
+    def _fresh(self, updates: Sequence[int]) -> Tensor:
+        return torch.tensor(updates, dtype=torch.int64, device=self.device)
 
 
 def bad_layer(network: nn.Module) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from ganforge_datasets.clevr_camera import View, look
 from ganforge_datasets.clevr_layout import OBJECTS, Floats, Scenes
 from ganforge_datasets.clevr_light import draw_floors, encode
 from ganforge_datasets.clevr_objects import Sprites, draw_objects
+from ganforge_datasets.in_order import in_order
 
 RENDERER = 1
 """Version of what is drawn; part of the cache's key."""
@@ -37,8 +37,11 @@ def draw(scenes: Scenes, size: int, workers: int | None = None) -> Iterator[NDAr
     """Images of the scenes in order, in pieces [3 n, 3, S, S] of uint8; image i of a scene shows its first
     i + 1 objects. `workers` is the number of threads; None = one per processor."""
     starts = range(0, len(scenes.names), _step(size))
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        yield from pool.map(lambda start: render(scenes.part(start, start + _step(size)), size), starts)
+
+    def piece(start: int) -> NDArray[np.uint8]:
+        return render(scenes.part(start, start + _step(size)), size)
+
+    return in_order(piece, starts, workers or os.cpu_count() or 1)
 
 
 def render(scenes: Scenes, size: int) -> NDArray[np.uint8]:

@@ -1,12 +1,11 @@
-"""Image files of a folder or a zip, decoded in parallel to one array of bytes."""
+"""Image files of a folder or a zip, decoded in parallel to arrays of bytes."""
 
 from __future__ import annotations
 
 import io
 import os
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganforge.api import Track, UserError
+from ganforge_datasets.in_order import in_order
 from ganforge_datasets.stores import Store
 
 FORMAT = 1
@@ -29,7 +29,9 @@ MOST_WORKERS = 8
 # Pillow's own limit is higher; no second message beside ours.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 AT_ONCE = 64
-"""Images per step of the progress bar, and per task of a worker."""
+"""The most images per step of the progress bar, and per task of a worker."""
+PIECE_BYTES = 4 * 2**20
+"""The most bytes of decoded images per task, of which some tens are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,16 @@ def _fit(image: Image.Image, where: str, form: Form) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def decode_images(store: Store, names: Sequence[str], form: Form, track: Track) -> NDArray[np.uint8]:
-    """The named files of a store, uint8 [M, C, S, S], in their order. Raises `UserError`."""
-    images = np.empty((len(names), form.channels, form.size, form.size), np.uint8)
+def decode_images(
+    store: Store, names: Sequence[str], form: Form, track: Track
+) -> Iterator[NDArray[np.uint8]]:
+    """The named files of a store in their order, in pieces uint8 [n, C, S, S]. Raises `UserError`."""
+    step = max(1, min(AT_ONCE, PIECE_BYTES // (form.channels * form.size**2)))
 
-    def decode(start: int) -> None:
-        for row, name in enumerate(names[start : start + AT_ONCE], start):
-            images[row] = decode_image(store.read(name), store.where(name), form)
+    def decode(start: int) -> NDArray[np.uint8]:
+        part = names[start : start + step]
+        return np.stack([decode_image(store.read(name), store.where(name), form) for name in part])
 
-    starts = range(0, len(names), AT_ONCE)
-    # Threads, because Pillow decodes outside of the interpreter's lock.
-    with ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1)) as pool:
-        for _ in track(pool.map(decode, starts), len(starts), "decoding images"):
-            pass
-    return images
+    starts = range(0, len(names), step)
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    yield from track(in_order(decode, starts, workers), len(starts), "decoding images")

@@ -70,12 +70,14 @@ class ICLEVR(Dataset):
         context.say(f"data: no root given; using {what}")
         scenes = draw_scenes(self.scenes, self.seed)
 
-        def make() -> NDArray[np.uint8]:
-            steps = context.track(draw(scenes, size), pieces(scenes, size), "drawing scenes")
-            return np.concatenate(list(steps))
-
-        key = cache_key("iclevr", "drawn", RENDERER, self.scenes, self.seed, size)
-        images = cached(context.cache, key, (count, 3, size, size), what, make, context.say)
+        images = cached(
+            context.cache,
+            cache_key("iclevr", "drawn", RENDERER, self.scenes, self.seed, size),
+            (count, 3, size, size),
+            what,
+            lambda: context.track(draw(scenes, size), pieces(scenes, size), "drawing scenes"),
+            context.say,
+        )
         return images, scenes.labels(), torch.arange(count) // OBJECTS
 
     def _read(self, root: Path, context: Context) -> Read:

@@ -2,16 +2,22 @@
 
 An entry is `KEY.npy`, which is mapped into memory and not read, and `KEY.json`, which says what it holds.
 Both are written beside their place and renamed into it, so a reader sees a whole file or none, and two
-processes that build the same entry at once only do the work twice.
+processes that build the same entry at once only do the work twice. It is written piece by piece, as the
+images are made, so that no more than a few pieces are ever in memory.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import json
+import math
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+Make = Callable[[], Iterable[Bytes]]
+"""Makes the images of an entry [M, ...] in consecutive pieces [n, ...]."""
 
 
 def cached(
@@ -26,13 +34,14 @@ def cached(
     key: str,
     shape: tuple[int, ...],
     holds: str,
-    make: Callable[[], Bytes],
+    make: Make,
     say: Callable[[str], None],
 ) -> Bytes:
     """The uint8 array of `shape` kept under `key` in `folder`, else made by `make` and kept.
 
-    A damaged entry is made anew; a folder that cannot be written costs one line and the cache, no more.
-    The array may be written to; that never reaches the file. `holds` is for people who look into the folder.
+    A damaged entry is made anew; a folder that cannot be written costs one line and the cache, no more: the
+    images are then held in memory, all of them. The array may be written to; that never reaches the file.
+    `holds` is for people who look into the folder.
     """
     entry = folder / f"{key}.npy"
     if entry.exists():
@@ -40,21 +49,56 @@ def cached(
         if found is not None:
             return found
         say(f"data: {entry} is damaged; making it anew")
-    images = make()
-    assert images.shape == shape and images.dtype == np.uint8
-    about = {"holds": holds, "shape": list(shape)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(entry.with_suffix(".json"), lambda file: file.write(json.dumps(about).encode()))
-        _write(entry, lambda file: np.save(file, images, allow_pickle=False))
+        _sweep(entry)
+        return _build(entry, shape, holds, make)
+    # What could be kept may be lost with the disk, and is made anew: an error of `make` comes once more.
     except OSError as error:
         say(f"data: could not keep the images in {folder} ({error.strerror or error}); going on without")
-    return images
+    return _in_memory(shape, make)
 
 
 def cache_key(data: str, *parts: object) -> str:
     """The name of an entry of the data set `data`, made of all that decides its content."""
     return f"{data}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
+
+
+def _build(entry: Path, shape: tuple[int, ...], holds: str, make: Make) -> Bytes:
+    """Writes the entry and maps it."""
+    if shutil.disk_usage(entry.parent).free < math.prod(shape):
+        # At once, rather than after hours of decoding.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with _written(entry) as (file, temporary):
+        head = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**head, "shape": shape})
+        for _, piece in _placed(shape, make()):
+            file.write(np.ascontiguousarray(piece).data)
+        file.flush()
+        # Before it is renamed: the folder may be emptied at any time, which a map outlives.
+        images = _read(temporary, shape)
+        if images is None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        with _written(entry.with_suffix(".json")) as (about, _):
+            about.write(json.dumps({"holds": holds, "shape": list(shape)}).encode())
+    return images
+
+
+def _in_memory(shape: tuple[int, ...], make: Make) -> Bytes:
+    images = np.empty(shape, np.uint8)
+    for rows, piece in _placed(shape, make()):
+        images[rows] = piece
+    return images
+
+
+def _placed(shape: tuple[int, ...], pieces: Iterable[Bytes]) -> Iterator[tuple[slice, Bytes]]:
+    """Each piece with its rows in the whole, of `shape`."""
+    done = 0
+    for piece in pieces:
+        assert piece.shape[1:] == shape[1:] and piece.dtype == np.uint8
+        yield slice(done, done + len(piece)), piece
+        done += len(piece)
+    assert done == shape[0]
 
 
 def _read(entry: Path, shape: tuple[int, ...]) -> Bytes | None:
@@ -69,15 +113,30 @@ def _read(entry: Path, shape: tuple[int, ...]) -> Bytes | None:
     return images if whole and images.dtype == np.uint8 and images.shape == shape else None
 
 
-def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Writes a file whole or not at all."""
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file to write to, and where it lies until it is whole; then it takes the place of `path`."""
+    handle, name = tempfile.mkstemp(prefix=path.name, suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            fill(file)
+            # Held while the writer lives, for `_sweep`; not all file systems have locks.
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield file, temporary
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+            temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _sweep(entry: Path) -> None:
+    """Removes what builds of this entry have left that were killed: written to, and locked by nobody."""
+    for left in entry.parent.glob(f"{entry.name}*.tmp"):
+        with contextlib.suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # An empty one may be about to be locked.
+            if os.fstat(file.fileno()).st_size:
+                left.unlink()

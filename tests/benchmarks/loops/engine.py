@@ -33,6 +33,9 @@ class EngineLoop:
         self.loop = build_loop(job.agreed, job.samples, runtime, Silent(), job.folder / "checkpoints")
         players = self.loop.game.players
         self.networks = Networks(players["g"].network, players["d"].network)
+        # What a run finds out by timing itself (train.compile = "auto") comes before it is timed here.
+        while self.loop.trial.choice is None:
+            self.iterate()
 
     def iterate(self) -> None:
         # An iteration between two lines of the log, which is what nearly all of them are.

@@ -1,0 +1,186 @@
+"""Iterations by replay: each kind of update is recorded once, and from then on played back whole.
+
+A small network on a fast device waits for Python, which sends every operation by itself. A recording
+(a CUDA graph: `ganforge.engine.cuda_graph`) is sent in one call. It holds operations, not decisions:
+the same tensors, read again and written again. So
+
+- a batch is copied to where the recording reads it;
+- random streams are put at the start of their update before each replay, as in a plain update;
+- the learning rate is a tensor on the device;
+- an update in which other lazy terms are due is another recording;
+- whatever counts in Python is counted beside the replay.
+
+That a component keeps to this is not taken on trust. The first iterations with a new recording are
+played plainly as well, from the same state: once with the batch that was recorded, and once with the
+next one, which shows anything that froze. Where the two differ, or something cannot be recorded, the
+plain result stands, the run goes on without recordings, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+
+from ganforge.api import Role
+from ganforge.blame import one_line
+from ganforge.engine.batches import Batch
+from ganforge.engine.player import Player
+from ganforge.engine.schedule import Turns
+from ganforge.engine.step import Game
+from ganforge.engine.undo import Moment
+
+WARM_UP = 3
+"""Plain iterations before the first recording: they make the optimisers' state and choose kernels."""
+CHECKS = 2
+"""Iterations in which a recording is compared with the plain update."""
+NEAR = 0.05
+"""The largest distance between the two, as a share of the step: kernels may sum in another order."""
+
+
+class Recording(Protocol):
+    """Operations on a device, to be done again."""
+
+    def record(self, work: Callable[[], None]) -> None:
+        """Notes what `work` would do, without doing it."""
+
+    def replay(self) -> None:
+        """Does it."""
+
+
+class Update(NamedTuple):
+    """A recorded update."""
+
+    recording: Recording
+    names: tuple[str, ...]
+    """What it adds to the tally, a name for each scalar."""
+
+
+Key = tuple[Role, tuple[str, ...]]
+"""Player, and the terms that are due: updates that are alike in these do the same operations."""
+
+
+class Replays:
+    """Plays the iterations of a game, by recordings as soon as there are trustworthy ones."""
+
+    def __init__(
+        self,
+        game: Game,
+        schedule: Sequence[Role],
+        blank: Callable[[], Recording],
+        say: Callable[[str], None],
+    ) -> None:
+        """`schedule`: who plays in an iteration; `blank`: a recording that is still empty."""
+        self.game = game
+        self.schedule = schedule
+        self.blank = blank
+        self.say = say
+        self.given_up: str | None = None
+        """Why updates are played plainly; None while they are not."""
+        self._plain = 0
+        self._updates: dict[Key, Update] = {}
+        self._checked: dict[Key, int] = {}
+        self._place: Batch | None = None
+        """Where the recordings read their batch."""
+        self._shown: Batch | None = None
+        """The one that lies there."""
+        self._states: list[object] = []
+
+    def play(self, turns: Turns, measure: bool = False) -> None:
+        """One iteration. With `measure` always plain: it reads more, and comes seldom."""
+        if self._states != [id(player.optimizer.state) for player in self.game.players.values()]:
+            self._arm()
+        if measure or self.given_up is not None or self._plain < WARM_UP:
+            self._plain += not measure
+            self.game.play(turns, measure)
+        elif all(self._checked.get(key, 0) >= CHECKS for key in self._ahead()):
+            for role, batch in turns():
+                self._replay(role, batch)
+        else:
+            self._rehearse(turns)
+
+    def _arm(self) -> None:
+        """Makes the optimisers fit to be recorded. They get another state when a checkpoint is put
+        back; what was recorded before then writes to the old one."""
+        self._updates, self._checked = {}, {}
+        device = self.game.runtime.device
+        for player in self.game.players.values():
+            for group in player.optimizer.param_groups:
+                group["lr"] = torch.tensor(float(group["lr"]), device=device)
+                if "capturable" in group and device.type == "cuda":
+                    group["capturable"] = True
+        self._states = [id(player.optimizer.state) for player in self.game.players.values()]
+
+    def _ahead(self) -> Iterator[Key]:
+        """The updates of the coming iteration."""
+        done: dict[Role, int] = {"d": 0, "g": 0}
+        for role in self.schedule:
+            yield self._key(role, done[role])
+            done[role] += 1
+
+    def _key(self, role: Role, ahead: int = 0) -> Key:
+        """Of the player's next update, or of the one `ahead` of it."""
+        return role, tuple(self.game.players[role].due(ahead))
+
+    def _rehearse(self, turns: Turns) -> None:
+        """An iteration both ways, from the same state. The plain one counts unless they agree."""
+        before = Moment(self.game)
+        self.game.play(turns)
+        plain = Moment(self.game)
+        before.restore()
+        keys = set(self._ahead())
+        try:
+            for role, batch in turns():
+                self._replay(role, batch)
+            off = Moment(self.game).far_from(plain, before)
+            reason = None if off <= NEAR else f"a replay is {off:.1%} of a step away from the plain update"
+        # Whatever a component does that cannot be recorded, in words of the device's own.
+        except Exception as error:
+            reason = one_line(error.__cause__ or error)
+        if reason is not None:
+            plain.restore()
+            self._give_up(reason)
+        for key in keys:
+            self._checked[key] = self._checked.get(key, 0) + 1
+
+    def _give_up(self, reason: str) -> None:
+        self.given_up = reason
+        self._updates, self._place, self._shown = {}, None, None
+        self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
+
+    def _replay(self, role: Role, batch: Batch) -> None:
+        me, key = self.game.players[role], self._key(role)
+        shown = self._show(batch)
+        if key not in self._updates:
+            self._updates[key] = self._record(me, shown)
+        self.game.seed_update(me)
+        self._updates[key].recording.replay()
+        # What a plain update counts in Python.
+        me.updates += 1
+        self.game.tally.count(self._updates[key].names)
+
+    def _record(self, me: Player, batch: Batch) -> Update:
+        """Leaves nothing behind in Python either."""
+        updates, counts = me.updates, dict(self.game.tally.counts)
+        recording = self.blank()
+        # To seed a stream while it is captured is allowed only to where it stands already.
+        self.game.seed_update(me)
+        recording.record(lambda: self.game.update(me.role, batch))
+        after = self.game.tally.counts
+        names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
+        me.updates = updates
+        self.game.tally.recount(counts)
+        return Update(recording, names)
+
+    def _show(self, batch: Batch) -> Batch:
+        """The batch, at the place where recordings read it."""
+        if self._place is None:
+            self._place = Batch(batch.real.clone(), None if batch.cond is None else batch.cond.clone())
+        # Not written again for the generator, whose update may reuse a graph that has read it.
+        if batch is not self._shown:
+            self._shown = batch
+            self._place.real.copy_(batch.real)
+            if self._place.cond is not None and batch.cond is not None:
+                self._place.cond.copy_(batch.cond)
+        return self._place
