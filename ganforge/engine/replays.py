@@ -26,6 +26,7 @@ import torch
 from ganforge.api import Role
 from ganforge.blame import one_line
 from ganforge.engine.batches import Batch
+from ganforge.engine.health.signals import Noted
 from ganforge.engine.player import Player
 from ganforge.engine.schedule import Turns
 from ganforge.engine.step import Game
@@ -55,6 +56,8 @@ class Update(NamedTuple):
     recording: Recording
     names: tuple[str, ...]
     """What it adds to the tally, a name for each scalar."""
+    noted: tuple[Noted, ...]
+    """What it logs, at the places where each replay writes it."""
 
 
 Key = tuple[Role, tuple[str, ...]]
@@ -159,10 +162,16 @@ class Replays:
         # What a plain update counts in Python.
         me.updates += 1
         self.game.tally.count(self._updates[key].names)
+        if self.game.first_bad is not None:
+            for noted in self._updates[key].noted:
+                # The next replay writes to the same place.
+                self.game.first_bad.note(noted.names, noted.values.clone())
+            self.game.first_bad.tick()
 
     def _record(self, me: Player, batch: Batch) -> Update:
         """Leaves nothing behind in Python either."""
-        updates, counts = me.updates, dict(self.game.tally.counts)
+        updates, counts, watched = me.updates, dict(self.game.tally.counts), self.game.first_bad
+        before = None if watched is None else (watched.updates, list(watched.recent))
         recording = self.blank()
         # To seed a stream while it is captured is allowed only to where it stands already.
         self.game.seed_update(me)
@@ -171,7 +180,11 @@ class Replays:
         names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
         me.updates = updates
         self.game.tally.recount(counts)
-        return Update(recording, names)
+        noted: list[Noted] = []
+        if watched is not None and before is not None:
+            noted = watched.recent[len(before[1]) :]
+            watched.updates, watched.recent = before
+        return Update(recording, names, tuple(noted))
 
     def _show(self, batch: Batch) -> Batch:
         """The batch, at the place where recordings read it."""

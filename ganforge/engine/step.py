@@ -96,7 +96,7 @@ class Game:
         me.learn(True)
         rival.learn(role == "d" and self.reuse_fakes)
         self.seed_update(me)
-        me.optimizer.zero_grad(set_to_none=True)
+        me.forget_gradients()
         play = None
         for part in micro_batches(batch, self.accumulate):
             play = self._play(role, part)

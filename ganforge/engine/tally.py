@@ -36,17 +36,16 @@ class Tally:
         self._waiting: list[tuple[str, Tensor]] = []
 
     def add(self, name: str, value: Tensor) -> None:
-        """A scalar tensor, which counts from the next `settle` on; its graph is let go."""
-        self._waiting.append((name, value.detach().float()))
+        """A scalar tensor, which counts from the next `settle` on; then its graph is let go."""
+        self._waiting.append((name, value))
 
     def settle(self) -> Added | None:
         """Adds what was handed in since the last call, in one stroke. Best called before a name comes
         twice: a GPU adds those to one place in any order."""
         if not self._waiting:
             return None
-        added = Added(
-            tuple(name for name, _ in self._waiting), torch.stack([value for _, value in self._waiting])
-        )
+        names, values = zip(*self._waiting, strict=True)
+        added = Added(names, torch.stack(values).detach().float())
         if added.names not in self._slots:
             self._slots[added.names] = self._places(added.names)
         self.sums.index_add_(0, self._slots[added.names], added.values)

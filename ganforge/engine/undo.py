@@ -23,6 +23,8 @@ class Moment:
         self.rest = _copies(_rest(game))
         self.updates = {role: player.updates for role, player in game.players.items()}
         self.counts = dict(game.tally.counts)
+        watched = game.first_bad
+        self.noted = None if watched is None else (watched.updates, list(watched.recent))
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -31,8 +33,11 @@ class Moment:
             tensor.copy_(value)
         for role, player in self.game.players.items():
             player.updates = self.updates[role]
-            player.optimizer.zero_grad(set_to_none=True)
+            player.forget_gradients()
         self.game.tally.recount(self.counts)
+        if self.game.first_bad is not None and self.noted is not None:
+            self.game.first_bad.updates, recent = self.noted
+            self.game.first_bad.recent = list(recent)
         self.game.kept.clear()
 
     def far_from(self, other: Moment, start: Moment) -> float:
@@ -51,8 +56,6 @@ def _rest(game: Game) -> Iterable[Tensor]:
         for state in player.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
     yield game.tally.sums
-    if game.first_bad is not None:
-        yield from game.first_bad.tensors()
 
 
 def _distance(a: Moment, b: Moment) -> Tensor:

@@ -58,7 +58,11 @@ class Guard:
         for role, player in self.game.players.items():
             if self.on and player.scaler.is_enabled():
                 found[f"health/scale_{role}"] = player.scaler.get_scale()
-        if self.game.first_bad is not None and not all(map(math.isfinite, means.values())):
+        if self.game.first_bad is None:
+            return found
+        if all(map(math.isfinite, means.values())):
+            self.game.first_bad.all_well()
+        else:
             for name, update in self.game.first_bad.read().items():
                 found[f"health/first_bad/{name}"] = update / updates
             for role, player in self.game.players.items():

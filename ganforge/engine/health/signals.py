@@ -2,60 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 NEVER = 2**62
+MANY = 4096
+"""Updates that are kept one by one; more than most runs have between two rows of the log."""
 CAUSES = ("adversarial/", "term/")
 """How the names of an objective's parts begin. All else that is logged follows from them."""
 
 
-class FirstBad:
-    """For each scalar of the objectives, the first update in which it was not finite.
+class Noted(NamedTuple):
+    """Scalars of one update."""
 
-    Kept on the device and changed in place: it costs a handful of tiny kernels an update, never a
-    synchronisation, and is exact though nobody looks before the next row of the log.
+    update: int
+    names: tuple[str, ...]
+    values: Tensor
+    """[n], one for each name."""
+
+
+class FirstBad:
+    """For each part of the objectives, the first update in which it was not finite.
+
+    An update costs nothing but an entry in a list, no operation on a device: whether any scalar was bad
+    is seen in the means of the log, and only then are the single updates looked through.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._clock = torch.zeros((), dtype=torch.int64, device=device)
-        self._first: dict[tuple[str, ...], Tensor] = {}
+        self.updates = 0
+        """Of both players so far."""
+        self.recent: list[Noted] = []
+        self._looked: list[tuple[tuple[str, ...], Tensor]] = []
+        """Names, and the first bad update of each or `NEVER`: int64 [n]."""
+        self._known: dict[str, int] = {}
 
     def note(self, names: tuple[str, ...], values: Tensor) -> None:
-        """Looks at the scalars [n] of one update; as terms may be lazy, not each has the same names."""
-        if names not in self._first:
-            self._first[names] = self._fresh([NEVER] * len(names))
-        first = self._first[names]
-        torch.minimum(first, torch.where(values.isfinite(), NEVER, self._clock), out=first)
+        """The scalars [n] of the update that is under way."""
+        self.recent.append(Noted(self.updates, names, values))
+        if len(self.recent) >= MANY:
+            self._look()
 
     def tick(self) -> None:
         """An update, of either player, is over."""
-        self._clock.add_(1)
+        self.updates += 1
+
+    def all_well(self) -> None:
+        """The means over what was noted since the last call are finite, and so was each of it."""
+        self.recent, self._looked = [], []
 
     def read(self) -> dict[str, int]:
         """Name -> updates of both players before its first bad one; those that were always finite
         are left out. Waits for the device."""
-        found: dict[str, int] = {}
-        for names, first in self._first.items():
+        self._look()
+        for names, first in self._looked:
             for name, update in zip(names, first.tolist(), strict=True):
                 if update < NEVER and name.startswith(CAUSES):
-                    found[name] = min(update, found.get(name, NEVER))
-        return found
-
-    def tensors(self) -> list[Tensor]:
-        """All that changes."""
-        return [self._clock, *self._first.values()]
+                    self._known[name] = min(update, self._known.get(name, NEVER))
+        self._looked = []
+        return dict(self._known)
 
     def restore(self, updates: int, found: Mapping[str, int]) -> None:
         """Goes on after `updates` of both players, with what `read` gave then."""
-        self._clock.fill_(updates)
-        self._first = {(name,): self._fresh([update]) for name, update in found.items()}
+        self.updates, self._known = updates, dict(found)
+        self.all_well()
 
-    def _fresh(self, updates: Sequence[int]) -> Tensor:
-        return torch.tensor(updates, dtype=torch.int64, device=self.device)
+    def _look(self) -> None:
+        """Through what was noted, on the device."""
+        alike: dict[tuple[str, ...], list[Noted]] = {}
+        for noted in self.recent:
+            alike.setdefault(noted.names, []).append(noted)
+        for names, group in alike.items():
+            finite = torch.stack([noted.values for noted in group]).isfinite()
+            when = torch.tensor([noted.update for noted in group], device=self.device)[:, None]
+            self._looked.append((names, torch.where(finite, NEVER, when).amin(0)))
+        self.recent = []
 
 
 def bad_layer(network: nn.Module) -> str | None:

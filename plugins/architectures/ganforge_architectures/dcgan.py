@@ -139,7 +139,7 @@ class Generator(nn.Module):
             if fc_width
             else nn.Identity()
         )
-        convs = [layers.conv_transpose(fc_width or first.width, widths[0], base, bias=False)]
+        convs = [layers.from_point(fc_width or first.width, widths[0], base, bias=False)]
         for inputs, outputs in zip(widths, [*widths[1:], channels], strict=True):
             convs.append(layers.conv_transpose(inputs, outputs, 4, stride=2, padding=1, bias=False))
         self.convs = nn.ModuleList(convs)
@@ -200,7 +200,7 @@ class Discriminator(nn.Module):
             features = fc_width
         self.trunk = nn.Sequential(*trunk)
         self.logit: nn.Module = (
-            layers.linear(features, 1) if fc_width else layers.conv(last, 1, base, bias=False)
+            layers.linear(features, 1) if fc_width else layers.to_point(last, 1, base, bias=False)
         )
         self.projection = (
             Projection(how.width, features, layers) if how.discriminator == "projection" else None

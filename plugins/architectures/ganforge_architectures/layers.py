@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ganforge_architectures.point_convolution import FromPoint, ToPoint
+
 Init = Callable[[Tensor, float], object]
 """Fills a weight in place, given the gain that the layer's place in the network asks for."""
 
@@ -69,6 +71,14 @@ class Layers:
         self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = True
     ) -> nn.Module:
         layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias)
+        return self._finish(layer, layer.weight, layer.bias, 1.0)
+
+    def from_point(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
+        layer = FromPoint(inputs, outputs, kernel, bias=bias)
+        return self._finish(layer, layer.weight, layer.bias, 1.0)
+
+    def to_point(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
+        layer = ToPoint(inputs, outputs, kernel, bias=bias)
         return self._finish(layer, layer.weight, layer.bias, 1.0)
 
     def linear(self, inputs: int, outputs: int, *, bias: bool = True, gain: float = 1.0) -> nn.Module:

@@ -1,0 +1,38 @@
+"""Convolutions between a single pixel and a whole image, which are products.
+
+With a kernel as large as the image, and nothing beside it, each weight is used once a sample. As products
+they run at the rate of a linear layer, on a CPU several times that of torch's convolutions of that shape.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FromPoint(nn.ConvTranspose2d):
+    """[N, I, 1, 1] -> [N, O, k, k]."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, bias: bool) -> None:
+        super().__init__(inputs, outputs, kernel, bias=bias)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        weight, k = self.weight, self.kernel_size[0]
+        # In the order in which the weights lie in memory, which is that of the image, too.
+        if weight.is_contiguous(memory_format=torch.channels_last):
+            rows = x.flatten(1) @ weight.permute(0, 2, 3, 1).flatten(1)
+            image = rows.view(len(x), k, k, -1).permute(0, 3, 1, 2)
+        else:
+            image = (x.flatten(1) @ weight.flatten(1)).view(len(x), -1, k, k)
+        return image if self.bias is None else image + self.bias[:, None, None]
+
+
+class ToPoint(nn.Conv2d):
+    """[N, I, k, k] -> [N, O, 1, 1]."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, bias: bool) -> None:
+        super().__init__(inputs, outputs, kernel, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
