@@ -99,7 +99,7 @@ def build_loop(
         callbacks=config.callbacks,
         accumulate=train.accumulate,
         clip_grad_norm=train.clip_grad_norm,
-        first_bad=None if config.health.policy == "off" else FirstBad(runtime.device),
+        first_bad=None if config.health.policy == "off" else FirstBad(),
         reuse_fakes=train.fakes == "reused",
     )
     batches = Batches(
@@ -136,13 +136,26 @@ def _check_schedule(config: RunConfig) -> None:
             "train.fakes = 'reused' is for one update of each player in an iteration; train.d_updates is "
             f"{train.d_updates} and train.g_updates is {train.g_updates}: set it to 'fresh'"
         )
+    if train.compile != "off" and train.sync_batchnorm:
+        # A compilation that fails in one process would leave the others waiting in its statistics.
+        raise UserError(
+            f"train.compile = '{train.compile}' and train.sync_batchnorm exclude each other; set one of "
+            "them to 'off' or false"
+        )
 
 
 def _record_updates(loop: Loop) -> None:
     runtime = loop.game.runtime
-    if runtime.device.type != "cuda" or runtime.world > 1:
-        where = "in several processes" if runtime.world > 1 else "on the CPU"
-        loop.say(f"cuda graphs: not used (the run is {where})")
+    why_not = None
+    if runtime.device.type != "cuda":
+        why_not = "the run is on the CPU"
+    elif runtime.world > 1:
+        why_not = "the run is in several processes"
+    elif runtime.precision == "fp16":
+        # Its gradient scaler decides in Python whether to step.
+        why_not = "train.precision is 'fp16'"
+    if why_not is not None:
+        loop.say(f"cuda graphs: not used ({why_not})")
         return
     pool = torch.cuda.graph_pool_handle()
     loop.play = Replays(loop.game, loop.schedule, lambda: CudaGraph([loop.game.rng], pool), loop.say).play

@@ -90,6 +90,8 @@ def profile_run(config: RunConfig, iterations: int, context: Context, out: Path 
     samples = load_samples(config, agreed.spec, context)
     with TemporaryDirectory() as folder:
         loop = build_loop(agreed, samples, runtime, _Silent(context.say), Path(folder))
+        # One by one: of a replay, the parts could not be told.
+        loop.play = loop.game.play
         watch = Watch(runtime.device)
         attach(loop, watch)
         for _ in range(WARM_UP):

@@ -14,7 +14,8 @@ from test_processes import torchrun
 from torch import Tensor, nn
 
 import ganforge.engine.compiling as module
-from ganforge.api import Context
+from ganforge.api import Context, UserError
+from ganforge.build import plan
 from ganforge.config.drift import changes
 from ganforge.engine import Loop, StopRequest, checkpoint
 from ganforge.engine.compiling import END, form_at, reason
@@ -435,3 +436,11 @@ def test_a_compiled_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.Monk
     second.restore(*checkpoint.load_newest(tmp_path / "parts", print))
     second.run(StopRequest())
     assert second.trial.choice == "compiled" and same(second, whole)
+
+
+def test_synchronised_statistics_and_compilation_exclude_each_other() -> None:
+    with pytest.raises(UserError) as caught:
+        plan(toy_config(train={"compile": "auto", "sync_batchnorm": True}))
+    assert str(caught.value) == (
+        "train.compile = 'auto' and train.sync_batchnorm exclude each other; set one of them to 'off' or false"
+    )

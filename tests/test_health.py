@@ -152,13 +152,13 @@ def test_a_nan_weight_is_traced_to_its_layer(tmp_path: Path) -> None:
 
 
 def test_the_first_bad_update_is_kept_though_later_ones_are_finite() -> None:
-    first = FirstBad(torch.device("cpu"))
+    first = FirstBad()
     values = [1.0, float("nan"), 2.0, float("inf")]
     for value in values:
         first.note(("adversarial/d", "term/d/r1", "score/real"), torch.tensor([value, 1.0, value]))
         first.tick()
     assert first.read() == {"adversarial/d": 1}
-    other = FirstBad(torch.device("cpu"))
+    other = FirstBad()
     other.restore(7, first.read())
     other.note(("term/d/r1", "adversarial/d"), torch.tensor([float("nan"), float("nan")]))
     assert other.read() == {"adversarial/d": 1, "term/d/r1": 7}

@@ -56,6 +56,7 @@ class Trial:
 
     def __init__(self, mode: Literal["off", "auto", "on"], game: Game, say: Callable[[str], None]) -> None:
         """`mode` is `train.compile`; `say` takes a line for the user."""
+        self.mode = mode
         self.game = game
         self.say = say
         self.choice: Form | None = {"off": "eager", "auto": None, "on": "compiled"}[mode]
@@ -93,12 +94,12 @@ class Trial:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run takes over, as plain data."""
-        return {"choice": self.choice, "times": self.times}
+        return {"mode": self.mode, "choice": self.choice, "times": self.times}
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
         """Takes over what `state` gave; None from a checkpoint that knows nothing of it. A choice that was
-        made stays, whatever the run goes back to."""
-        if state is not None and not self._final:
+        made stays, whatever the run goes back to; one that was made by another setting does not count."""
+        if state is not None and state["mode"] == self.mode and not self._final:
             self.choice = state["choice"]
             self.times = {
                 "eager": list(state["times"]["eager"]),
@@ -110,9 +111,10 @@ class Trial:
         """Whether both networks are compiled now, in all processes."""
         self.say(WORKING)
         before = {role: player.form for role, player in self.game.players.items()}
-        compiled = {role: _compiled(player.network) for role, player in self.game.players.items()}
+        compiled: dict[Role, Forward] = {}
         failure = None
         try:
+            compiled = {role: _compiled(player.network) for role, player in self.game.players.items()}
             for role, player in self.game.players.items():
                 player.form = compiled[role]
             rehearse(self.game, next(iter(turns()))[1])

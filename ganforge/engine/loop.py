@@ -151,6 +151,7 @@ class Loop:
             for role, player in self.game.players.items()
         }
         cost = {"seconds": self.seconds, **peak_memory(self.game.runtime.device)}
+        self.guard.forget_if_well(means)
         if not self.game.runtime.is_main:
             return
         health = self.guard.signals(means, len(self.schedule))

@@ -12,8 +12,9 @@ the same tensors, read again and written again. So
 
 That a component keeps to this is not taken on trust. The first iterations with a new recording are
 played plainly as well, from the same state: once with the batch that was recorded, and once with the
-next one, which shows anything that froze. Where the two differ, or something cannot be recorded, the
-plain result stands, the run goes on without recordings, and says why.
+next one, in which a frozen batch, stream or rate is far off. Where the two differ by more than `NEAR`,
+or something cannot be recorded, the plain result stands, the run goes on without recordings, and says
+why. What changes more slowly, such as a factor that a component lowers by a percent a call, is not seen.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
 from ganforge.api import Role
 from ganforge.blame import one_line
 from ganforge.engine.batches import Batch
-from ganforge.engine.health.signals import Noted
+from ganforge.engine.health.signals import FirstBad, Noted
 from ganforge.engine.player import Player
 from ganforge.engine.schedule import Turns
 from ganforge.engine.step import Game
@@ -61,7 +63,7 @@ class Update(NamedTuple):
 
 
 Key = tuple[Role, tuple[str, ...]]
-"""Player, and the terms that are due: updates that are alike in these do the same operations."""
+"""Player, and the terms that decide what its recording reads and writes."""
 
 
 class Replays:
@@ -89,53 +91,58 @@ class Replays:
         self._shown: Batch | None = None
         """The one that lies there."""
         self._states: list[object] = []
+        """Of the optimisers for which all this is."""
 
     def play(self, turns: Turns, measure: bool = False) -> None:
         """One iteration. With `measure` always plain: it reads more, and comes seldom."""
-        if self._states != [id(player.optimizer.state) for player in self.game.players.values()]:
+        states = [player.optimizer.state for player in self.game.players.values()]
+        if not self._states or any(a is not b for a, b in zip(self._states, states, strict=True)):
             self._arm()
+            self._states = list(states)
+        keys = list(self._ahead())
         if measure or self.given_up is not None or self._plain < WARM_UP:
             self._plain += not measure
             self.game.play(turns, measure)
-        elif all(self._checked.get(key, 0) >= CHECKS for key in self._ahead()):
-            for role, batch in turns():
-                self._replay(role, batch)
+        elif all(self._checked.get(key, 0) >= CHECKS for key in keys):
+            for key, (_, batch) in zip(keys, turns(), strict=True):
+                self._replay(key, batch)
         else:
-            self._rehearse(turns)
+            self._rehearse(keys, turns)
 
     def _arm(self) -> None:
         """Makes the optimisers fit to be recorded. They get another state when a checkpoint is put
         back; what was recorded before then writes to the old one."""
-        self._updates, self._checked = {}, {}
+        self._updates, self._checked, self._plain = {}, {}, 0
         device = self.game.runtime.device
         for player in self.game.players.values():
             for group in player.optimizer.param_groups:
                 group["lr"] = torch.tensor(float(group["lr"]), device=device)
                 if "capturable" in group and device.type == "cuda":
                     group["capturable"] = True
-        self._states = [id(player.optimizer.state) for player in self.game.players.values()]
+            # Otherwise the count of steps is kept on the CPU.
+            for state in player.optimizer.state.values():
+                if isinstance(state.get("step"), Tensor):
+                    state["step"] = state["step"].to(device)
 
     def _ahead(self) -> Iterator[Key]:
         """The updates of the coming iteration."""
         done: dict[Role, int] = {"d": 0, "g": 0}
         for role in self.schedule:
-            yield self._key(role, done[role])
+            # What G's recording reuses lies where D's of the same iteration has put it.
+            together: Sequence[Role] = ("d", "g") if self.game.reuse_fakes else (role,)
+            due = [f"{each}/{name}" for each in together for name in self.game.players[each].due(done[role])]
+            yield role, tuple(due)
             done[role] += 1
 
-    def _key(self, role: Role, ahead: int = 0) -> Key:
-        """Of the player's next update, or of the one `ahead` of it."""
-        return role, tuple(self.game.players[role].due(ahead))
-
-    def _rehearse(self, turns: Turns) -> None:
+    def _rehearse(self, keys: Sequence[Key], turns: Turns) -> None:
         """An iteration both ways, from the same state. The plain one counts unless they agree."""
         before = Moment(self.game)
         self.game.play(turns)
         plain = Moment(self.game)
         before.restore()
-        keys = set(self._ahead())
         try:
-            for role, batch in turns():
-                self._replay(role, batch)
+            for key, (_, batch) in zip(keys, turns(), strict=True):
+                self._replay(key, batch)
             off = Moment(self.game).far_from(plain, before)
             reason = None if off <= NEAR else f"a replay is {off:.1%} of a step away from the plain update"
         # Whatever a component does that cannot be recorded, in words of the device's own.
@@ -144,7 +151,7 @@ class Replays:
         if reason is not None:
             plain.restore()
             self._give_up(reason)
-        for key in keys:
+        for key in set(keys):
             self._checked[key] = self._checked.get(key, 0) + 1
 
     def _give_up(self, reason: str) -> None:
@@ -152,8 +159,8 @@ class Replays:
         self._updates, self._place, self._shown = {}, None, None
         self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
 
-    def _replay(self, role: Role, batch: Batch) -> None:
-        me, key = self.game.players[role], self._key(role)
+    def _replay(self, key: Key, batch: Batch) -> None:
+        me = self.game.players[key[0]]
         shown = self._show(batch)
         if key not in self._updates:
             self._updates[key] = self._record(me, shown)
@@ -170,20 +177,21 @@ class Replays:
 
     def _record(self, me: Player, batch: Batch) -> Update:
         """Leaves nothing behind in Python either."""
-        updates, counts, watched = me.updates, dict(self.game.tally.counts), self.game.first_bad
-        before = None if watched is None else (watched.updates, list(watched.recent))
+        game, updates, counts = self.game, me.updates, dict(self.game.tally.counts)
+        watched = game.first_bad
         recording = self.blank()
         # To seed a stream while it is captured is allowed only to where it stands already.
-        self.game.seed_update(me)
-        recording.record(lambda: self.game.update(me.role, batch))
-        after = self.game.tally.counts
+        game.seed_update(me)
+        try:
+            game.first_bad = None if watched is None else FirstBad()
+            recording.record(lambda: game.update(me.role, batch))
+            noted = [] if game.first_bad is None else game.first_bad.recent
+        finally:
+            game.first_bad = watched
+        after = game.tally.counts
         names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
         me.updates = updates
-        self.game.tally.recount(counts)
-        noted: list[Noted] = []
-        if watched is not None and before is not None:
-            noted = watched.recent[len(before[1]) :]
-            watched.updates, watched.recent = before
+        game.tally.recount(counts)
         return Update(recording, names, tuple(noted))
 
     def _show(self, batch: Batch) -> Batch:

@@ -11,6 +11,9 @@ from torch import Tensor
 if TYPE_CHECKING:
     from ganforge.engine.step import Game
 
+Copies = list[tuple[Tensor, Tensor]]
+"""Tensors, and the values that they had."""
+
 
 class Moment:
     """A copy of all that an update of `game` changes. Putting it back writes into the same tensors,
@@ -18,8 +21,7 @@ class Moment:
 
     def __init__(self, game: Game) -> None:
         self.game = game
-        players = game.players.values()
-        self.weights = _copies(weight for player in players for weight in player.parameters)
+        self.weights = {role: _copies(player.parameters) for role, player in game.players.items()}
         self.rest = _copies(_rest(game))
         self.updates = {role: player.updates for role, player in game.players.items()}
         self.counts = dict(game.tally.counts)
@@ -29,8 +31,9 @@ class Moment:
     @torch.no_grad()
     def restore(self) -> None:
         """Puts it back, also after an update that broke off halfway."""
-        for tensor, value in (*self.weights, *self.rest):
-            tensor.copy_(value)
+        for copies in (*self.weights.values(), self.rest):
+            for tensor, value in copies:
+                tensor.copy_(value)
         for role, player in self.game.players.items():
             player.updates = self.updates[role]
             player.forget_gradients()
@@ -41,12 +44,20 @@ class Moment:
         self.game.kept.clear()
 
     def far_from(self, other: Moment, start: Moment) -> float:
-        """How far the weights are from those of `other`, as a share of how far these are from
-        `start`: 0 = the same, and about 1 where they went another way. Waits for the device."""
-        return float(_distance(self, other) / _distance(other, start).clamp_min(1e-30))
+        """How far a player's weights are from those of `other`, as a share of how far these are from
+        `start`, of the player for whom it is most: 0 = the same, and about 1 where they went another
+        way. Waits for the device."""
+        shares = []
+        for role, mine in self.weights.items():
+            apart, moved = (
+                _distance(mine, other.weights[role]),
+                _distance(other.weights[role], start.weights[role]),
+            )
+            shares.append(apart / moved.clamp_min(1e-30))
+        return float(torch.stack(shares).max())
 
 
-def _copies(tensors: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+def _copies(tensors: Iterable[Tensor]) -> Copies:
     return [(tensor, tensor.detach().clone()) for tensor in tensors]
 
 
@@ -58,8 +69,8 @@ def _rest(game: Game) -> Iterable[Tensor]:
     yield game.tally.sums
 
 
-def _distance(a: Moment, b: Moment) -> Tensor:
-    """Euclidean, over all weights."""
-    apart = [mine - theirs for (_, mine), (_, theirs) in zip(a.weights, b.weights, strict=True)]
+def _distance(a: Copies, b: Copies) -> Tensor:
+    """Euclidean."""
+    apart = [mine - theirs for (_, mine), (_, theirs) in zip(a, b, strict=True)]
     distance: Tensor = torch.stack(list(torch._foreach_norm(apart))).norm()
     return distance

@@ -58,11 +58,7 @@ class Guard:
         for role, player in self.game.players.items():
             if self.on and player.scaler.is_enabled():
                 found[f"health/scale_{role}"] = player.scaler.get_scale()
-        if self.game.first_bad is None:
-            return found
-        if all(map(math.isfinite, means.values())):
-            self.game.first_bad.all_well()
-        else:
+        if self.game.first_bad is not None and not all(map(math.isfinite, means.values())):
             for name, update in self.game.first_bad.read().items():
                 found[f"health/first_bad/{name}"] = update / updates
             for role, player in self.game.players.items():
@@ -70,6 +66,11 @@ class Guard:
                 if layer is not None:
                     found[f"health/bad_layer/{role}/{layer}"] = 1
         return found
+
+    def forget_if_well(self, means: Mapping[str, float]) -> None:
+        """In every process: where the tally's `means` are finite, so was each update since the last row."""
+        if self.game.first_bad is not None and all(map(math.isfinite, means.values())):
+            self.game.first_bad.all_well()
 
     def look(self, row: Mapping[str, float | int]) -> list[Finding]:
         """What is found in this row for the first time."""

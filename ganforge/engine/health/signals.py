@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-NEVER = 2**62
 MANY = 4096
-"""Updates that are kept one by one; more than most runs have between two rows of the log."""
+"""Entries that are kept one by one; more than most runs have between two rows of the log."""
 CAUSES = ("adversarial/", "term/")
 """How the names of an objective's parts begin. All else that is logged follows from them."""
 
@@ -27,17 +26,16 @@ class Noted(NamedTuple):
 class FirstBad:
     """For each part of the objectives, the first update in which it was not finite.
 
-    An update costs nothing but an entry in a list, no operation on a device: whether any scalar was bad
-    is seen in the means of the log, and only then are the single updates looked through.
+    An update costs an entry in a list: whether any scalar was bad is seen in the means of the log, and
+    only then, or when the list is long, are the single updates looked through.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self) -> None:
         self.updates = 0
         """Of both players so far."""
         self.recent: list[Noted] = []
-        self._looked: list[tuple[tuple[str, ...], Tensor]] = []
-        """Names, and the first bad update of each or `NEVER`: int64 [n]."""
+        self._looked: list[tuple[tuple[str, ...], list[int], Tensor]] = []
+        """Names; updates [k]; for each name, the first of these in which it was bad, or k: int64 [n]."""
         self._known: dict[str, int] = {}
 
     def note(self, names: tuple[str, ...], values: Tensor) -> None:
@@ -58,10 +56,10 @@ class FirstBad:
         """Name -> updates of both players before its first bad one; those that were always finite
         are left out. Waits for the device."""
         self._look()
-        for names, first in self._looked:
-            for name, update in zip(names, first.tolist(), strict=True):
-                if update < NEVER and name.startswith(CAUSES):
-                    self._known[name] = min(update, self._known.get(name, NEVER))
+        for names, updates, first in self._looked:
+            for name, row in zip(names, first.tolist(), strict=True):
+                if row < len(updates) and name.startswith(CAUSES):
+                    self._known[name] = min(updates[row], self._known.get(name, updates[row]))
         self._looked = []
         return dict(self._known)
 
@@ -77,8 +75,9 @@ class FirstBad:
             alike.setdefault(noted.names, []).append(noted)
         for names, group in alike.items():
             finite = torch.stack([noted.values for noted in group]).isfinite()
-            when = torch.tensor([noted.update for noted in group], device=self.device)[:, None]
-            self._looked.append((names, torch.where(finite, NEVER, when).amin(0)))
+            rows = torch.arange(len(group), device=finite.device)[:, None]
+            first = torch.where(finite, len(group), rows).amin(0)
+            self._looked.append((names, [noted.update for noted in group], first))
         self.recent = []
 
 
