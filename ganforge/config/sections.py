@@ -82,7 +82,8 @@ class Train(Section):
         "auto",
         description="Where the images live: resident = all of them on the device, or on the CPU where the "
         "data set has them; streamed = on disk or in main memory, read a few batches ahead; auto = streamed "
-        "where they are too large for the device. The batches are the same.",
+        "where they are too large for the device or, mapped from a file, for half of the free memory. The "
+        "batches are the same.",
     )
 
 

@@ -23,7 +23,7 @@ class Added(NamedTuple):
 class Tally:
     """Mean of each named scalar since the last `take`; neither `add` nor `settle` waits for the device.
 
-    The sums are one vector that never moves and is changed in place, once an update.
+    The sums are one vector that never moves and is changed in place, with one operation a micro-batch.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
