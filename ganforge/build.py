@@ -56,7 +56,7 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
 
     `spec` is the data's, where it is known already (from a run folder).
     """
-    _check_schedule(config)
+    _refuse_contradictions(config)
     spec = spec or spec_of(config.data)
     heads: dict[str, int] = {}
     owners: dict[str, str] = {}
@@ -129,7 +129,8 @@ def build_loop(
     return loop
 
 
-def _check_schedule(config: RunConfig) -> None:
+def _refuse_contradictions(config: RunConfig) -> None:
+    """Raises `UserError` for keys of `[train]` that exclude each other."""
     train = config.train
     if train.fakes == "reused" and (train.d_updates, train.g_updates) != (1, 1):
         raise UserError(
@@ -145,6 +146,7 @@ def _check_schedule(config: RunConfig) -> None:
 
 
 def _record_updates(loop: Loop) -> None:
+    """Lets `loop` play by CUDA graphs, or says why it does not."""
     runtime = loop.game.runtime
     why_not = None
     if runtime.device.type != "cuda":

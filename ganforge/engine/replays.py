@@ -81,8 +81,8 @@ class Replays:
         self.schedule = schedule
         self.blank = blank
         self.say = say
-        self.given_up: str | None = None
-        """Why updates are played plainly; None while they are not."""
+        self._given_up = False
+        """All updates are played plainly from now on."""
         self._plain = 0
         self._updates: dict[Key, Update] = {}
         self._checked: dict[Key, int] = {}
@@ -100,7 +100,7 @@ class Replays:
             self._arm()
             self._states = list(states)
         keys = list(self._ahead())
-        if measure or self.given_up is not None or self._plain < WARM_UP:
+        if measure or self._given_up or self._plain < WARM_UP:
             self._plain += not measure
             self.game.play(turns, measure)
         elif all(self._checked.get(key, 0) >= CHECKS for key in keys):
@@ -151,11 +151,12 @@ class Replays:
         if reason is not None:
             plain.restore()
             self._give_up(reason)
+            return
         for key in set(keys):
             self._checked[key] = self._checked.get(key, 0) + 1
 
     def _give_up(self, reason: str) -> None:
-        self.given_up = reason
+        self._given_up = True
         self._updates, self._place, self._shown = {}, None, None
         self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
 

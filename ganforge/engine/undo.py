@@ -49,11 +49,8 @@ class Moment:
         way. Waits for the device."""
         shares = []
         for role, mine in self.weights.items():
-            apart, moved = (
-                _distance(mine, other.weights[role]),
-                _distance(other.weights[role], start.weights[role]),
-            )
-            shares.append(apart / moved.clamp_min(1e-30))
+            theirs = other.weights[role]
+            shares.append(_distance(mine, theirs) / _distance(theirs, start.weights[role]).clamp_min(1e-30))
         return float(torch.stack(shares).max())
 
 
