@@ -88,8 +88,10 @@ def test_other_fakes_are_another_run(tmp_path: Path) -> None:
 
 
 def test_micro_batches_each_meet_their_own_fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Without batch statistics, the parts of a batch do together what the whole does.
+    # Without batch statistics, the parts of a batch do together what the whole does; and a loss of pairs
+    # tells whether each fake meets the real sample that it met before.
     alike: dict[str, Any] = {
+        "loss": {"type": "relativistic"},
         "nets": {"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
         "data": {"type": "squares", "labels": "none"},
     }
