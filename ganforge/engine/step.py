@@ -16,6 +16,7 @@ from ganforge.api import Architecture, Callback, Draw, Loss, Play, Prior, Role, 
 from ganforge.blame import blame
 from ganforge.engine.batches import Batch
 from ganforge.engine.buffers import kept_buffers
+from ganforge.engine.double_backward import TwiceDifferentiable
 from ganforge.engine.health.signals import FirstBad, separation, weight_norm
 from ganforge.engine.micro_batches import micro_batches
 from ganforge.engine.player import Player
@@ -263,8 +264,8 @@ class Game:
         )
 
     def _exact_critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        with self.runtime.full_precision():
-            # Not the faster form, which cannot be differentiated twice.
+        with self.runtime.full_precision(), TwiceDifferentiable():
+            # Not the compiled form, which cannot be differentiated twice.
             network = self.players["d"].network
             return self._verdict(network, self._augmented(_at_least_float32(x)), cond)
 

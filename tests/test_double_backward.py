@@ -1,0 +1,191 @@
+"""The engine's convolutions for gradient penalties: torch's numbers, and none of its detours."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import gradcheck, gradgradcheck
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ganforge.api import Architecture, DataSpec
+from ganforge.engine.double_backward import TwiceDifferentiable
+from ganforge.engine.double_convolution import conv2d
+from ganforge_architectures.dcgan import DCGAN
+from ganforge_architectures.r3gan import R3GAN
+from ganforge_architectures.resnet import ResNet
+from plays import normal
+
+SPEC = DataSpec(shape=(3, 32, 32))
+CRITICS: dict[str, Architecture] = {
+    "dcgan": DCGAN(width=4, d_norm="none"),
+    "dcgan, layer norm": DCGAN(width=4, d_norm="layer"),
+    "dcgan, batch norm": DCGAN(width=4),
+    "resnet": ResNet(g_width=4, d_width=4),
+    "resnet, spectral norm": ResNet(g_width=4, d_width=4, spectral_norm=True, norm="layer"),
+    "resnet, attention": ResNet(g_width=4, d_width=8, attention=16),
+    "r3gan": R3GAN(width=16, blocks=1, group_width=4),
+}
+OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "relu, in place": lambda x: F.relu(x * 1, inplace=True),
+    "relu_": lambda x: (x * 1).relu_(),
+    "relu_ of a view": lambda x: (x * 1).flatten(1).relu_(),
+    "torch.relu": torch.relu,
+    "torch.relu_": lambda x: torch.relu_(x * 1),
+    "leaky relu": lambda x: F.leaky_relu(x, 0.2),
+    "leaky relu, in place": lambda x: F.leaky_relu_(x * 1, 0.2),
+    "leaky relu, rising to the left": lambda x: F.leaky_relu(x, -0.5),
+    "avg_pool2d": lambda x: F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False),
+    "adaptive_avg_pool2d": lambda x: F.adaptive_avg_pool2d(x, (3, 2)),
+    "pad": lambda x: F.pad(x, (1, 2, 0, 1), value=0.5),
+    "pad, mirrored": lambda x: F.pad(x, (1, 2, 3, 1), mode="reflect"),
+}
+
+
+class Convolutions(TorchDispatchMode):
+    """Counts what torch computes of convolutions: their values, and which of their gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is torch.ops.aten.convolution.default:
+            self.seen["value"] += 1
+        if func is torch.ops.aten.convolution_backward.default:
+            self.seen.update(
+                name for name, wanted in zip(("input", "weight"), args[-1], strict=False) if wanted
+            )
+        return func(*args, **(kwargs or {}))
+
+
+def critic(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    network = CRITICS[name].build(SPEC, 8, {}).discriminator.double().to(memory_format=torch.channels_last)
+    for parameter in network.parameters():
+        # None is 0, which would hide what depends on it.
+        nn.init.normal_(parameter, std=0.3)
+    return network
+
+
+def penalised(network: nn.Module, ours: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Logits, input gradients, and the gradient of logits and penalty together for each weight."""
+    torch.manual_seed(1)
+    network.zero_grad()
+    x = normal(4, 3, 32, 32, seed=2).to(memory_format=torch.channels_last).requires_grad_(True)
+    with TwiceDifferentiable() if ours else contextlib.nullcontext():
+        logits = network(x, None).logits
+    (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    (logits.square().mean() + gradient.flatten(1).norm(dim=1).sub(1).square().mean()).backward()
+    grads = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in network.named_parameters()}
+    return logits.detach(), gradient.detach(), grads
+
+
+@pytest.mark.parametrize("name", CRITICS)
+def test_a_penalty_is_that_of_torch(name: str) -> None:
+    network = critic(name).eval()  # of spectral norm, lest each pass move its vectors
+    network.train("spectral" not in name)
+    logits, gradient, weights = penalised(network, ours=True)
+    expected_logits, expected_gradient, expected = penalised(network, ours=False)
+    torch.testing.assert_close(logits, expected_logits, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-10)
+    assert weights.keys() == expected.keys()
+    for key, weight in weights.items():
+        torch.testing.assert_close(weight, expected[key], rtol=1e-8, atol=1e-10, msg=key)
+
+
+@pytest.mark.parametrize("stride", [1, 2, (1, 2)])
+@pytest.mark.parametrize("padding", [0, (1, 2), "valid"])
+@pytest.mark.parametrize(("dilation", "groups"), [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+def test_a_convolution_has_the_first_and_second_derivatives_of_one(
+    stride: Any, padding: Any, dilation: int, groups: int, bias: bool
+) -> None:
+    inputs = (
+        normal(2, 4, 6, 7, seed=1).requires_grad_(True),
+        normal(2, 4 // groups, 2, 3, seed=2).requires_grad_(True),
+        *([normal(2, seed=3).requires_grad_(True)] if bias else []),
+    )
+
+    def convolved(*inputs: Tensor) -> Tensor:
+        x, weight, shift = (*inputs, None)[:3]
+        return conv2d(x, weight, shift, stride, padding, dilation, groups)  # type: ignore[arg-type]
+
+    x, weight, *shift = inputs
+    expected = F.conv2d(x, weight, shift[0] if shift else None, stride, padding, dilation, groups)
+    torch.testing.assert_close(convolved(*inputs), expected)
+    assert gradcheck(convolved, inputs)
+    assert gradgradcheck(convolved, inputs)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_has_the_first_and_second_derivatives_of_torchs(name: str) -> None:
+    operation = OPERATIONS[name]
+
+    def ours(x: Tensor) -> Tensor:
+        with TwiceDifferentiable():
+            return operation(x)
+
+    x = normal(2, 3, 7, 6, seed=1).requires_grad_(True)
+    torch.testing.assert_close(ours(x), operation(x))
+    assert gradcheck(ours, (x,))
+    assert gradgradcheck(ours, (x,))
+
+
+@pytest.mark.parametrize("name", ["dcgan", "resnet", "r3gan"])
+def test_a_penalty_costs_one_pass_of_each_kind(name: str) -> None:
+    """Values and input gradients, then of these the second derivatives: no weight's gradient that
+    nobody asked for, no pass through the layers for zeros, no loop over groups."""
+    network = critic(name)
+    count = sum(isinstance(module, nn.Conv2d) for module in network.modules())
+    x = normal(4, 3, 32, 32, seed=2).requires_grad_(True)
+    with Convolutions() as first, TwiceDifferentiable():
+        (gradient,) = torch.autograd.grad(network(x, None).logits.sum(), x, create_graph=True)
+    with Convolutions() as second:
+        gradient.square().sum().backward()
+    # ToPoint is a product; resampling convolves with a constant, which has no gradient.
+    products = name == "dcgan"
+    resampling = 3 if name == "r3gan" else 0
+    passes = count - products + resampling
+    assert first.seen == {"value": passes, "input": passes}
+    assert second.seen == {"value": passes, "weight": passes - resampling}
+
+
+def test_a_gradient_of_weights_can_be_penalised_as_well() -> None:
+    network = critic("dcgan")
+    x = normal(4, 3, 32, 32, seed=2)
+
+    def of_weights(ours: bool) -> list[Tensor]:
+        with TwiceDifferentiable() if ours else contextlib.nullcontext():
+            logits = network(x, None).logits
+        weights = list(network.parameters())
+        first = torch.autograd.grad(logits.square().sum(), weights, create_graph=True)
+        return list(torch.autograd.grad(sum(each.square().sum() for each in first), weights))
+
+    for ours, expected in zip(of_weights(True), of_weights(False), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("changed", ["input", "weight"])
+def test_an_input_or_weight_changed_meanwhile_is_noticed(changed: str) -> None:
+    x, weight = normal(1, 1, 4, 4).requires_grad_(True), normal(1, 1, 3, 3).requires_grad_(True)
+    image = x * 1
+    y = conv2d(image, weight)
+    with torch.no_grad():
+        (image if changed == "input" else weight).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_what_has_no_batch_is_left_to_torch() -> None:
+    x, weight = normal(1, 5, 5), normal(2, 1, 3, 3)
+    torch.testing.assert_close(conv2d(x, weight), F.conv2d(x, weight))
