@@ -75,6 +75,10 @@ class LazySamples(Samples):
         return self._opened.mirror
 
     @property
+    def random_crop(self) -> int:
+        return self._opened.random_crop
+
+    @property
     def groups(self) -> Tensor | None:
         return self._opened.groups
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.api import Samples, UserError
@@ -79,6 +80,38 @@ def test_mirroring_flips_about_half_of_the_images() -> None:
     batch = Batches(Samples(ramp, None, mirror=True), 400, 0, CPU).at(0)
     flipped = (batch.real[:, 0, 0, 0] > batch.real[:, 0, 0, 3]).float().mean()
     assert 0.4 < flipped < 0.6
+
+
+def test_a_random_crop_moves_an_image_within_its_mirrored_surroundings() -> None:
+    image = torch.randint(0, 256, (3, 6, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    samples = Samples(image.expand(300, 3, 6, 7).contiguous(), None, mirror=True, random_crop=2)
+    real = Batches(samples, 300, 0, CPU).at(0).real
+    padded = F.pad(image[None].float(), (2, 2, 2, 2), mode="reflect")[0] / 127.5 - 1
+    possible = [
+        view
+        for down in range(5)
+        for right in range(5)
+        for crop in [padded[:, down : down + 6, right : right + 7]]
+        for view in (crop, crop.flip(-1))
+    ]
+    seen = [0] * len(possible)
+    for each in real:
+        (found,) = [i for i, view in enumerate(possible) if torch.allclose(each, view, atol=1e-6)]
+        seen[found] += 1
+    # 6 of each of the 50 are expected.
+    assert min(seen) > 0
+    assert max(seen) < 20
+
+
+@pytest.mark.parametrize(("shape", "crop"), [((3, 6, 5), 5), ((2,), 1), ((3, 6, 5), -1)])
+def test_a_random_crop_that_does_not_fit_is_refused(shape: tuple[int, ...], crop: int) -> None:
+    samples = Samples(torch.zeros(4, *shape, dtype=torch.uint8), None, random_crop=crop)
+    with pytest.raises(UserError) as caught:
+        Batches(samples, 4, 0, CPU)
+    assert str(caught.value) == (
+        f"the data set asks for random_crop = {crop}, and its samples have the shape {shape}: it is for "
+        "images larger than that"
+    )
 
 
 def test_points_are_used_as_they_are() -> None:

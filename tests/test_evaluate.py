@@ -93,7 +93,7 @@ def test_a_record_says_what_its_numbers_depend_on(place: Path) -> None:
     weights = place / "mine" / "checkpoints" / f"{64:012d}" / "generator.safetensors"
     assert record["generator_sha256"] == sha256(weights)
     assert record["data"] == {
-        "type": "iclevr", "image_size": 16, "scenes": 4, "seed": 0, "mirror": False,
+        "type": "iclevr", "image_size": 16, "scenes": 4, "seed": 0, "mirror": False, "random_crop": 0,
     }  # fmt: skip
     first, second = record["metrics"]
     assert first["settings"] == {

@@ -60,9 +60,9 @@ def test_each_process_knows_the_conditions_of_all() -> None:
         assert torch.equal(batch.cond, alone.cond[2 * rank : 2 * rank + 2])
 
 
-def test_mirroring_does_not_depend_on_the_number_of_processes() -> None:
-    ramp = torch.arange(4, dtype=torch.uint8).view(1, 1, 1, 4).expand(64, 1, 1, 4).contiguous()
-    samples = Samples(ramp, None, mirror=True)
+def test_mirroring_and_cropping_do_not_depend_on_the_number_of_processes() -> None:
+    ramp = torch.arange(16, dtype=torch.uint8).view(1, 1, 4, 4).expand(64, 1, 4, 4).contiguous()
+    samples = Samples(ramp, None, mirror=True, random_crop=1)
     alone = Batches(samples, 32, 5, CPU).at(1).real
     shares = [Batches(samples, 32, 5, CPU, rank, 4).at(1).real for rank in range(4)]
     assert torch.equal(torch.cat(shares), alone)

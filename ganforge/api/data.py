@@ -100,6 +100,9 @@ class Samples:
     groups: Tensor | None = None
     """int64 [M]: samples of one group (images of one scene, say) are alike and belong on the same
     side of any split; None where each stands alone."""
+    random_crop: int = 0
+    """During training an image is a random crop out of itself, padded by so many mirrored pixels on
+    each side; 0 = off."""
 
     def __len__(self) -> int:
         return int(self.images.shape[0])

@@ -44,6 +44,13 @@ class Train(Section):
     precision: Literal["no", "bf16", "fp16"] = Field(
         "no", description="Arithmetic of the networks: no = float32, or mixed with bfloat16 or float16."
     )
+    float32: Literal["default", "fast"] = Field(
+        "default",
+        description="What float32 numbers are rounded to before they are multiplied: default = nothing, but "
+        "TF32 in a GPU's convolutions, as torch does it; fast = TF32 in matrix products as well, and on a "
+        "CPU that multiplies bfloat16 (AMX) that. Sums stay float32. Reaches the penalties, which "
+        "`precision` does not; metrics are computed without.",
+    )
     cuda_graphs: Literal["off", "auto"] = Field(
         "off",
         description="auto = updates are recorded as CUDA graphs and replayed, in a run of one process on a "

@@ -17,6 +17,7 @@ from ganforge.config.sections import Residence
 from ganforge.engine.feed import Feed, Resident, Streamed
 from ganforge.engine.residence import why_streamed
 from ganforge.engine.streams import generator_for
+from ganforge.engine.views import views
 
 
 class Batch(NamedTuple):
@@ -55,6 +56,7 @@ class Batches:
         self._mine_there = None if world == 1 else mine.to(device)
         self.device = device
         self.mirror = samples.mirror
+        self.random_crop = _crop_of(samples)
         self.streams = why_streamed(samples.images, device, data)
         """Why the images are read batch by batch, in a line for the user; None where they are not."""
         feed = Streamed if self.streams else Resident
@@ -88,16 +90,26 @@ class Batches:
         """Batch `index` on the device, ready for the discriminator."""
         images = self._feed.rows(index, self.indices)
         if images.dtype == torch.uint8:
+            images = views(images, *self._drawn(index))
             images = images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
-        if self.mirror:
-            rng = generator_for(self.seed, "mirror", index, 0, device=self.device)
-            drawn = torch.rand(self.batch_size, 1, 1, 1, device=self.device, generator=rng)
-            images = torch.where(self._share(drawn) < 0.5, images.flip(-1), images)
         if self.labels is None:
             return Batch(images, None)
         whole = self._whole(index).to(self.device, non_blocking=True)
         conds = self.labels.index_select(0, whole).to(torch.float32)
         return Batch(images, self._share(conds), None if self._mine is None else conds)
+
+    def _drawn(self, index: int) -> tuple[Tensor | None, Tensor | None]:
+        """For this process's images in batch `index`, which are flipped [n], and by how much they are
+        moved [n, 2]; None where none is."""
+        flips = moves = None
+        if self.mirror:
+            rng = generator_for(self.seed, "mirror", index, 0, device=self.device)
+            flips = self._share(torch.rand(self.batch_size, device=self.device, generator=rng)) < 0.5
+        if self.random_crop:
+            rng = generator_for(self.seed, "crop", index, 0, device=self.device)
+            ends, size = (-self.random_crop, self.random_crop + 1), (self.batch_size, 2)
+            moves = self._share(torch.randint(*ends, size, device=self.device, generator=rng))
+        return flips, moves
 
     def _share(self, whole: Tensor) -> Tensor:
         """This process's rows of what is known of the whole batch, on the device."""
@@ -110,3 +122,14 @@ class Batches:
             rng = generator_for(self.seed, "epoch", epoch)
             self._orders[epoch] = torch.randperm(self.total, generator=rng)
         return self._orders[epoch]
+
+
+def _crop_of(samples: Samples) -> int:
+    """Raises `UserError` where the images are too small for their random crops, or are points."""
+    crop, shape = samples.random_crop, tuple(samples.images.shape[1:])
+    if crop and (len(shape) != 3 or not 0 < crop < min(shape[1:])):
+        raise UserError(
+            f"the data set asks for random_crop = {crop}, and its samples have the shape {shape}: it is for "
+            "images larger than that"
+        )
+    return crop

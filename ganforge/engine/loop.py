@@ -26,6 +26,7 @@ from ganforge.engine.health.recover import heed
 from ganforge.engine.machine import peak_memory
 from ganforge.engine.observer import Observer, Row
 from ganforge.engine.pooling import Pool
+from ganforge.engine.products import exact_products
 from ganforge.engine.sampler import GeneratorSampler
 from ganforge.engine.saver import Saver
 from ganforge.engine.schedule import lr_factor, set_learning_rate, turns
@@ -184,9 +185,10 @@ class Loop:
 
     def _measured(self) -> dict[str, float]:
         values: dict[str, float] = {}
-        for metric in self._due_metrics():
-            # In every process: the sampler shares the work out among them.
-            values |= values_of(metric, self.sampler, self.samples)
+        with exact_products():
+            for metric in self._due_metrics():
+                # In every process: the sampler shares the work out among them.
+                values |= values_of(metric, self.sampler, self.samples)
         return self.pool.from_main(values)
 
     def _row(self, values: Row) -> Row:

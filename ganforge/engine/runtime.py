@@ -32,6 +32,7 @@ from ganforge.api import UserError
 from ganforge.config import Train
 from ganforge.engine.meeting import meet
 from ganforge.engine.pace import Pace
+from ganforge.engine.products import round_products
 from ganforge.engine.stopping import Interrupted, StopRequest
 
 HOST_BYTES = 64
@@ -69,6 +70,7 @@ class Runtime:
                 cpu=on_cpu,
                 kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
             )
+        round_products(train.float32 == "fast")
         self.precision = train.precision
         self.device: torch.device = self.accelerator.device
         self.rank: int = self.accelerator.process_index

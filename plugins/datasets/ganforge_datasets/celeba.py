@@ -38,6 +38,13 @@ class CelebA(Dataset):
     mirror: bool = Field(
         False, description="Flip images left to right at random during training; false = never."
     )
+    random_crop: int = Field(
+        0,
+        ge=0,
+        lt=16,
+        description="During training, take random crops out of images padded by so many mirrored pixels on "
+        "each side; 0 = off.",
+    )
 
     def spec(self) -> DataSpec:
         labels = LabelSpec(kind="many_of_k", names=ATTRIBUTES) if self.labelled else LabelSpec()
@@ -59,7 +66,7 @@ class CelebA(Dataset):
             context.say,
         )
         labels = None if attributes is None else torch.from_numpy(attributes)
-        return Samples(torch.from_numpy(images), labels, self.mirror)
+        return Samples(torch.from_numpy(images), labels, self.mirror, random_crop=self.random_crop)
 
 
 def _open(root: Path) -> Store:

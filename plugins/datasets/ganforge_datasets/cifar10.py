@@ -54,6 +54,13 @@ class CIFAR10(Dataset):
     mirror: bool = Field(
         False, description="Flip images left to right at random during training; false = never."
     )
+    random_crop: int = Field(
+        0,
+        ge=0,
+        lt=SIDE,
+        description="During training, take random crops out of images padded by so many mirrored pixels on "
+        "each side; 0 = off.",
+    )
 
     def spec(self) -> DataSpec:
         labels = LabelSpec(kind="one_of_k", names=NAMES) if self.labelled else LabelSpec()
@@ -72,6 +79,7 @@ class CIFAR10(Dataset):
             torch.from_numpy(np.ascontiguousarray(images)),
             torch.from_numpy(labels) if self.labelled else None,
             self.mirror,
+            random_crop=self.random_crop,
         )
 
 

@@ -49,6 +49,13 @@ class ICLEVR(Dataset):
     mirror: bool = Field(
         False, description="Flip images left to right at random during training; false = never."
     )
+    random_crop: int = Field(
+        0,
+        ge=0,
+        lt=16,
+        description="During training, take random crops out of images padded by so many mirrored pixels on "
+        "each side; 0 = off.",
+    )
 
     def spec(self) -> DataSpec:
         labels = LabelSpec(kind="many_of_k", names=NAMES, most=OBJECTS)
@@ -62,7 +69,9 @@ class ICLEVR(Dataset):
                 + ("" if self.root else f", or draw other scenes with seed = {self.seed + 1}")
             )
         images, labels, groups = self._drawn(context) if self.root is None else self._read(self.root, context)
-        return Samples(torch.from_numpy(images), torch.from_numpy(labels), self.mirror, groups)
+        return Samples(
+            torch.from_numpy(images), torch.from_numpy(labels), self.mirror, groups, self.random_crop
+        )
 
     def _drawn(self, context: Context) -> Read:
         count, size = self.scenes * OBJECTS, self.image_size

@@ -41,6 +41,12 @@ class ImageFolder(Dataset):
     mirror: bool = Field(
         False, description="Flip images left to right at random during training; false = never."
     )
+    random_crop: int = Field(
+        0,
+        ge=0,
+        description="During training, take random crops out of images padded by so many mirrored pixels on "
+        "each side; 0 = off.",
+    )
 
     @field_validator("names")
     @classmethod
@@ -52,6 +58,13 @@ class ImageFolder(Dataset):
         if any(not name or name != name.strip() for name in names):
             raise ValueError("a name is empty, or has blanks around it")
         return names
+
+    @field_validator("random_crop")
+    @classmethod
+    def _fits_size(cls, random_crop: int, info: ValidationInfo) -> int:
+        if random_crop and random_crop >= info.data.get("image_size", random_crop + 1):
+            raise ValueError("must be smaller than image_size, which is what there is to be mirrored")
+        return random_crop
 
     def spec(self) -> DataSpec:
         """Touches no file, but for the message of the `UserError` where labels are asked for without
@@ -87,7 +100,7 @@ class ImageFolder(Dataset):
             lambda: decode_images(files.store, paths, form, context.track),
             context.say,
         )
-        return Samples(torch.from_numpy(images), rows, self.mirror)
+        return Samples(torch.from_numpy(images), rows, self.mirror, random_crop=self.random_crop)
 
     def _shape(self) -> tuple[int, int, int]:
         return (self.channels, self.image_size, self.image_size)
