@@ -4,7 +4,8 @@
     python examples/results.py table RUNS
 
 `run` trains each example into RUNS/<name> (an override may follow each `=`, separated by commas);
-`table` reads every run folder in RUNS, so the table holds what was measured and nothing else.
+`table` reads every run folder in RUNS, so the table holds what was measured and nothing else. Rows of
+runs that are not in RUNS stay as they are; to be rid of one, delete its line.
 """
 
 from __future__ import annotations
@@ -44,12 +45,15 @@ def run(runs: Path, wanted: list[str]) -> None:
         subprocess.run([sys.executable, "-m", *command], check=True)
 
 
-def table(runs: Path) -> str:
-    """One row for each run folder in `runs`."""
-    lines = [
-        "| run | result | images | time | device | seed |",
-        "|---|---|---|---|---|---|",
-    ]
+HEAD = ["| run | result | images | time | device | seed |", "|---|---|---|---|---|---|"]
+
+
+def table(runs: Path, before: str = "") -> str:
+    """One row for each run folder in `runs`, and those of other runs in the table `before`."""
+    lines: dict[str, str] = {}
+    for line in before.splitlines():
+        if line.startswith("| ") and line not in HEAD:
+            lines[line.split("|")[1].strip()] = line
     for folder in sorted(path.parent for path in runs.glob("*/run.json")):
         info = json.loads((folder / "run.json").read_text())
         config = tomllib.loads((folder / "config.toml").read_text())
@@ -57,8 +61,8 @@ def table(runs: Path) -> str:
         seconds = max(row.get("seconds", 0.0) for row in rows)
         images = f"{rows[-1]['images_seen']:,}"
         cells = [folder.name, results(folder, rows), images, f"{seconds / 60:.0f} min", device(folder, info)]
-        lines.append(f"| {' | '.join(cells)} | {config['train']['seed']} |")
-    return "\n".join(lines)
+        lines[folder.name] = f"| {' | '.join(cells)} | {config['train']['seed']} |"
+    return "\n".join([*HEAD, *(lines[name] for name in sorted(lines))])
 
 
 def results(folder: Path, rows: list[dict[str, Any]]) -> str:
@@ -105,8 +109,9 @@ def main() -> None:
         run(Path(runs), wanted)
     page = HERE / "README.md"
     text = page.read_text()
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{table(Path(runs))}\n{END}{after}")
+    above, rest = text.split(BEGIN)
+    before, below = rest.split(END)
+    page.write_text(f"{above}{BEGIN}\n{table(Path(runs), before)}\n{END}{below}")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
+from conftest import ROOT
 from torch import Tensor, nn
 
 from ganforge.api import Field, Play, Role, Term
 from ganforge.engine import Loop, StopRequest, checkpoint
+from ganforge.engine.health import signals
 from ganforge.engine.health.sentinel import Sentinel
 from ganforge.engine.health.signals import FirstBad, bad_layer, separation
 from support.toys import Recorder, toy_config, toy_loop, weights_of
@@ -162,6 +166,55 @@ def test_the_first_bad_update_is_kept_though_later_ones_are_finite() -> None:
     other.restore(7, first.read())
     other.note(("term/d/r1", "adversarial/d"), torch.tensor([float("nan"), float("nan")]))
     assert other.read() == {"adversarial/d": 1, "term/d/r1": 7}
+
+
+def test_more_updates_than_there_are_rows_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "MANY", 4)
+    first = FirstBad()
+    for update in range(11):
+        first.note(("term/d/r1",), torch.tensor([float("inf") if update in (6, 9) else 1.0]))
+        first.tick()
+    assert first.read() == {"term/d/r1": 6}
+
+
+def test_what_was_noted_after_a_mark_can_be_forgotten() -> None:
+    first = FirstBad()
+    first.note(("a",), torch.tensor([1.0]))
+    mark = first.mark()
+    for names in (("adversarial/d",), ("a",)):
+        first.tick()
+        first.note(names, torch.tensor([float("nan")]))
+    first.back_to(mark)
+    assert (first.updates, first.read()) == (0, {})
+    first.note(("adversarial/d",), torch.tensor([float("nan")]))
+    assert first.read() == {"adversarial/d": 0}
+
+
+GROWTH = """
+import sys
+from pathlib import Path
+from support.toys import toy_config, toy_loop
+
+nets = {"type": "resnet", "g_width": 16, "d_width": 16, "conditioning": "none"}
+data = {"type": "iclevr", "image_size": 32, "scenes": 30}
+settings = {"terms": [{"type": "gradient_penalty"}], "train": {"batch_size": 64, "device": "cpu"}}
+loop, _ = toy_loop(Path(sys.argv[1]), toy_config(nets=nets, data=data, **settings))
+for count in (10, 50):
+    for _ in range(count):
+        loop._iterate(False)
+    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
+    print(int(line.split()[1]) / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which tells of memory")
+def test_watching_takes_no_memory_from_one_line_of_the_log_to_the_next(tmp_path: Path) -> None:
+    """Small tensors that outlive an update keep the heap between them from being used again."""
+    command = [sys.executable, "-c", GROWTH, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT / "tests", check=True, capture_output=True, text=True)
+    early, late = map(float, done.stdout.split())
+    assert late - early < 40
 
 
 def test_the_separation_is_the_area_under_the_roc_curve() -> None:

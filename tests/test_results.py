@@ -61,14 +61,20 @@ def test_threads_of_a_run_that_did_not_write_them_down(results: ModuleType, tmp_
     assert results.device(tmp_path / "run", info) == "2 of 8 CPU threads"
 
 
-def test_the_table_takes_the_place_of_the_one_before(
+def test_the_table_is_renewed_and_keeps_the_rows_of_other_runs(
     results: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(tmp_path / "runs" / "toy-a")
     page = tmp_path / "README.md"
-    page.write_text(f"above\n{results.BEGIN}\nold\n{results.END}\nbelow\n")
+    head = "\n".join(results.HEAD)
+    kept = "| toy-0 | modes hit: 5 | 100 | 1 min | 1 of 2 CPU threads | 4 |"
+    page.write_text(f"above\n{results.BEGIN}\n{head}\n| toy-a | old |\n{kept}\n{results.END}\nbelow\n")
     monkeypatch.setattr(results, "HERE", tmp_path)
     monkeypatch.setattr("sys.argv", ["results.py", "table", str(tmp_path / "runs")])
     results.main()
-    table = results.table(tmp_path / "runs")
-    assert page.read_text() == f"above\n{results.BEGIN}\n{table}\n{results.END}\nbelow\n"
+    (measured,) = results.table(tmp_path / "runs").splitlines()[2:]
+    assert "modes hit: 8" in measured
+    expected = f"above\n{results.BEGIN}\n{head}\n{kept}\n{measured}\n{results.END}\nbelow\n"
+    assert page.read_text() == expected
+    results.main()
+    assert page.read_text() == expected

@@ -41,20 +41,6 @@ class Held(NamedTuple):
     torch goes on even where there is no gradient."""
 
     tensor: Tensor
-    version: int
-
-    @staticmethod
-    def of(tensor: Tensor) -> Held:
-        return Held(tensor, tensor._version)
-
-    def get(self) -> Tensor:
-        """Raises `RuntimeError` where the tensor has been changed in place since."""
-        if self.tensor._version != self.version:
-            raise RuntimeError(
-                f"the input or weight of a convolution, of shape {list(self.tensor.shape)}, was modified by "
-                "an inplace operation before its gradient was computed"
-            )
-        return self.tensor
 
 
 def conv2d(
@@ -73,8 +59,8 @@ def conv2d(
     # Two nodes of the graph, so that a gradient with respect to the input alone, which is what
     # penalties ask for, computes none of the weight: torch executes a node for all its inputs.
     value, shift = weight.detach(), None if bias is None else bias.detach()
-    y = _OfInput.apply(input, value, shift, Held.of(weight), geometry)
-    placeholder = _OfWeight.apply(weight, bias, Held.of(input), y.detach(), geometry)
+    y = _OfInput.apply(input, value, shift, Held(weight), geometry)
+    placeholder = _OfWeight.apply(weight, bias, Held(input), y.detach(), geometry)
     joined: Tensor = _Joined.apply(y, placeholder)
     return joined
 
@@ -86,14 +72,14 @@ class _OfInput(Function):
     def forward(
         ctx: Any, x: Tensor, value: Tensor, bias: Tensor | None, weight: Held, geometry: Geometry
     ) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.weight, ctx.geometry = weight, geometry
+        ctx.save_for_backward(x, weight.tensor)
+        ctx.geometry = geometry
         return torch.ops.aten.convolution(x, value, bias, *geometry)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Gradients:
-        (x,) = ctx.saved_tensors
-        of_x = _InputGradient.apply(g, ctx.weight.get(), x.detach(), ctx.geometry)
+        x, weight = ctx.saved_tensors
+        of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)
         return of_x, None, None, None, None
 
 
@@ -104,16 +90,16 @@ class _OfWeight(Function):
     def forward(
         ctx: Any, weight: Tensor, bias: Tensor | None, x: Held, y: Tensor, geometry: Geometry
     ) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.x, ctx.geometry = x, geometry
+        ctx.save_for_backward(weight, x.tensor)
+        ctx.geometry = geometry
         return y.new_empty(()).expand(y.shape)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Gradients:
-        (weight,) = ctx.saved_tensors
+        weight, x = ctx.saved_tensors
         of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_weight = _WeightGradient.apply(g, ctx.x.get(), weight.detach(), ctx.geometry)
+            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)
         if ctx.needs_input_grad[1]:
             of_bias = g.sum(dim=(0, 2, 3))
         return of_weight, of_bias, None, None, None

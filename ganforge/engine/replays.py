@@ -28,10 +28,11 @@ from torch import Tensor
 from ganforge.api import Role
 from ganforge.blame import one_line
 from ganforge.engine.batches import Batch
-from ganforge.engine.health.signals import FirstBad, Noted
+from ganforge.engine.health.signals import FirstBad
 from ganforge.engine.player import Player
 from ganforge.engine.schedule import Turns
 from ganforge.engine.step import Game
+from ganforge.engine.tally import Added
 from ganforge.engine.undo import Moment
 
 WARM_UP = 3
@@ -58,7 +59,7 @@ class Update(NamedTuple):
     recording: Recording
     names: tuple[str, ...]
     """What it adds to the tally, a name for each scalar."""
-    noted: tuple[Noted, ...]
+    noted: tuple[Added, ...]
     """What it logs, at the places where each replay writes it."""
 
 
@@ -172,8 +173,7 @@ class Replays:
         self.game.tally.count(self._updates[key].names)
         if self.game.first_bad is not None:
             for noted in self._updates[key].noted:
-                # The next replay writes to the same place.
-                self.game.first_bad.note(noted.names, noted.values.clone())
+                self.game.first_bad.note(*noted)
             self.game.first_bad.tick()
 
     def _record(self, me: Player, batch: Batch) -> Update:
@@ -183,17 +183,17 @@ class Replays:
         recording = self.blank()
         # To seed a stream while it is captured is allowed only to where it stands already.
         game.seed_update(me)
+        notes = _Notes()
         try:
-            game.first_bad = None if watched is None else FirstBad()
+            game.first_bad = None if watched is None else notes
             recording.record(lambda: game.update(me.role, batch))
-            noted = [] if game.first_bad is None else game.first_bad.recent
         finally:
             game.first_bad = watched
         after = game.tally.counts
         names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
         me.updates = updates
         game.tally.recount(counts)
-        return Update(recording, names, tuple(noted))
+        return Update(recording, names, tuple(notes.kept))
 
     def _show(self, batch: Batch) -> Batch:
         """The batch, at the place where recordings read it."""
@@ -206,3 +206,14 @@ class Replays:
             if self._place.cond is not None and batch.cond is not None:
                 self._place.cond.copy_(batch.cond)
         return self._place
+
+
+class _Notes(FirstBad):
+    """Keeps the very tensors that an update hands in while it is recorded: replays write there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Added] = []
+
+    def note(self, names: tuple[str, ...], values: Tensor) -> None:
+        self.kept.append(Added(names, values))

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from ganforge.api import UserError
 from ganforge.config import Train
+from ganforge.engine.heap import keep_freed_memory
 from ganforge.engine.meeting import meet
 from ganforge.engine.pace import Pace
 from ganforge.engine.products import round_products
@@ -57,7 +58,9 @@ class Runtime:
         on_cpu = train.device == "cpu" or not cuda
         if train.precision == "fp16" and on_cpu:
             raise UserError("train.precision 'fp16' needs a CUDA device; use 'bf16' or 'no' on the CPU")
-        if not on_cpu:
+        if on_cpu:
+            keep_freed_memory()
+        else:
             _one_gpu_each()
         patience = timedelta(seconds=train.timeout_s)
         with _said_of(os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")):

@@ -26,7 +26,7 @@ class Moment:
         self.updates = {role: player.updates for role, player in game.players.items()}
         self.counts = dict(game.tally.counts)
         watched = game.first_bad
-        self.noted = None if watched is None else (watched.updates, list(watched.recent))
+        self.noted = None if watched is None else watched.mark()
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -39,8 +39,7 @@ class Moment:
             player.forget_gradients()
         self.game.tally.recount(self.counts)
         if self.game.first_bad is not None and self.noted is not None:
-            self.game.first_bad.updates, recent = self.noted
-            self.game.first_bad.recent = list(recent)
+            self.game.first_bad.back_to(self.noted)
         self.game.kept.clear()
 
     def far_from(self, other: Moment, start: Moment) -> float:

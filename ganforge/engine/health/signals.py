@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 MANY = 4096
-"""Entries that are kept one by one; more than most runs have between two rows of the log."""
+"""Updates that are kept one by one; more than most runs have between two rows of the log."""
 CAUSES = ("adversarial/", "term/")
 """How the names of an objective's parts begin. All else that is logged follows from them."""
+Names = tuple[str, ...]
 
 
-class Noted(NamedTuple):
-    """Scalars of one update."""
+class Noted:
+    """Scalars that are logged together, one row an update.
 
-    update: int
-    names: tuple[str, ...]
-    values: Tensor
-    """[n], one for each name."""
+    The rows have their place from the start. A small tensor an update would lie among the large ones of
+    training for as long as it is kept, and the memory between such tensors is not used again: that was
+    8 MB an iteration for a small WGAN-GP.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self.values = like.new_empty(MANY, len(like))
+        """[MANY, n], of which the first are filled."""
+        self.updates: list[int] = []
+        """Their updates."""
+
+    def add(self, update: int, values: Tensor) -> bool:
+        """Returns whether this was the last row that there is."""
+        self.values[len(self.updates)].copy_(values)
+        self.updates.append(update)
+        return len(self.updates) == MANY
 
 
 class FirstBad:
     """For each part of the objectives, the first update in which it was not finite.
 
-    An update costs an entry in a list: whether any scalar was bad is seen in the means of the log, and
-    only then, or when the list is long, are the single updates looked through.
+    An update costs a row of numbers: whether any scalar was bad is seen in the means of the log, and
+    only then, or when there are many rows, are the single updates looked through.
     """
 
     def __init__(self) -> None:
         self.updates = 0
         """Of both players so far."""
-        self.recent: list[Noted] = []
-        self._looked: list[tuple[tuple[str, ...], list[int], Tensor]] = []
+        self._noted: dict[Names, Noted] = {}
+        self._looked: list[tuple[Names, list[int], Tensor]] = []
         """Names; updates [k]; for each name, the first of these in which it was bad, or k: int64 [n]."""
         self._known: dict[str, int] = {}
 
-    def note(self, names: tuple[str, ...], values: Tensor) -> None:
+    def note(self, names: Names, values: Tensor) -> None:
         """The scalars [n] of the update that is under way."""
-        self.recent.append(Noted(self.updates, names, values))
-        if len(self.recent) >= MANY:
+        if names not in self._noted:
+            self._noted[names] = Noted(values)
+        if self._noted[names].add(self.updates, values):
             self._look()
 
     def tick(self) -> None:
@@ -50,7 +63,9 @@ class FirstBad:
 
     def all_well(self) -> None:
         """The means over what was noted since the last call are finite, and so was each of it."""
-        self.recent, self._looked = [], []
+        self._looked = []
+        for noted in self._noted.values():
+            noted.updates = []
 
     def read(self) -> dict[str, int]:
         """Name -> updates of both players before its first bad one; those that were always finite
@@ -68,17 +83,25 @@ class FirstBad:
         self.updates, self._known = updates, dict(found)
         self.all_well()
 
+    def mark(self) -> tuple[int, dict[Names, int]]:
+        """This moment, for `back_to`."""
+        return self.updates, {names: len(noted.updates) for names, noted in self._noted.items()}
+
+    def back_to(self, mark: tuple[int, Mapping[Names, int]]) -> None:
+        """Forgets what was noted since then."""
+        self.updates, rows = mark
+        for names, noted in self._noted.items():
+            del noted.updates[rows.get(names, 0) :]
+
     def _look(self) -> None:
         """Through what was noted, on the device."""
-        alike: dict[tuple[str, ...], list[Noted]] = {}
-        for noted in self.recent:
-            alike.setdefault(noted.names, []).append(noted)
-        for names, group in alike.items():
-            finite = torch.stack([noted.values for noted in group]).isfinite()
-            rows = torch.arange(len(group), device=finite.device)[:, None]
-            first = torch.where(finite, len(group), rows).amin(0)
-            self._looked.append((names, [noted.update for noted in group], first))
-        self.recent = []
+        for names, noted in self._noted.items():
+            count = len(noted.updates)
+            if count:
+                rows = torch.arange(count, device=noted.values.device)[:, None]
+                first = torch.where(noted.values[:count].isfinite(), count, rows).amin(0)
+                self._looked.append((names, noted.updates, first))
+                noted.updates = []
 
 
 def bad_layer(network: nn.Module) -> str | None:
