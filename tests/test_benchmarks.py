@@ -16,8 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import bound, measure, memory
 from benchmarks.__main__ import main
 from benchmarks.bound import cost
+from benchmarks.elsewhere import Elsewhere
 from benchmarks.job import Job, open_job
 from benchmarks.loops import WAYS, ExpertLoop
+from benchmarks.settings import Settings
 from benchmarks.works import WORKS
 from ganforge.api import Role
 from ganforge.engine import Batches, generator_for
@@ -141,8 +143,11 @@ class Slow:
 def test_ways_take_turns_and_ratios_are_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(measure.time, "perf_counter", lambda: clock[0])
-    ways: Any = {"slow": Slow(clock, 0.2), "fast": Slow(clock, 0.05)}
-    times = measure.alternate(ways, seconds=2.0, rounds=4, device=torch.device("cpu"))
+    device = torch.device("cpu")
+    slow: Any = Slow(clock, 0.2)
+    fast: Any = Slow(clock, 0.05)
+    ways = {"slow": measure.timed(slow, device), "fast": measure.timed(fast, device)}
+    times = measure.alternate(ways, seconds=2.0, rounds=4)
     assert times["slow"] == pytest.approx([0.2] * 4) and times["fast"] == pytest.approx([0.05] * 4)
     assert measure.ratios([1.0, 2.0, 4.0], [4.0, 4.0, 4.0]) == (2.0, 1.0, 4.0)
 
@@ -167,5 +172,11 @@ def test_the_command_line_writes_all_figures(tmp_path: Path, monkeypatch: pytest
 
 
 def test_memory_is_that_of_a_process_of_its_own() -> None:
-    found = memory.measure("mlp_gan_mnist28", "expert", 8)
+    found = memory.measure("mlp_gan_mnist28", "expert", Settings(8, "cpu"))
     assert 0 < found["own_mib"] < found["resident_mib"]
+
+
+def test_a_way_that_cannot_be_opened_is_no_silent_wait(tmp_path: Path) -> None:
+    wrong = Settings(16, "cpu", overrides=("train.fakes=1",))
+    with pytest.raises(RuntimeError, match="a way has ended with code 1; it says why above"):
+        Elsewhere("mlp_gan_mnist28", "ganforge", wrong, tmp_path)

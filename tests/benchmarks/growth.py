@@ -20,7 +20,7 @@ import torch
 from benchmarks import streaming
 from benchmarks.bound import cost, matrix_rate, precision
 from benchmarks.loops import EngineLoop, ExpertLoop
-from benchmarks.measure import alternate
+from benchmarks.measure import alternate, timed
 from benchmarks.settings import Settings, machine, write_json
 from benchmarks.works import EXAMPLES
 
@@ -120,7 +120,7 @@ def _cell(settings: Settings, side: int, seconds: float) -> dict[str, float]:
         bare = settings.open(WORK, Path(folder), "expert", changes)
         loop = EngineLoop(job)
         rate = matrix_rate(job.device, precision(job.device, bf16=False))
-        took = statistics.median(alternate({"ganforge": loop}, seconds, 3, job.device)["ganforge"])
+        took = statistics.median(alternate({"ganforge": timed(loop, job.device)}, seconds, 3)["ganforge"])
         counted = cost(ExpertLoop(bare).iterate)
     images = job.per_iteration
     bound = counted.flops / rate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,10 @@ WARM_UP_S = 0.5
 """... and for at least as long."""
 
 
+Timed = Callable[[int], float]
+"""Number of iterations -> seconds that each of them took."""
+
+
 class Spread(NamedTuple):
     median: float
     low: float
@@ -28,18 +32,31 @@ class Spread(NamedTuple):
         return cls(statistics.median(values), min(values), max(values))
 
 
-def alternate(
-    ways: Mapping[str, Way], seconds: float, rounds: int, device: torch.device
-) -> dict[str, list[float]]:
+def timed(way: Way, device: torch.device) -> Timed:
+    """Stretches of `way` in this process."""
+
+    def stretch(iterations: int) -> float:
+        settle(device)
+        start = time.perf_counter()
+        for _ in range(iterations):
+            way.iterate()
+        way.settle()
+        settle(device)
+        return (time.perf_counter() - start) / iterations
+
+    return stretch
+
+
+def alternate(ways: Mapping[str, Timed], seconds: float, rounds: int) -> dict[str, list[float]]:
     """Seconds an iteration of each way in each round. Each way gets about `seconds` in all, and at
     least an iteration a round; who begins changes from round to round."""
-    lengths = {name: _length(way, seconds / rounds, device) for name, way in ways.items()}
+    lengths = {name: _length(way, seconds / rounds) for name, way in ways.items()}
     times: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
-            times[name].append(_stretch(ways[name], lengths[name], device))
+            times[name].append(ways[name](lengths[name]))
     return times
 
 
@@ -48,20 +65,10 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> Spread:
     return Spread.of([theirs / mine for mine, theirs in zip(above, below, strict=True)])
 
 
-def _length(way: Way, seconds: float, device: torch.device) -> int:
+def _length(way: Timed, seconds: float) -> int:
     """Warms up; then how many iterations last about that long."""
     began, done = time.perf_counter(), 0
     while done < WARM_UP or time.perf_counter() - began < WARM_UP_S:
-        last = _stretch(way, 1, device)
+        last = way(1)
         done += 1
     return max(1, round(seconds / last))
-
-
-def _stretch(way: Way, iterations: int, device: torch.device) -> float:
-    settle(device)
-    start = time.perf_counter()
-    for _ in range(iterations):
-        way.iterate()
-    way.settle()
-    settle(device)
-    return (time.perf_counter() - start) / iterations

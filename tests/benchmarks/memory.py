@@ -10,20 +10,24 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import torch
 
-ITERATIONS = 2
+from benchmarks.bound import settle
+from benchmarks.settings import Settings, options
+
+ITERATIONS = 20
+"""As many as there are between two lines of the log in short."""
 TESTS = Path(__file__).resolve().parent.parent
 MIB = 2**20
 
 
-def measure(work: str, way: str, batch: int, options: Sequence[str] = ()) -> dict[str, float]:
+def measure(work: str, way: str, settings: Settings) -> dict[str, float]:
     """Peak MiB of a new process: `resident_mib` in all, `own_mib` above what its imports took, and on
     a GPU `gpu_mib` of its tensors."""
-    command = [sys.executable, "-m", "benchmarks.memory", work, way, "--batch", str(batch), *options]
+    command = [sys.executable, "-m", "benchmarks.memory", work, way, *settings.options()]
     done = subprocess.run(
         command, cwd=TESTS, env=dict(os.environ), check=True, stdout=subprocess.PIPE, text=True
     )
@@ -34,31 +38,10 @@ def measure(work: str, way: str, batch: int, options: Sequence[str] = ()) -> dic
 @click.command()
 @click.argument("work")
 @click.argument("way")
-@click.option("--batch", default=64)
-@click.option("--device", default="cpu")
-@click.option("--precision", default="no")
-@click.option("--full", is_flag=True)
-@click.option("--fakes", default="fresh")
-@click.option("--set", "overrides", multiple=True)
-@click.option("--images", default=0)
-def main(
-    work: str,
-    way: str,
-    batch: int,
-    device: str,
-    precision: str,
-    full: bool,
-    fakes: str,
-    overrides: tuple[str, ...],
-    images: int,
-) -> None:
-    import torch
-
-    from benchmarks.bound import settle
+@options
+def main(work: str, way: str, settings: Settings) -> None:
     from benchmarks.loops import WAYS
-    from benchmarks.settings import Settings
 
-    settings = Settings(batch, device, precision, full, fakes == "reused", overrides, images)
     with tempfile.TemporaryDirectory() as folder:
         before = _resident_peak()
         job = settings.open(work, Path(folder), way)
@@ -69,7 +52,7 @@ def main(
         settle(job.device)
         peak = _resident_peak()
         found = {"resident_mib": peak, "own_mib": peak - before}
-        if device == "cuda":
+        if settings.device == "cuda":
             found["gpu_mib"] = torch.cuda.max_memory_allocated() / MIB
     click.echo(json.dumps(found))
 

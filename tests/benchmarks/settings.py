@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 
 import ganforge
@@ -52,10 +55,41 @@ class Settings:
         return self.reuse and WORKS[work].document.get("train", {}).get("d_updates", 1) == 1
 
     def options(self) -> list[str]:
-        """The same, for another command line."""
-        words = ["--device", self.device, "--precision", self.precision]
+        """The same, for another command line that has these `options`."""
+        words = ["--batch", str(self.batch), "--device", self.device, "--precision", self.precision]
         words += ["--full"] * self.full + ["--fakes", "reused" if self.reuse else "fresh"]
+        words += ["--images", str(self.images)]
         return words + [word for override in self.overrides for word in ("--set", override)]
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `Settings.options`, and to its function one argument `settings`."""
+
+    @functools.wraps(command)
+    def with_settings(
+        batch: int,
+        device: str,
+        precision: str,
+        full: bool,
+        fakes: str,
+        overrides: tuple[str, ...],
+        images: int,
+        **rest: Any,
+    ) -> None:
+        settings = Settings(batch, device, precision, full, fakes == "reused", overrides, images)
+        command(settings=settings, **rest)
+
+    for option in (
+        click.option("--batch", default=64),
+        click.option("--device", default="cpu"),
+        click.option("--precision", default="no"),
+        click.option("--full", is_flag=True),
+        click.option("--fakes", default="fresh"),
+        click.option("--set", "overrides", multiple=True),
+        click.option("--images", default=0),
+    ):
+        with_settings = option(with_settings)
+    return with_settings
 
 
 def _value(text: str) -> Any:

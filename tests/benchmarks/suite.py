@@ -12,6 +12,7 @@ import torch
 
 from benchmarks import memory
 from benchmarks.bound import cost, matrix_rate, precision
+from benchmarks.elsewhere import Elsewhere
 from benchmarks.loops import WAYS
 from benchmarks.measure import Spread, alternate, ratios
 from benchmarks.settings import Settings
@@ -29,16 +30,16 @@ def run_work(
     with_memory: bool,
 ) -> dict[str, Any]:
     """The figures of one work as plain data."""
-    jobs = {way: settings.open(work, folder, way) for way in ways}
-    job = jobs[ways[0]]
+    # Before the others open them, the data are written down.
+    job = settings.open(work, folder, "expert")
     numbers = precision(job.device, settings.precision == "bf16")
-    loops = {way: WAYS[way](jobs[way]) for way in ways}
     rates = [matrix_rate(job.device, numbers)]
-    times = alternate(loops, seconds, rounds, job.device)
+    with contextlib.ExitStack() as processes:
+        loops = {way: processes.enter_context(Elsewhere(work, way, settings, folder)) for way in ways}
+        times = alternate(loops, seconds, rounds)
     rates.append(matrix_rate(job.device, numbers))
     # Counted in the expert's loop: what the work takes, without what another way does in vain.
-    counted = cost(WAYS["expert"](jobs.get("expert", settings.open(work, folder, "expert"))).iterate)
-    del loops
+    counted = cost(WAYS["expert"](job).iterate)
     _free()
     images, rate = job.per_iteration, max(rates)
     bound = rate * images / counted.flops
@@ -53,7 +54,7 @@ def run_work(
     }
     if with_memory:
         for way, figure in figures.items():
-            figure["memory"] = memory.measure(work, way, settings.batch, settings.options())
+            figure["memory"] = memory.measure(work, way, settings)
     return {
         "work": work,
         "batch": settings.batch,

@@ -9,7 +9,6 @@ from benchmarks.job import Job
 from ganforge.api import Networks
 from ganforge.build import build_loop
 from ganforge.engine import Grid, Runtime
-from ganforge.engine.products import round_products
 
 
 class Silent:
@@ -30,7 +29,6 @@ class Silent:
 
 class EngineLoop:
     def __init__(self, job: Job) -> None:
-        self.fast = job.config.train.float32 == "fast"
         runtime = Runtime(job.config.train)
         self.loop = build_loop(job.agreed, job.samples, runtime, Silent(), job.folder / "checkpoints")
         players = self.loop.game.players
@@ -40,11 +38,8 @@ class EngineLoop:
             self.iterate()
 
     def iterate(self) -> None:
-        # For ganforge alone: the other ways run in the same process.
-        round_products(self.fast)
         # An iteration between two lines of the log, which is what nearly all of them are.
         self.loop._iterate(False)
-        round_products(False)
 
     def settle(self) -> None:
         self.loop.game.tally.take()
