@@ -52,8 +52,9 @@ def table(runs: Path, before: str = "") -> str:
     """One row for each run folder in `runs`, and those of other runs in the table `before`."""
     lines: dict[str, str] = {}
     for line in before.splitlines():
-        if line.startswith("| ") and line not in HEAD:
-            lines[line.split("|")[1].strip()] = line
+        name = line.strip("|").split("|")[0].strip()
+        if name.strip("-: ") not in ("", "run"):
+            lines[name] = line
     for folder in sorted(path.parent for path in runs.glob("*/run.json")):
         info = json.loads((folder / "run.json").read_text())
         config = tomllib.loads((folder / "config.toml").read_text())

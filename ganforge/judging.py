@@ -69,7 +69,8 @@ def train_judge(config: RunConfig, settings: JudgeTraining, context: Context) ->
     if not spec.is_image or spec.labels.kind not in ("one_of_k", "many_of_k"):
         has = f"labels of kind '{spec.labels.kind}'" if spec.is_image else f"samples of shape {spec.shape}"
         raise UserError(f"a judge needs images with named labels; data '{config.data.type}' has {has}")
-    device = Runtime(config.train).device
+    # Whatever the run rounds: what a judge says is compared with what others say.
+    device = Runtime(config.train.model_copy(update={"float32": "default"})).device
     split = split_data(config, spec, context, settings.seed)
     context.say(
         f"judge: learns from {len(split.rows):,} images and is tested on {len(split.test):,} ({split.how})"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
@@ -13,14 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 
-from ganforge.api import Architecture, DataSpec
+from ganforge.api import Architecture, DataSpec, Play, Role, Term
 from ganforge.engine.double_backward import TwiceDifferentiable
 from ganforge.engine.double_convolution import conv2d
 from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.r3gan import R3GAN
 from ganforge_architectures.resnet import ResNet
 from plays import normal
+from support.toys import toy_config, toy_loop
 
 SPEC = DataSpec(shape=(3, 32, 32))
 CRITICS: dict[str, Architecture] = {
@@ -186,6 +190,81 @@ def test_an_input_or_weight_changed_meanwhile_is_noticed(changed: str) -> None:
         y.sum().backward()
 
 
-def test_what_has_no_batch_is_left_to_torch() -> None:
+def test_what_has_no_batch_or_is_complex_is_left_to_torch() -> None:
     x, weight = normal(1, 5, 5), normal(2, 1, 3, 3)
     torch.testing.assert_close(conv2d(x, weight), F.conv2d(x, weight))
+    x, weight = normal(1, 1, 5, 5) * 1j, normal(2, 1, 3, 3) + 1j
+    torch.testing.assert_close(conv2d(x, weight), F.conv2d(x, weight))
+
+
+class Cautious(nn.Module):
+    """A critic that computes its layers anew in the backward pass, or in a precision of its own."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.how = how
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 2, 3), nn.Tanh()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "checkpoint":
+            h = checkpoint(self.layers, x, use_reentrant=False)
+        else:
+            with torch.autocast("cpu", torch.bfloat16):
+                h = self.layers(x)
+        out: Tensor = h.float().flatten(1).sum(1)
+        return out
+
+
+@pytest.mark.parametrize("how", ["checkpoint", "autocast"])
+def test_a_critic_with_ways_of_its_own_is_left_to_torch(how: str) -> None:
+    network, found = Cautious(how), []
+    for ours in (True, False):
+        network.zero_grad()
+        x = normal(2, 3, 12, 12, seed=1).float().requires_grad_(True)
+        with TwiceDifferentiable() if ours else contextlib.nullcontext():
+            value = network(x).sum()
+        (gradient,) = torch.autograd.grad(value, x, create_graph=True)
+        gradient.square().sum().backward()
+        found.append([parameter.grad for parameter in network.parameters()])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_transforms_of_functions_pass_through() -> None:
+    network = critic("dcgan")
+    x = normal(2, 3, 32, 32, seed=1)
+
+    def total(x: Tensor) -> Tensor:
+        with TwiceDifferentiable():
+            value: Tensor = network(x, None).logits.sum()
+        return value
+
+    leaf = x.clone().requires_grad_(True)
+    (expected,) = torch.autograd.grad(total(leaf), leaf)
+    torch.testing.assert_close(torch.func.grad(total)(x), expected)
+    _, slope = torch.func.jvp(total, (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(slope, expected.sum())
+
+
+class Slope(Term):
+    """The critic's slope at the fakes, which a generator without a bent critic cannot change."""
+
+    type: Literal["slope"] = "slope"
+    players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
+
+    def __call__(self, play: Play) -> Tensor:
+        x = play.fake if play.role == "g" else play.real.requires_grad_(True)
+        (gradient,) = torch.autograd.grad(play.exact_critic(x, play.cond).logits.sum(), x, create_graph=True)
+        return gradient.square().mean()
+
+
+def test_a_generator_may_look_at_the_slope_of_a_frozen_critic(tmp_path: Path) -> None:
+    loop, _ = toy_loop(tmp_path, toy_config(nets={"type": "dcgan", "width": 4, "d_norm": "none"}))
+    for player in loop.game.players.values():
+        player.terms["slope"] = Slope()
+    for role in ("d", "g"):
+        loop.game.update(role, loop.batches.at(0))  # type: ignore[arg-type]
+    assert math.isfinite(loop.game.tally.take()["term/g/slope"])

@@ -177,17 +177,28 @@ def test_more_updates_than_there_are_rows_are_looked_through(monkeypatch: pytest
     assert first.read() == {"term/d/r1": 6}
 
 
-def test_what_was_noted_after_a_mark_can_be_forgotten() -> None:
+def test_a_mark_is_gone_back_to_and_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a rehearsal does it: back before an update, another one in its place, then the update again."""
+    monkeypatch.setattr(signals, "MANY", 3)
+    bad, well = torch.tensor([float("nan")]), torch.tensor([1.0])
     first = FirstBad()
-    first.note(("a",), torch.tensor([1.0]))
-    mark = first.mark()
-    for names in (("adversarial/d",), ("a",)):
-        first.tick()
-        first.note(names, torch.tensor([float("nan")]))
-    first.back_to(mark)
-    assert (first.updates, first.read()) == (0, {})
-    first.note(("adversarial/d",), torch.tensor([float("nan")]))
-    assert first.read() == {"adversarial/d": 0}
+    first.note(("term/d/r1",), well)
+    first.tick()
+    before = first.mark()
+    first.note(("term/d/r1",), well)
+    first.note(("term/g/r1",), bad)
+    first.tick()
+    after = first.mark()
+    first.back_to(before)
+    # Fills the rows, which are then looked through.
+    for _ in range(3):
+        first.note(("term/d/r1",), bad)
+    first.back_to(after)
+    assert (first.updates, first.read()) == (2, {"term/g/r1": 1})
+    first.back_to(before)
+    assert first.updates == 1
+    first.note(("term/d/r1",), bad)
+    assert first.read() == {"term/g/r1": 1, "term/d/r1": 1}
 
 
 GROWTH = """

@@ -60,6 +60,19 @@ def test_meanwhile_they_are_exact() -> None:
     assert min(errors()) > 1e-5
 
 
+def test_what_a_user_has_set_is_left_and_put_back() -> None:
+    torch.set_float32_matmul_precision("high")
+    try:
+        Runtime(toy_config().train)
+        assert torch.get_float32_matmul_precision() == "high"
+        with exact_products():
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.mkldnn.conv.fp32_precision == "none"  # type: ignore[attr-defined]
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 class Errors(Metric):
     """The errors of products where metrics are computed."""
 

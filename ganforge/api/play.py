@@ -47,7 +47,9 @@ class Play:
         """The discriminator in the run's precision; the verdict comes back in float32."""
         self.exact_critic = exact_critic
         """The discriminator in float32 whatever the run's precision, for terms that
-        differentiate with respect to its input."""
+        differentiate with respect to its input. In the discriminator's update its gradient is cheap
+        to differentiate; a second derivative with respect to the input may then be absent where it is
+        0 everywhere (`torch.autograd.grad(..., materialize_grads=True)`)."""
         self.rng = rng
         """The random stream of this update; use it and no other, so that resume is exact. What
         belongs to single samples is best drawn through `ganforge.api.rows`."""

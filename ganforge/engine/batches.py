@@ -89,8 +89,9 @@ class Batches:
     def at(self, index: int) -> Batch:
         """Batch `index` on the device, ready for the discriminator."""
         images = self._feed.rows(index, self.indices)
-        if images.dtype == torch.uint8:
+        if images.ndim == 4:
             images = views(images, *self._drawn(index))
+        if images.dtype == torch.uint8:
             images = images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
         if self.labels is None:
             return Batch(images, None)

@@ -24,8 +24,9 @@ Map = Callable[[Tensor], Tensor]
 
 
 class TwiceDifferentiable(TorchFunctionMode):
-    """While it is active, 2-D convolutions over batches and (leaky) ReLUs are those of this module;
-    all else is torch's. The numbers are the same but for the order of sums."""
+    """While it is active, 2-D convolutions over batches, (leaky) ReLUs, average pooling and mirrored
+    padding are those of `OURS`; all else is torch's, and so are these where a graph is recorded in a
+    way for which ours are not made. The numbers are the same but for the order of sums."""
 
     def __torch_function__(
         self,
@@ -34,7 +35,20 @@ class TwiceDifferentiable(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        return OURS.get(func, func)(*args, **(kwargs or {}))
+        ours = OURS.get(func)
+        operation = func if ours is None or _watched() else ours
+        return operation(*args, **(kwargs or {}))
+
+
+def _watched() -> bool:
+    """Whether saved tensors are packed away, as gradient checkpointing does it, which computes them
+    anew by torch's operations; or a transform of `torch.func` or forward differentiation is under way."""
+    hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return (
+        (hooks is not None and hooks(False) is not None)
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch.autograd.forward_ad._current_level >= 0
+    )
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -55,7 +69,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """As `torch.nn.functional.pad`."""
     if mode == "constant":
         return F.pad(input, pad, mode, value)
-    padded: Tensor = _linear(F.pad)(input, pad, mode)
+    padded: Tensor = _linear(F.pad)(input, pad, mode, value)
     return padded
 
 

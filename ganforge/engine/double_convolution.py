@@ -15,6 +15,7 @@ so <g, C(x, w)> = <X(g, w), x> = <W(g, x), w>, and the derivatives of each are t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -53,7 +54,8 @@ def conv2d(
     groups: int = 1,
 ) -> Tensor:
     """As `torch.nn.functional.conv2d`: `input` [N, C, H, W], `weight` [O, C / groups, h, w], `bias` [O]."""
-    if isinstance(padding, str) or input.ndim != 4:
+    casts = torch.is_autocast_enabled(input.device.type)
+    if isinstance(padding, str) or input.ndim != 4 or casts or input.is_complex() or weight.is_complex():
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     geometry = Geometry(_pair(stride), _pair(padding), _pair(dilation), False, (0, 0), groups)
     # Two nodes of the graph, so that a gradient with respect to the input alone, which is what
@@ -171,5 +173,5 @@ def _gradients(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, wanted:
     )
 
 
-def _pair(each: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (each, each) if isinstance(each, int) else tuple(each) * (2 if len(each) == 1 else 1)
+def _pair(each: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(each) * (3 - len(each)) if isinstance(each, Sequence) else (int(each),) * 2

@@ -10,22 +10,37 @@ from collections.abc import Iterator
 
 import torch
 
+EXACT = ("highest", "none")
+FAST = ("medium", "bf16")
+"""For matrix products, by torch's names; and for convolutions on the CPU, of which these say nothing."""
+
 
 def round_products(fast: bool) -> None:
     """Lets products be taken of rounded factors: TF32 (10 bits after the point) on a GPU, bfloat16 (7
-    bits) on a CPU that multiplies these. Sums stay float32. Not `fast`: as torch comes, which rounds
-    to TF32 in a GPU's convolutions only."""
-    torch.set_float32_matmul_precision("medium" if fast else "highest")
-    # Of convolutions on the CPU the line above says nothing.
-    torch.backends.mkldnn.conv.fp32_precision = "bf16" if fast else "none"  # type: ignore[attr-defined]
+    bits) on a CPU that multiplies these. Sums stay float32. Not `fast`: undoes that."""
+    if fast or _state() == FAST:
+        _set(FAST if fast else EXACT)
 
 
 @contextlib.contextmanager
 def exact_products() -> Iterator[None]:
-    """Meanwhile, as torch comes: for numbers that are compared with those of other runs."""
-    fast = torch.get_float32_matmul_precision() != "highest"
-    round_products(False)
+    """Meanwhile nothing is rounded, but in a GPU's convolutions: for numbers that are compared with those
+    of other runs."""
+    before = _state()
+    _set(EXACT)
     try:
         yield
     finally:
-        round_products(fast)
+        _set(before)
+
+
+def _state() -> tuple[str, str]:
+    convolutions: str = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]
+    return torch.get_float32_matmul_precision(), convolutions
+
+
+def _set(state: tuple[str, str]) -> None:
+    if state == _state():
+        return
+    torch.set_float32_matmul_precision(state[0])
+    torch.backends.mkldnn.conv.fp32_precision = state[1]  # type: ignore[attr-defined]

@@ -7,6 +7,8 @@ networks, prior, callbacks) are components; no line here asks which method is ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -136,7 +138,7 @@ class Game:
             fake=made.fake if role == "g" else made.fake.detach(),
             draw=made.draw,
             critic=self._critic,
-            exact_critic=self._exact_critic,
+            exact_critic=partial(self._exact_critic, role),
             rng=self.rng,
             mean=self.runtime.mean,
         )
@@ -263,8 +265,10 @@ class Game:
             None if verdict.features is None else _at_least_float32(verdict.features),
         )
 
-    def _exact_critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        with self.runtime.full_precision(), TwiceDifferentiable():
+    def _exact_critic(self, role: Role, x: Tensor, cond: Tensor | None) -> Verdict:
+        # Of a frozen critic even a slope that is the same everywhere stays on the graph, as torch has it.
+        twice = TwiceDifferentiable() if role == "d" else nullcontext()
+        with self.runtime.full_precision(), twice:
             # Not the compiled form, which cannot be differentiated twice.
             network = self.players["d"].network
             return self._verdict(network, self._augmented(_at_least_float32(x)), cond)

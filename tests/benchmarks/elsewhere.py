@@ -28,7 +28,15 @@ class Elsewhere:
 
     def __init__(self, work: str, way: str, settings: Settings, folder: Path) -> None:
         """The data are written to `folder`, or found there."""
-        command = [sys.executable, "-m", "benchmarks.elsewhere", work, way, str(folder), *settings.options()]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.elsewhere",
+            work,
+            way,
+            str(folder.resolve()),
+            *settings.options(),
+        ]
         self.process = subprocess.Popen(
             command,
             cwd=TESTS,

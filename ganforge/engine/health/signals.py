@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ MANY = 4096
 CAUSES = ("adversarial/", "term/")
 """How the names of an objective's parts begin. All else that is logged follows from them."""
 Names = tuple[str, ...]
+Looked = tuple[Names, list[int], Tensor]
+"""Names; updates [k]; for each name, the first of these in which it was bad, or k: int64 [n]."""
 
 
 class Noted:
@@ -35,6 +38,15 @@ class Noted:
         return len(self.updates) == MANY
 
 
+class Mark(NamedTuple):
+    """What a `FirstBad` knew at a moment."""
+
+    updates: int
+    rows: dict[Names, tuple[list[int], Tensor]]
+    """Updates [k], and their values [k, n]."""
+    looked: list[Looked]
+
+
 class FirstBad:
     """For each part of the objectives, the first update in which it was not finite.
 
@@ -46,8 +58,7 @@ class FirstBad:
         self.updates = 0
         """Of both players so far."""
         self._noted: dict[Names, Noted] = {}
-        self._looked: list[tuple[Names, list[int], Tensor]] = []
-        """Names; updates [k]; for each name, the first of these in which it was bad, or k: int64 [n]."""
+        self._looked: list[Looked] = []
         self._known: dict[str, int] = {}
 
     def note(self, names: Names, values: Tensor) -> None:
@@ -83,15 +94,21 @@ class FirstBad:
         self.updates, self._known = updates, dict(found)
         self.all_well()
 
-    def mark(self) -> tuple[int, dict[Names, int]]:
+    def mark(self) -> Mark:
         """This moment, for `back_to`."""
-        return self.updates, {names: len(noted.updates) for names, noted in self._noted.items()}
+        rows = {
+            names: (noted.updates.copy(), noted.values[: len(noted.updates)].clone())
+            for names, noted in self._noted.items()
+        }
+        return Mark(self.updates, rows, self._looked.copy())
 
-    def back_to(self, mark: tuple[int, Mapping[Names, int]]) -> None:
-        """Forgets what was noted since then."""
-        self.updates, rows = mark
+    def back_to(self, mark: Mark) -> None:
+        """Knows what it knew then, and nothing else."""
+        self.updates, self._looked = mark.updates, mark.looked.copy()
         for names, noted in self._noted.items():
-            del noted.updates[rows.get(names, 0) :]
+            updates, values = mark.rows.get(names, ([], noted.values[:0]))
+            noted.updates = updates.copy()
+            noted.values[: len(updates)].copy_(values)
 
     def _look(self) -> None:
         """Through what was noted, on the device."""
