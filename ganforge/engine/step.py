@@ -270,8 +270,7 @@ class Game:
         twice = TwiceDifferentiable() if role == "d" else nullcontext()
         with self.runtime.full_precision(), twice:
             # Not the compiled form, which cannot be differentiated twice.
-            network = self.players["d"].network
-            return self._verdict(network, self._augmented(_at_least_float32(x)), cond)
+            return self._verdict(self.players["d"].network, self._augmented(_at_least_float32(x)), cond)
 
     def _verdict(self, network: Callable[..., Verdict], x: Tensor, cond: Tensor | None) -> Verdict:
         with blame(self.nets, "the discriminator's forward pass"):
