@@ -18,8 +18,8 @@ import torch
 from benchmarks.bound import settle
 from benchmarks.settings import Settings, options
 
-ITERATIONS = 20
-"""As many as there are between two lines of the log in short."""
+ITERATIONS = 6
+"""More would take long; the memory of a few is that of many."""
 TESTS = Path(__file__).resolve().parent.parent
 MIB = 2**20
 
