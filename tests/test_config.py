@@ -155,7 +155,7 @@ def test_overrides_reach_into_arrays_of_tables(tmp_path: Path) -> None:
         ("terms.4.weight=1", "--set terms.4.weight=1: '4' is no position in an array of 1, counted from 0"),
         ("terms.0=1", "--set terms.0=1: terms is an array; name a key in one of its tables"),
         ("train.sed=1", "--set train.sed=1: train.sed: unknown key 'sed'; did you mean 'seed'? (keys: images, "
-         "batch_size, accumulate, d_updates, g_updates, fakes, precision, cuda_graphs, compile, device, seed, "
+         "batch_size, accumulate, d_updates, g_updates, fakes, precision, float32, cuda_graphs, compile, device, seed, "
          "clip_grad_norm, sync_batchnorm, timeout_s, resume, data)"),
     ],
 )  # fmt: skip
