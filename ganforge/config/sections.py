@@ -48,8 +48,8 @@ class Train(Section):
         "default",
         description="What float32 numbers are rounded to before they are multiplied: default = nothing, but "
         "TF32 in a GPU's convolutions, as torch does it; fast = TF32 in matrix products as well, and on a "
-        "CPU that multiplies bfloat16 (AMX) that. Sums stay float32. Reaches the penalties, which "
-        "`precision` does not; metrics are computed without.",
+        "CPU that multiplies bfloat16 (AMX) that, in matrix products and forward convolutions. Sums stay "
+        "float32. Reaches the penalties, which `precision` does not; metrics are computed without.",
     )
     cuda_graphs: Literal["off", "auto"] = Field(
         "off",
