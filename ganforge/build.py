@@ -27,6 +27,7 @@ from ganforge.engine import (
     stream_seed,
     terms_of,
 )
+from ganforge.engine.by_products import faster_convolutions
 from ganforge.engine.cuda_graph import CudaGraph
 from ganforge.engine.health.signals import FirstBad
 from ganforge.engine.replays import Replays
@@ -172,6 +173,7 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime)
         optimizer=optimizer_of(section.optimizer, network.parameters()),
         scaler=runtime.scaler(),
         terms=terms_of(role, config.terms),
+        faster=faster_convolutions(network, runtime.device),
     )
 
 

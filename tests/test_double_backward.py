@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from ganforge.api import Architecture, DataSpec, Play, Role, Term
+from ganforge.engine.convolution_graph import twice_differentiable_conv2d
 from ganforge.engine.double_backward import TwiceDifferentiable
-from ganforge.engine.double_convolution import conv2d
 from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.r3gan import R3GAN
 from ganforge_architectures.resnet import ResNet
@@ -122,7 +122,7 @@ def test_a_convolution_has_the_first_and_second_derivatives_of_one(
 
     def convolved(*inputs: Tensor) -> Tensor:
         x, weight, shift = (*inputs, None)[:3]
-        return conv2d(x, weight, shift, stride, padding, dilation, groups)  # type: ignore[arg-type]
+        return twice_differentiable_conv2d(x, weight, shift, stride, padding, dilation, groups)  # type: ignore[arg-type]
 
     x, weight, *shift = inputs
     expected = F.conv2d(x, weight, shift[0] if shift else None, stride, padding, dilation, groups)
@@ -183,7 +183,7 @@ def test_a_gradient_of_weights_can_be_penalised_as_well() -> None:
 def test_an_input_or_weight_changed_meanwhile_is_noticed(changed: str) -> None:
     x, weight = normal(1, 1, 4, 4).requires_grad_(True), normal(1, 1, 3, 3).requires_grad_(True)
     image = x * 1
-    y = conv2d(image, weight)
+    y = twice_differentiable_conv2d(image, weight)
     with torch.no_grad():
         (image if changed == "input" else weight).mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -192,9 +192,9 @@ def test_an_input_or_weight_changed_meanwhile_is_noticed(changed: str) -> None:
 
 def test_what_has_no_batch_or_is_complex_is_left_to_torch() -> None:
     x, weight = normal(1, 5, 5), normal(2, 1, 3, 3)
-    torch.testing.assert_close(conv2d(x, weight), F.conv2d(x, weight))
+    torch.testing.assert_close(twice_differentiable_conv2d(x, weight), F.conv2d(x, weight))
     x, weight = normal(1, 1, 5, 5) * 1j, normal(2, 1, 3, 3) + 1j
-    torch.testing.assert_close(conv2d(x, weight), F.conv2d(x, weight))
+    torch.testing.assert_close(twice_differentiable_conv2d(x, weight), F.conv2d(x, weight))
 
 
 class Cautious(nn.Module):

@@ -3,12 +3,12 @@
 Asked for the gradient of a gradient, torch computes second derivatives that are 0 nearly
 everywhere, of a ReLU or of pooling, as tensors of zeros, and sends these back through all layers
 below. Here such an operation has no second derivative at all, and the pass ends where it is. What
-a convolution saves, `double_convolution` says.
+a convolution saves, `convolution_graph` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,39 +16,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
-from torch.overrides import TorchFunctionMode
 
-from ganforge.engine.double_convolution import Gradients, conv2d
+from ganforge.engine.convolution_graph import Gradients, twice_differentiable_conv2d
+from ganforge.engine.replacing import Replacing
 
 Map = Callable[[Tensor], Tensor]
 
 
-class TwiceDifferentiable(TorchFunctionMode):
+class TwiceDifferentiable(Replacing):
     """While it is active, 2-D convolutions over batches, (leaky) ReLUs, average pooling and mirrored
-    padding are those of `OURS`; all else is torch's, and so are these where a graph is recorded in a
-    way for which ours are not made. The numbers are the same but for the order of sums."""
+    padding are those of `OURS`. The numbers are the same but for the order of sums."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        ours = OURS.get(func)
-        operation = func if ours is None or _watched() else ours
-        return operation(*args, **(kwargs or {}))
-
-
-def _watched() -> bool:
-    """Whether saved tensors are packed away, as gradient checkpointing does it, which computes them
-    anew by torch's operations; or a transform of `torch.func` or forward differentiation is under way."""
-    hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
-    return (
-        (hooks is not None and hooks(False) is not None)
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch.autograd.forward_ad._current_level >= 0
-    )
+    def __init__(self) -> None:
+        super().__init__(OURS)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -85,7 +65,7 @@ def _linear(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 OURS: Mapping[Callable[..., Any], Callable[..., Any]] = {
-    F.conv2d: conv2d,
+    F.conv2d: twice_differentiable_conv2d,
     F.leaky_relu: leaky_relu,
     F.leaky_relu_: partial(leaky_relu, inplace=True),
     F.relu: relu,
