@@ -23,6 +23,7 @@ from ganforge.api import DataSpec, Samples
 from ganforge.build import Plan, build_loop, plan
 from ganforge.config import load
 from ganforge.engine import Grid, Loop, Runtime
+from ganforge.engine.convolution import convolutions_by_torch
 from ganforge.registry import discover
 
 HERE = Path(__file__).resolve().parent
@@ -179,7 +180,8 @@ def _traced(agreed: Plan) -> tuple[float, float, int]:
         runtime = Runtime(agreed.config.train)
         loop = build_loop(agreed, _noise(agreed.spec), runtime, Nobody(), Path(folder))
     turns = math.lcm(*(term.every for term in agreed.config.terms), 1)
-    with Counter() as counter:
+    # As on a GPU.
+    with convolutions_by_torch(), Counter() as counter:
         for turn in range(turns):
             _iterate(loop, turn)
     tensors, _ = loop.state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -274,29 +275,27 @@ NETS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.usefixtures("everything_by_products")
 @pytest.mark.parametrize("terms", [[], [{"type": "gradient_penalty"}]], ids=["plain", "penalty"])
 @pytest.mark.parametrize("nets", NETS, ids=lambda nets: "-".join(map(str, nets.values())))
 def test_a_run_ends_where_torch_would_take_it(
-    nets: dict[str, Any], terms: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nets: dict[str, Any], terms: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     """Each network, with all its convolutions by products; two iterations, as close as float32 lets them be."""
     found, seen = [], []
-    for ours in (True, False):
-        monkeypatch.setattr(convolution, "SMALL", 10**9 if ours else 0)
-        monkeypatch.setattr(convolution, "HEAVY", 0 if ours else 10**18)
-        monkeypatch.setattr(convolution, "FEW", 4 if ours else 0)
+    for ways in (contextlib.nullcontext(), convolution.convolutions_by_torch()):
         # Not Adam, which makes a whole step of a gradient that is nothing but rounding.
         player = {"optimizer": {"type": "sgd", "lr": 0.005}}
         data = {"type": "squares", "size": 32}
         config = toy_config(data=data, nets=nets, terms=terms, generator=player, discriminator=player)
-        loop, _ = toy_loop(tmp_path / str(ours), config)
-        with Torchs() as torchs:
+        loop, _ = toy_loop(tmp_path / str(len(found)), config)
+        with ways, Torchs() as torchs:
             for index in range(2):
                 for role in ("d", "g"):
                     loop.game.update(role, loop.batches.at(index))  # type: ignore[arg-type]
         found.append(weights_of(loop))
         seen.append(len(torchs.seen))
-    # Grouped convolutions stay torch's; and heads of one pixel are ours whatever is asked for.
+    # Grouped convolutions stay torch's.
     assert seen[0] < seen[1] / 2
     assert found[0].keys() == found[1].keys()
     for name, tensor in found[0].items():

@@ -15,9 +15,10 @@ if they were 16.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -33,6 +34,9 @@ FEW, MANY = 4, 8
 """Channels of images whose gradient is faster by products; how many times as many the other side needs."""
 
 
+_only_torch = False
+
+
 class Geometry(NamedTuple):
     """What `aten::convolution` takes after input, weight and bias."""
 
@@ -42,6 +46,17 @@ class Geometry(NamedTuple):
     transposed: bool
     output_padding: tuple[int, ...]
     groups: int
+
+
+@contextlib.contextmanager
+def convolutions_by_torch() -> Iterator[None]:
+    """In it, all are torch's, as they are on a GPU."""
+    global _only_torch
+    before, _only_torch = _only_torch, True
+    try:
+        yield
+    finally:
+        _only_torch = before
 
 
 def value(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
@@ -107,7 +122,8 @@ def _plain(geometry: Geometry, *tensors: Tensor) -> bool:
     """Whether a matrix product says it all: on a CPU, nothing spread or in groups, and not many at once,
     as `is_grads_batched` has them."""
     return (
-        set(geometry.dilation) == {1}
+        not _only_torch
+        and set(geometry.dilation) == {1}
         and geometry.groups == 1
         and all(each.device.type == "cpu" for each in tensors)
         and not any("Batched" in repr(torch._C._dispatch_keys(each)) for each in tensors)
