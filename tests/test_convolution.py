@@ -54,14 +54,23 @@ def everything_by_products(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.mark.parametrize("at_once", [1, 10**6], ids=["an image at a time", "all at once"])
 @pytest.mark.parametrize("channels", [1, 3, 9])
 @pytest.mark.parametrize("others", [1, 4])
 @pytest.mark.parametrize("padding", [(0, 0), (1, 2), (3, 3)])
 @pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 3)])
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (4, 4)])
 def test_the_three_operations_are_torchs(
-    kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], others: int, channels: int
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    others: int,
+    channels: int,
+    at_once: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(patches, "PART", 0)
+    monkeypatch.setattr(patches, "LEAST", at_once)
     for memory_format in FORMATS:
         x = normal(2, channels, 5, 7).to(memory_format=memory_format)
         weight = normal(others, channels, *kernel, seed=1).to(memory_format=memory_format)
@@ -257,6 +266,19 @@ def test_a_network_that_is_checkpointed_is_left_to_torch() -> None:
         y = checkpoint(layers, normal(2, 3, 6, 6).requires_grad_(True), use_reentrant=False)
     assert torchs.seen == ["value", "value"]
     y.sum().backward()
+
+
+@pytest.mark.usefixtures("everything_by_products")
+def test_one_result_outlives_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though both were computed in the same memory, and that was made where autograd is off."""
+    monkeypatch.setattr(patches, "SCRATCH", patches.Scratch())
+    x, weight = normal(2, 3, 6, 6), normal(9, 3, 3, 3, seed=1).requires_grad_(True)
+    with torch.inference_mode():
+        conv2d(x, weight)
+    first = conv2d(x, weight)
+    conv2d(x + 1, weight)
+    torch.testing.assert_close(first, F.conv2d(x, weight))
+    first.sum().backward()
 
 
 def test_only_networks_on_the_cpu_that_convolve_are_touched() -> None:

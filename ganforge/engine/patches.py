@@ -8,7 +8,9 @@ recorded by autograd; where something does not fit, torch raises `RuntimeError`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import threading
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,24 +20,51 @@ Pair = Sequence[int]
 """Of height and width."""
 THIN = 8
 """Channels below which a plane of images at a time is added up."""
+PART = 8 * 2**20
+"""Bytes of patches at a time: more need memory, and no cache holds them."""
+LEAST = 512
+"""Patches at a time: the weights are read once for so many."""
+
+
+class Scratch(threading.local):
+    """Memory for patches, kept from one product for the next: blocks of this size that come and go would
+    leave holes in the heap."""
+
+    def __init__(self) -> None:
+        self.kept: dict[torch.dtype, Tensor] = {}
+
+    def take(self, like: Tensor, shape: Sequence[int]) -> Tensor:
+        """A tensor of that shape with arbitrary content, good until the next one is taken."""
+        needed = math.prod(shape)
+        kept = self.kept.get(like.dtype)
+        if kept is None or kept.numel() < needed:
+            with torch.inference_mode(False):  # a tensor made in it is good for nothing else
+                kept = self.kept[like.dtype] = torch.empty(needed, dtype=like.dtype)
+        return kept[:needed].view(*shape)
+
+
+SCRATCH = Scratch()
 
 
 def gathered(large: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair) -> Tensor:
     """The convolution, [N, O, h, w], with `bias` [O]."""
-    rows, (n, h, w) = _patches(large, weight.shape[2:], stride, padding)
-    small, kernel = _empty(large, (n, len(weight), h, w)), _matrix(weight).t()
-    if bias is None:
-        torch.mm(rows, kernel, out=_pixels(small))
-    else:
-        torch.addmm(bias, rows, kernel, out=_pixels(small))
+    h, w = _size(large, weight.shape[2:], stride, padding)
+    small, kernel = _empty(large, (len(large), len(weight), h, w)), _matrix(weight).t()
+    for some in _parts(len(large), h * w, kernel):
+        rows, result = _patches(large[some], weight.shape[2:], stride, padding), _pixels(small[some])
+        if bias is None:
+            torch.mm(rows, kernel, out=result)
+        else:
+            torch.addmm(bias, rows, kernel, out=result)
     return small
 
 
 def correlated(small: Tensor, large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
     """The gradient of the weights, [O, C, a, b], `small` being that of the result."""
-    rows, _ = _patches(large, kernel, stride, padding)
-    weight = _empty(large, (small.shape[1], large.shape[1], *kernel))
-    torch.mm(_pixels(small).t(), rows, out=_matrix(weight))
+    weight = _empty(large, (small.shape[1], large.shape[1], *kernel)).zero_()
+    total = _matrix(weight)
+    for some in _parts(len(large), small[0, 0].numel(), total.t()):
+        total.addmm_(_pixels(small[some]).t(), _patches(large[some], kernel, stride, padding))
     return weight
 
 
@@ -44,21 +73,40 @@ def scattered(
 ) -> Tensor:
     """The gradient of images of `size` (H, W), [N, C, H, W], `small` being that of the result: the
     transposed convolution, with `bias` [C]."""
-    (n, _, h, w), (_, channels, *kernel) = small.shape, weight.shape
-    if h == w == 1 and list(size) == kernel and not any(padding):
-        large = _empty(small, (n, channels, *size))
-        torch.mm(_pixels(small), _matrix(weight), out=_matrix(large))
-    elif channels < THIN:
-        # Planes [C, N, H, W], so that the innermost dimension is long.
-        product = _matrix(weight).t().mm(_pixels(small).t()).view(*kernel, channels, n, h, w)
-        planes = small.new_zeros(channels, n, *size)
-        _add_up(product.permute(3, 4, 5, 0, 1, 2), planes.permute(1, 2, 3, 0), stride, padding)
-        large = planes.transpose(0, 1).clone(memory_format=torch.channels_last)
-    else:
-        product = _pixels(small).mm(_matrix(weight)).view(n, h, w, *kernel, channels)
-        large = _empty(small, (n, channels, *size)).zero_()
-        _add_up(product, large.permute(0, 2, 3, 1), stride, padding)
+    (_, channels, *kernel), (h, w) = weight.shape, small.shape[2:]
+    large, matrix = _empty(small, (len(small), channels, *size)), _matrix(weight)
+    whole = h == w == 1 and list(size) == kernel and not any(padding)
+    for some in _parts(len(small), h * w, matrix.t()):
+        images = large[some]
+        if whole:
+            torch.mm(_pixels(small[some]), matrix, out=_matrix(images))
+        elif channels < THIN:
+            # Planes [C, N, H, W], so that the innermost dimension is long.
+            columns = SCRATCH.take(images, (*kernel, channels, len(images), h, w))
+            torch.mm(matrix.t(), _pixels(small[some]).t(), out=columns.view(matrix.shape[1], -1))
+            planes = images.new_zeros(channels, len(images), *size)
+            _add_up(columns.permute(3, 4, 5, 0, 1, 2), planes.permute(1, 2, 3, 0), stride, padding)
+            images.copy_(planes.transpose(0, 1))
+        else:
+            columns = SCRATCH.take(images, (len(images), h, w, *kernel, channels))
+            torch.mm(_pixels(small[some]), matrix, out=columns.view(-1, matrix.shape[1]))
+            _add_up(columns, images.zero_().permute(0, 2, 3, 1), stride, padding)
     return large if bias is None else large.add_(bias[:, None, None])
+
+
+def _parts(images: int, patches: int, kernel: Tensor) -> Iterator[slice]:
+    """Some images at a time, each of so many patches [a b C], the rows of `kernel`."""
+    most = max(LEAST, PART // (kernel.element_size() * len(kernel)))
+    parts = max(1, min(images, images * patches // most))
+    for part in range(parts):
+        yield slice(part * images // parts, (part + 1) * images // parts)
+
+
+def _size(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> tuple[int, int]:
+    """h and w."""
+    sides = zip(large.shape[2:], kernel, stride, padding, strict=True)
+    h, w = ((side + 2 * pad - seen) // step + 1 for side, seen, step, pad in sides)
+    return h, w
 
 
 def _empty(like: Tensor, shape: Sequence[int]) -> Tensor:
@@ -87,14 +135,15 @@ def _meeting(small: int, large: int, offset: int, stride: int, padding: int) -> 
     return slice(first, last), slice(first * stride + shift, (last - 1) * stride + shift + 1, stride)
 
 
-def _patches(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Tensor, tuple[int, int, int]]:
-    """[N h w, a b C], and N, h and w."""
+def _patches(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
+    """[N h w, a b C]."""
     images = large.permute(0, 2, 3, 1)
     if any(padding):
         images = F.pad(images, (0, 0, padding[1], padding[1], padding[0], padding[0]))
     seen = images.contiguous().unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1])
-    n, h, w = seen.shape[:3]
-    return seen.permute(0, 1, 2, 4, 5, 3).reshape(n * h * w, -1), (n, h, w)
+    seen = seen.permute(0, 1, 2, 4, 5, 3)
+    rows = seen if math.prod(seen.shape[1:3]) == 1 else SCRATCH.take(large, seen.shape).copy_(seen)
+    return rows.reshape(-1, math.prod(kernel) * large.shape[1])
 
 
 def _pixels(images: Tensor) -> Tensor:
