@@ -12,6 +12,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from ganforge.engine import convolution
+
 ROOT = Path(__file__).resolve().parent.parent
 RUN_FILES = sorted(set((ROOT / "examples").rglob("*.toml")) - set((ROOT / "examples" / "sweeps").rglob("*")))
 """The examples that `ganforge run` takes."""
@@ -28,6 +30,13 @@ def fresh_accelerator() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def everything_by_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All convolutions are matrix products, lest a test need large ones."""
+    monkeypatch.setattr(convolution, "SMALL", 10**9)
+    monkeypatch.setattr(convolution, "HEAVY", 0)
 
 
 @pytest.fixture

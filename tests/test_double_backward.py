@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from ganforge.api import Architecture, DataSpec, Play, Role, Term
@@ -24,6 +22,7 @@ from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.r3gan import R3GAN
 from ganforge_architectures.resnet import ResNet
 from plays import normal
+from support.convolutions import Torchs
 from support.toys import toy_config, toy_loop
 
 SPEC = DataSpec(shape=(3, 32, 32))
@@ -51,25 +50,6 @@ OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "pad": lambda x: F.pad(x, (1, 2, 0, 1), value=0.5),
     "pad, mirrored": lambda x: F.pad(x, (1, 2, 3, 1), mode="reflect"),
 }
-
-
-class Convolutions(TorchDispatchMode):
-    """Counts what torch computes of convolutions: their values, and which of their gradients."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Counter[str] = Counter()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        if func is torch.ops.aten.convolution.default:
-            self.seen["value"] += 1
-        if func is torch.ops.aten.convolution_backward.default:
-            self.seen.update(
-                name for name, wanted in zip(("input", "weight"), args[-1], strict=False) if wanted
-            )
-        return func(*args, **(kwargs or {}))
 
 
 def critic(name: str) -> nn.Module:
@@ -152,9 +132,9 @@ def test_a_penalty_costs_one_pass_of_each_kind(name: str) -> None:
     network = critic(name)
     count = sum(isinstance(module, nn.Conv2d) for module in network.modules())
     x = normal(4, 3, 32, 32, seed=2).requires_grad_(True)
-    with Convolutions() as first, TwiceDifferentiable():
+    with Torchs() as first, TwiceDifferentiable():
         (gradient,) = torch.autograd.grad(network(x, None).logits.sum(), x, create_graph=True)
-    with Convolutions() as second:
+    with Torchs() as second:
         gradient.square().sum().backward()
     # ToPoint is a product; resampling convolves with a constant, which has no gradient.
     products = name == "dcgan"

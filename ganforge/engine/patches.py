@@ -61,11 +61,15 @@ def gathered(large: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, p
 
 def correlated(small: Tensor, large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
     """The gradient of the weights, [O, C, a, b], `small` being that of the result."""
-    weight = _empty(large, (small.shape[1], large.shape[1], *kernel)).zero_()
+    weight = _empty(large, (small.shape[1], large.shape[1], *kernel), _sums(large.dtype)).zero_()
     total = _matrix(weight)
-    for some in _parts(len(large), small[0, 0].numel(), total.t()):
-        total.addmm_(_pixels(small[some]).t(), _patches(large[some], kernel, stride, padding))
-    return weight
+    for some in _parts(len(large), math.prod(small.shape[2:]), total.t()):
+        one, other = _pixels(small[some]).t(), _patches(large[some], kernel, stride, padding)
+        if total.dtype == large.dtype:
+            total.addmm_(one, other)
+        else:
+            total += one.mm(other)
+    return weight.to(large.dtype)
 
 
 def scattered(
@@ -83,14 +87,16 @@ def scattered(
         elif channels < THIN:
             # Planes [C, N, H, W], so that the innermost dimension is long.
             columns = SCRATCH.take(images, (*kernel, channels, len(images), h, w))
-            torch.mm(matrix.t(), _pixels(small[some]).t(), out=columns.view(matrix.shape[1], -1))
-            planes = images.new_zeros(channels, len(images), *size)
+            torch.mm(matrix.t(), _pixels(small[some]).t(), out=columns.flatten(0, 2).flatten(1))
+            planes = images.new_zeros(channels, len(images), *size, dtype=_sums(images.dtype))
             _add_up(columns.permute(3, 4, 5, 0, 1, 2), planes.permute(1, 2, 3, 0), stride, padding)
             images.copy_(planes.transpose(0, 1))
         else:
             columns = SCRATCH.take(images, (len(images), h, w, *kernel, channels))
-            torch.mm(_pixels(small[some]), matrix, out=columns.view(-1, matrix.shape[1]))
-            _add_up(columns, images.zero_().permute(0, 2, 3, 1), stride, padding)
+            torch.mm(_pixels(small[some]), matrix, out=columns.flatten(0, 2).flatten(1))
+            sums = images.new_zeros(len(images), *size, channels, dtype=_sums(images.dtype))
+            _add_up(columns, sums, stride, padding)
+            images.copy_(sums.permute(0, 3, 1, 2))
     return large if bias is None else large.add_(bias[:, None, None])
 
 
@@ -109,9 +115,14 @@ def _size(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> tuple[int
     return h, w
 
 
-def _empty(like: Tensor, shape: Sequence[int]) -> Tensor:
+def _sums(dtype: torch.dtype) -> torch.dtype:
+    """What numbers of `dtype` are added up in: where the parts are rounded to bfloat16, their sum is not."""
+    return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
+def _empty(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
     """[N, C, H, W], with the channels last: no view of anything, as what is changed in place must be."""
-    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
+    return torch.empty(shape, dtype=dtype or like.dtype, memory_format=torch.channels_last)
 
 
 def _add_up(columns: Tensor, images: Tensor, stride: Pair, padding: Pair) -> None:
@@ -143,14 +154,14 @@ def _patches(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor
     seen = images.contiguous().unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1])
     seen = seen.permute(0, 1, 2, 4, 5, 3)
     rows = seen if math.prod(seen.shape[1:3]) == 1 else SCRATCH.take(large, seen.shape).copy_(seen)
-    return rows.reshape(-1, math.prod(kernel) * large.shape[1])
+    return rows.flatten(3).flatten(0, 2)
 
 
 def _pixels(images: Tensor) -> Tensor:
     """[N, C, H, W] as [N H W, C]; a view where the channels are last."""
-    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
+    return images.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def _matrix(weight: Tensor) -> Tensor:
     """[O, C, a, b] as [O, a b C]; a view where the channels are last."""
-    return weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
+    return weight.permute(0, 2, 3, 1).flatten(1)
