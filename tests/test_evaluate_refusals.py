@@ -12,7 +12,8 @@ import torch
 from test_cli_main import contents
 from test_evaluate import call
 from test_evaluate import finished as finished
-from test_judge import Evil, blank_judge
+from test_judge import blank_judge
+from test_judge_checkpoints import Evil
 from test_neighbours import complaint
 
 from ganforge.api import DataSpec
