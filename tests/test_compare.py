@@ -1,86 +1,14 @@
-"""`compare`: unlike numbers never stand in one row, and every form says the same."""
+"""`compare`: unlike numbers never stand in one row."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-import tomli_w
-from test_cli_main import EXAMPLE, TINY, Done, call, contents, sets
-from test_outputs_report import Page
+from test_cli_main import EXAMPLE, TINY, call, sets
 
 from ganforge.compare import flatten
-
-INFO = {
-    "ganforge": "0.1.0",
-    "device": "cpu",
-    "gpu": None,
-    "processes": 1,
-    "parameters": {"generator": 1200, "discriminator": 3400},
-    "packages": {"torch": "2.15.0"},
-}
-
-
-def config(**sections: Any) -> dict[str, Any]:
-    return {
-        "data": {"type": "toy"},
-        "train": {"images": 4000, "batch_size": 32},
-        "ema": {"halflife": 100.0},
-    } | sections
-
-
-def metric(fid: float | None = 12.5, samples: int = 5000, **more: Any) -> dict[str, Any]:
-    depends_on = {"metric": "fid", "generated": samples, "uses": {"weights_sha256": "a" * 64}}
-    return {
-        "type": "fid",
-        "seeds": [0, 1, 2],
-        "values": {"fid": fid, "fid_std": 0.25, "fid/red cube": 1.0},
-        "plugin": {"distribution": "acme", "version": "1"},
-        "depends_on": depends_on,
-        "fingerprint": f"{samples:016x}",
-    } | more
-
-
-def record(*metrics: dict[str, Any], images: int = 4000, network: str = "ema") -> dict[str, Any]:
-    return {"images_seen": images, "network": network, "metrics": list(metrics)}
-
-
-def rows(*more: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "images_seen": 2000,
-            "seconds": 10.0,
-            "peak_memory_mib": 700.4,
-            "metric/mmd": 0.5,
-            "metric/mmd_std": 0.1,
-        },
-        {"images_seen": 4000, "seconds": 25.0, "peak_memory_mib": 650.0, "loss/d": 1.0},
-        *more,
-    ]
-
-
-def make(folder: Path, settings: Any = None, log: Any = None, records: Any = (), **info: Any) -> Path:
-    """A run folder by hand."""
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(tomli_w.dumps(settings or config()))
-    (folder / "run.json").write_text(json.dumps(INFO | info))
-    for name, lines in (("metrics", rows() if log is None else log), ("evaluations", records)):
-        if lines:
-            (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
-
-
-def compare(folder: Path, *arguments: str) -> Done:
-    return call(folder, "compare", *arguments)
-
-
-def lines_of(done: Done, start: str) -> list[str]:
-    assert (done.code, done.err) == (0, "")
-    return [" ".join(line.split()) for line in done.out.splitlines() if line.startswith(start)]
+from support.compared import compare, config, lines_of, make, metric, record, rows
 
 
 def test_the_whole_table(tmp_path: Path) -> None:
@@ -198,53 +126,6 @@ def test_metrics_of_training_compare_where_their_settings_are_recorded(tmp_path:
     assert "- not comparable, mmd [a] and [b]: 0.mmd.settings.samples 10 and 20\n" in done.out
 
 
-def test_csv_has_full_numbers_and_fingerprints(tmp_path: Path) -> None:
-    make(tmp_path / "a", records=[record(metric(1 / 3))])
-    make(tmp_path / "b", config(note='say "hi", twice'), records=[record(metric(None, samples=10_000))])
-    done = compare(tmp_path, "a", "b", "--format", "csv")
-    found = list(csv.DictReader(io.StringIO(done.out)))
-    assert list(found[0]) == ["run", "part", "name", "value", "std", "repeats", "remark", "fingerprint"]
-    assert [list(line.values()) for line in found[:2]] == [
-        ["a", "Evaluation", "fid", repr(1 / 3), "0.25", "3", "", f"{5000:016x}"],
-        ["b", "Evaluation", "fid", "", "0.25", "3", "", f"{10_000:016x}"],
-    ]
-    assert {(line["run"], line["value"]) for line in found if line["name"] == "note"} == {
-        ("b", 'say "hi", twice')
-    }
-    assert {line["value"] for line in found if line["name"] == "images/s"} == {"160.0"}
-
-
-def test_html_stands_alone(tmp_path: Path) -> None:
-    make(tmp_path / "a", config(note="<script>alert(1)</script>"), records=[record(metric())])
-    make(tmp_path / "b", records=[record(metric(samples=10_000))])
-    assert compare(tmp_path, "a", "b", "--out", "t.html") == Done(0, "t.html\n", "")
-    text = (tmp_path / "t.html").read_text()
-    page = Page(text)
-    assert page.sources == []
-    assert not page.tags & {"script", "link", "img"}
-    assert "<script>alert(1)</script>" in page.shown
-    assert "not comparable, fid [a] and [b]: generated 5,000 and 10,000" in page.shown
-    assert "prefers-color-scheme: dark" in text
-
-
-def test_markdown_stays_a_table(tmp_path: Path) -> None:
-    make(tmp_path / "a|b", config(note="x|y\n`z`"))
-    make(tmp_path / "c")
-    assert lines_of(compare(tmp_path, "a|b", "c"), "| note") == ["| note | x\\|y \\`z\\` | - |"]
-
-
-@pytest.mark.parametrize(
-    ("name", "form"), [("t.csv", "csv"), ("t.HTML", "html"), ("t.md", "md"), ("t", "md"), ("t.txt", "md")]
-)
-def test_the_form_follows_the_file_name(tmp_path: Path, name: str, form: str) -> None:
-    make(tmp_path / "a")
-    make(tmp_path / "b")
-    assert compare(tmp_path, "a", "b", "--out", name) == Done(0, f"{name}\n", "")
-    assert (tmp_path / name).read_text() == compare(tmp_path, "a", "b", "--format", form).out
-    assert compare(tmp_path, "a", "b", "--out", name, "--format", "csv").code == 0
-    assert (tmp_path / name).read_text().startswith("run,part,name")
-
-
 def test_runs_of_one_name_are_shown_by_their_paths(tmp_path: Path) -> None:
     make(tmp_path / "x" / "mine")
     make(tmp_path / "y" / "mine")
@@ -263,43 +144,6 @@ def test_runs_without_evaluations_say_how_to_get_them(tmp_path: Path) -> None:
     ]
     assert lines_of(done, "| fid") == []
     assert lines_of(done, "| images seen") == ["| images seen | - | 4,000 |"]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "expected"),
-    [
-        ({"config.toml": None}, "b is not a run folder: it has no config.toml; name the folder that 'ganforge run' wrote"),
-        ({"config.toml": "x = "}, "b/config.toml: not TOML: Invalid value (at end of document); put back the file that 'ganforge run' wrote"),
-        ({"run.json": "{"}, "b/run.json: not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1); put back the file that 'ganforge run' wrote"),
-        ({"metrics.jsonl": '{"images_seen": 1}\n{"ima\n{"images_seen": 2}\n'}, "b/metrics.jsonl:2: not a row of JSON; remove the line and try again"),
-        ({"metrics.jsonl": '{"images_seen": 1}\n[1]\n'}, "b/metrics.jsonl:2: no row of a run; remove the line and try again"),
-        ({"evaluations.jsonl": "{}\n"}, "b/evaluations.jsonl:1: no record of an evaluation; remove the line and try again"),
-        ({"evaluations.jsonl": '{"images_seen": 1, "network": "ema", "metrics": [3]}\n'}, "b/evaluations.jsonl:1: no record of an evaluation; remove the line and try again"),
-        ({"evaluations.jsonl": "x\n{}\n"}, "b/evaluations.jsonl:1: not a row of JSON; remove the line and try again"),
-    ],
-)  # fmt: skip
-def test_damaged_runs_are_refused(tmp_path: Path, spoil: dict[str, str | None], expected: str) -> None:
-    make(tmp_path / "a")
-    make(tmp_path / "b", records=[record(metric())])
-    for name, text in spoil.items():
-        if text is None:
-            (tmp_path / "b" / name).unlink()
-        else:
-            (tmp_path / "b" / name).write_text(text)
-    before = contents(tmp_path)
-    assert compare(tmp_path, "a", "b", "--out", "t.md") == Done(2, "", f"{expected}\n")
-    assert contents(tmp_path) == before
-
-
-def test_other_mistakes(tmp_path: Path) -> None:
-    make(tmp_path / "a")
-    make(tmp_path / "b")
-    assert compare(tmp_path, "a") == Done(2, "", "name two or more run folders to compare\n")
-    assert compare(tmp_path, "a", "b", "./a") == Done(2, "", "run folder a is named twice\n")
-    assert compare(tmp_path, "a", "none").err.startswith("none is not a run folder: ")
-    assert compare(tmp_path, "a", "b", "--out", "no/t.md") == Done(
-        2, "", "cannot write no/t.md: No such file or directory; choose another place with --out\n"
-    )
 
 
 def test_arrays_of_tables_are_keyed_by_type() -> None:
