@@ -1,15 +1,13 @@
+"""i-CLEVR: every form gives the same samples, which are decoded once."""
+
 from __future__ import annotations
 
 import io
 import json
-import os
-import struct
 import warnings
 import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -17,79 +15,12 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from ganforge.api import Context, Samples, UserError
+from ganforge.api import UserError
 from ganforge_datasets import decode
-from ganforge_datasets.clevr_layout import NAMES, draw_scenes
-from ganforge_datasets.clevr_scenes import render
+from ganforge_datasets.clevr_layout import NAMES
 from ganforge_datasets.iclevr import ICLEVR
-
-T = TypeVar("T")
-SCENES = draw_scenes(4, 0)
-IMAGES = render(SCENES, 64)
-FILES = [f"CLEVR_train_{scene:06d}_{image}.png" for scene in range(4) for image in range(3)]
-LISTS = {file: [NAMES[i] for i in SCENES.names[n // 3, : n % 3 + 1]] for n, file in enumerate(FILES)}
-OBJECTS = {name: number for number, name in enumerate(NAMES)}
-
-
-def png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image.transpose(1, 2, 0)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-PNGS = dict(zip(FILES, map(png, IMAGES), strict=True))
-
-
-def lists(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / "train.json").write_text(json.dumps(LISTS))
-    (folder / "objects.json").write_text(json.dumps(OBJECTS))
-
-
-def loose(folder: Path, inner: str = "images") -> Path:
-    lists(folder)
-    (folder / inner).mkdir(exist_ok=True)
-    for name, data in PNGS.items():
-        (folder / inner / name).write_bytes(data)
-    return folder
-
-
-def zipped(folder: Path) -> Path:
-    lists(folder)
-    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
-        for name, data in PNGS.items():
-            archive.writestr(name, data)
-    return folder
-
-
-def one_zip(folder: Path) -> Path:
-    path = folder.with_suffix(".zip")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("iclevr/train.json", json.dumps(LISTS))
-        archive.writestr("iclevr/objects.json", json.dumps(OBJECTS))
-        for name, data in PNGS.items():
-            archive.writestr(f"iclevr/images/{name}", data)
-    return path
-
-
-def context(cache: Path, said: list[str] | None = None) -> Context:
-    def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-        steps = list(items)
-        assert len(steps) == total
-        return iter(steps)
-
-    return Context(cache, (said if said is not None else []).append, track)
-
-
-def build(root: Path | None, tmp_path: Path, **fields: object) -> Samples:
-    return ICLEVR(root=root, **fields).build("train", context(tmp_path / "cache"))  # type: ignore[arg-type]
-
-
-def refused(root: Path, tmp_path: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        build(root, tmp_path)
-    return str(caught.value)
-
+from support.contexts import context
+from support.iclevr_files import FILES, IMAGES, LISTS, PNGS, SCENES, build, loose, one_zip, png, zipped
 
 FORMS = [
     loose,
@@ -217,194 +148,6 @@ def test_without_root_scenes_are_drawn_once(tmp_path: Path, monkeypatch: pytest.
     assert first.labels is not None and np.array_equal(first.labels.numpy(), SCENES.labels())
     monkeypatch.setattr("ganforge_datasets.clevr_scenes.render", None)
     assert torch.equal(dataset.build("train", context(tmp_path)).images, first.images)
-
-
-def test_root_missing(tmp_path: Path) -> None:
-    root = tmp_path / "nowhere"
-    assert refused(root, tmp_path) == (
-        f"{root} does not exist; set data.root to the folder or zip with i-CLEVR, "
-        "or leave it out to draw such scenes"
-    )
-
-
-@pytest.mark.parametrize("name", ["train.json", "objects.json"])
-def test_list_missing(tmp_path: Path, name: str) -> None:
-    root = loose(tmp_path / "data")
-    (root / name).unlink()
-    assert refused(root, tmp_path) == (
-        f"{root} holds no {name}; give a folder or zip with train.json, objects.json and images"
-    )
-
-
-def pretty(changes: dict[str, object]) -> str:
-    return json.dumps(LISTS | changes, indent=0)
-
-
-BAD_TRAIN = {
-    "not json": (
-        '{\n"a": ["red cube"],\n}',
-        "3: is not JSON: Expecting property name enclosed in double quotes",
-    ),
-    "list": ("[]", '1: should be {"image.png": ["red cube", ...], ...}'),
-    "nothing": ("{}", "1: lists no images"),
-    "deep": ("[" * 200_000, "1: is nested too deeply"),
-    "unknown": (
-        pretty({FILES[0]: ["redd cube"]}),
-        f"3: image '{FILES[0]}' is labelled 'redd cube', which objects.json does not list; "
-        "did you mean 'red cube'?",
-    ),
-    "one line": (
-        json.dumps(LISTS | {FILES[2]: ["teapot"]}),
-        f"1: image '{FILES[2]}' is labelled 'teapot', which objects.json does not list",
-    ),
-    "no list": (pretty({FILES[0]: "red cube"}), f"2: image '{FILES[0]}' should have a list of object names"),
-    "no names": (pretty({FILES[0]: []}), f"2: image '{FILES[0]}' should have a list of object names"),
-    "numbers": (pretty({FILES[0]: [3]}), f"2: image '{FILES[0]}' should have a list of object names"),
-    "many": (
-        pretty({FILES[0]: list(NAMES[:4])}),
-        f"2: image '{FILES[0]}' has 4 labels; i-CLEVR has at most 3",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_TRAIN)
-def test_bad_train_json(tmp_path: Path, case: str) -> None:
-    root = loose(tmp_path / "data")
-    text, message = BAD_TRAIN[case]
-    (root / "train.json").write_text(text)
-    assert refused(root, tmp_path).split(";")[0] == f"{root / 'train.json'}:{message}".split(";")[0]
-    if case != "not json":
-        assert refused(root, tmp_path) == f"{root / 'train.json'}:{message}"
-
-
-def test_not_utf8(tmp_path: Path) -> None:
-    root = loose(tmp_path / "data")
-    (root / "train.json").write_bytes(b'{"a\xff')
-    assert refused(root, tmp_path) == f"{root / 'train.json'}: is not UTF-8 text (byte 3)"
-
-
-def test_huge_number(tmp_path: Path) -> None:
-    root = loose(tmp_path / "data")
-    (root / "objects.json").write_text('{"a": ' + "9" * 5000 + "}")
-    assert refused(root, tmp_path).startswith(f"{root / 'objects.json'}:1: is not JSON: ")
-
-
-SWAPPED = OBJECTS | {"gray cube": 1, "red cube": 0}
-BAD_OBJECTS = {
-    "list": ("[1]", '1: should be {"gray cube": 0, ...}, each object with its number'),
-    "text": (
-        json.dumps(OBJECTS | {"red cube": "1"}),
-        '1: should be {"gray cube": 0, ...}, each object with its number',
-    ),
-    "order": (json.dumps(SWAPPED, indent=0), "2: 'gray cube' has number 1; in i-CLEVR it is 0"),
-    "fewer": (json.dumps({"gray cube": 0}), "1: 'red cube' is missing; i-CLEVR has 24 objects"),
-    "other": (
-        json.dumps({"gray cub": 0} | OBJECTS, indent=0),
-        "2: 'gray cub' is not one of the 24 objects of i-CLEVR; did you mean 'gray cube'?",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_OBJECTS)
-def test_bad_objects_json(tmp_path: Path, case: str) -> None:
-    root = loose(tmp_path / "data")
-    text, message = BAD_OBJECTS[case]
-    (root / "objects.json").write_text(text)
-    assert refused(root, tmp_path) == f"{root / 'objects.json'}:{message}"
-
-
-def test_images_missing(tmp_path: Path) -> None:
-    root = loose(tmp_path / "data")
-    (root / "images" / FILES[4]).unlink()
-    assert refused(root, tmp_path) == (
-        f"{root / 'train.json'} lists image '{FILES[4]}', which {root} does not hold"
-    )
-    (root / "images" / FILES[7]).unlink()
-    assert refused(root, tmp_path) == (
-        f"{root / 'train.json'} lists image '{FILES[4]}' and 1 more, which {root} does not hold"
-    )
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def claims(width: int, height: int) -> bytes:
-    """A tiny PNG that says it is large."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
-
-
-BROKEN = {
-    "zero bytes": (b"", " is empty (0 bytes); copy it again"),
-    "text": (b"hello, world", " is not an image (PNG, JPEG, WEBP, BMP)"),
-    "bomb": (claims(5000, 5000), " is 5000 x 5000; more than 16,000,000 pixels is refused"),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-@pytest.mark.parametrize("form", [loose, zipped])
-def test_broken_images(
-    tmp_path: Path, form: Callable[[Path], Path], case: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, message = BROKEN[case]
-    monkeypatch.setitem(PNGS, FILES[5], data)
-    root = form(tmp_path / "data")
-    where = root / ("images" if form is loose else "images.zip") / FILES[5]
-    assert refused(root, tmp_path) == f"{where}{message}"
-    assert list((tmp_path / "cache").glob("*")) == []
-
-
-@pytest.mark.parametrize("cut", [20, 60, 1000])
-def test_truncated_image(tmp_path: Path, cut: int) -> None:
-    root = loose(tmp_path / "data")
-    path = root / "images" / FILES[0]
-    path.write_bytes(path.read_bytes()[:cut])
-    message = refused(root, tmp_path)
-    assert message.startswith(str(path))
-    assert message.endswith("; copy it again") or message.endswith(" is not an image (PNG, JPEG, WEBP, BMP)")
-
-
-def test_damage_inside_a_zip(tmp_path: Path) -> None:
-    root = zipped(tmp_path / "data")
-    path = root / "images.zip"
-    raw = bytearray(path.read_bytes())
-    raw[raw.index(PNGS[FILES[3]]) + 500] ^= 255
-    path.write_bytes(raw)
-    assert refused(root, tmp_path) == (
-        f"{path}/{FILES[3]} cannot be read from the zip: Bad CRC-32 for file '{FILES[3]}'"
-    )
-
-
-@pytest.mark.parametrize("member", ["../evil.png", "/etc/evil.png", "a/../../evil.png", "..\\evil.png"])
-def test_members_that_point_outside(tmp_path: Path, member: str) -> None:
-    root = zipped(tmp_path / "data")
-    with zipfile.ZipFile(root / "images.zip", "a") as archive:
-        archive.writestr(member, b"x")
-    assert refused(root, tmp_path) == (
-        f"{root / 'images.zip'} holds '{member}', which points outside of the zip; refused"
-    )
-
-
-def test_not_a_zip(tmp_path: Path) -> None:
-    path = tmp_path / "data.zip"
-    path.write_bytes(b"x" * 100)
-    assert refused(path, tmp_path) == f"{path} is not a zip, or is cut short; copy it again"
-    root = zipped(tmp_path / "data")
-    (root / "images.zip").write_bytes((root / "images.zip").read_bytes()[:-50])
-    assert refused(root, tmp_path) == f"{root / 'images.zip'} is not a zip, or is cut short; copy it again"
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_file_without_permission(tmp_path: Path) -> None:
-    root = loose(tmp_path / "data")
-    (root / "train.json").chmod(0)
-    assert refused(root, tmp_path) == f"{root / 'train.json'} cannot be read: Permission denied"
 
 
 @pytest.mark.real_data

@@ -1,0 +1,71 @@
+"""The sentinel over rows made by hand: what it believes, when, and what it does not take for an illness."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ganforge.engine.health.sentinel import Sentinel
+
+
+def row(iteration: int, **values: Any) -> dict[str, Any]:
+    healthy = {
+        "loss/g": 1.0, "grad/g": 1.0, "lr/g": 1e-3, "score/real": 0.9, "score/fake": 0.1,
+        "health/separation": 1.0, "health/g_gain": 0.05, "health/g_step": 0.1, "health/spread": 1.0,
+        "health/diversity": 0.9, "health/weights_g": 10.0,
+    }  # fmt: skip
+    given = {key.replace("__", "/"): value for key, value in values.items()}
+    return {"iteration": iteration, "images_seen": 64 * iteration, **healthy, **given}
+
+
+def test_a_pattern_is_believed_after_patience_and_grace_and_told_once() -> None:
+    sentinel = Sentinel(patience=3, grace=4)
+    told = [[each.diagnosis for each in sentinel.look(row(i, health__diversity=0.01))] for i in range(1, 10)]
+    assert told == [[], [], [], [], [], ["mode_collapse"], [], [], []]
+    assert not sentinel.calm
+    for i in (10, 11):
+        sentinel.look(row(i))
+        assert not sentinel.calm and sentinel.active
+    sentinel.look(row(12))
+    assert sentinel.calm and not sentinel.active
+
+
+def test_a_vanished_gradient_is_found_but_not_a_small_one() -> None:
+    sentinel = Sentinel(patience=2, grace=0)
+    assert sentinel.replay([row(i) for i in range(3)]) == []
+    assert sentinel.replay([row(i, grad__g=2e-3) for i in range(3, 9)]) == []
+    [finding] = sentinel.replay([row(i, grad__g=5e-4) for i in range(9, 12)])
+    assert finding.diagnosis == "vanishing_generator_gradient"
+    assert finding.what == "G's gradient has norm 0.0005; the largest was 1, that of its weights is 10"
+
+
+def test_a_gain_that_a_schedule_has_made_small_is_no_alarm() -> None:
+    sentinel = Sentinel(patience=2, grace=0)
+    decayed = [row(i, lr__g=1e-3 * 0.5**i, health__g_gain=0.05 * 0.5**i) for i in range(30)]
+    assert sentinel.replay(decayed) == []
+    stuck = sentinel.replay([row(i, health__g_gain=-1e-6) for i in range(30, 33)])
+    assert [finding.diagnosis for finding in stuck] == ["discriminator_overpowers"]
+
+
+def test_an_update_that_the_scaler_skips_is_no_alarm() -> None:
+    sentinel = Sentinel(patience=2, grace=0)
+    skipped = {"loss__g": None, "grad__g": None, "health__scale_d": 65536.0, "health__scale_g": 32768.0}
+    assert sentinel.replay([row(1, **skipped)]) == []
+    [finding] = sentinel.replay([row(2, **{**skipped, "health__scale_g": 0.5})])
+    assert (finding.diagnosis, finding.players) == ("non_finite", ("g",))
+    assert finding.what == "the gradient scaler fell to 0.5 for the generator: gradients overflow unscaled"
+
+
+def test_the_memory_passes_through_a_checkpoint(tmp_path: Path) -> None:
+    rows = [row(i, health__diversity=0.01 if i > 4 else 0.9, grad__g=1.0 + i) for i in range(12)]
+    whole, first, second = (Sentinel(patience=4, grace=2) for _ in range(3))
+    expected = whole.replay(rows)
+    for cut in range(12):
+        first = Sentinel(patience=4, grace=2)
+        before = first.replay(rows[:cut])
+        second = Sentinel(patience=4, grace=2)
+        second.restore(json.loads(json.dumps(first.state())))
+        assert before + second.replay(rows[cut:]) == expected
+        assert second.state() == whole.state()
+    assert len(expected) == 1
