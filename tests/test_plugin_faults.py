@@ -1,4 +1,4 @@
-"""A plugin that raises, or gives what it must not: the message names plugin, version and component."""
+"""A plugin that raises: the message names plugin, version and component."""
 
 from __future__ import annotations
 
@@ -30,17 +30,12 @@ from ganforge.api import (
     Samples,
     Split,
     Term,
-    UserError,
     Verdict,
     hookimpl,
 )
-from ganforge.blame import ComponentFault, blame, described
-from ganforge.build import plan
-from ganforge.check import preflight
+from ganforge.blame import ComponentFault, blame
 from ganforge.config import validate
-from ganforge.guarded import open_data
-from ganforge.registry import Plugin, Registry, discover
-from support.contexts import context
+from ganforge.registry import Plugin, Registry
 from support.toys import Squares, toy_document, toy_loop, toy_registry
 
 ACME = Plugin("acme", "acme-gan", "0.2")
@@ -245,135 +240,6 @@ def test_what_raises(
     assert said.replace(place[0], "") == f"{expected.format(of=OF)}: {shown}{HINT}"
 
 
-POINTS = torch.zeros(48, 3, 16, 16)
-WRONG: list[tuple[str, str, Callable[[Any], Any], str]] = [
-    ("loss", "d_loss", lambda value: None, "loss 'bad' {of}: d_loss gave nothing; a scalar tensor of floats is due"),
-    ("loss", "d_loss", lambda value: 1.0, "loss 'bad' {of}: d_loss gave a float; a scalar tensor of floats is due"),
-    ("loss", "d_loss", lambda value: value.expand(8), "loss 'bad' {of}: d_loss gave a tensor of shape (8,); a scalar tensor of floats is due"),
-    ("loss", "g_loss", lambda value: value.long(), "loss 'bad' {of}: g_loss gave a tensor of int64 of shape (); a scalar tensor of floats is due"),
-    ("loss", "d_loss", lambda value: value.detach(), "loss 'bad' {of}: d_loss gave a tensor off the graph (requires_grad is False), from which the discriminator cannot learn"),
-    ("loss", "g_loss", lambda value: value.detach(), "loss 'bad' {of}: g_loss gave a tensor off the graph (requires_grad is False), from which the generator cannot learn"),
-    ("loss", "estimates", lambda value: None, "loss 'bad' {of}: estimates gave nothing; a dict of scalar tensors is due"),
-    ("loss", "estimates", lambda value: {"x": 1.0}, "loss 'bad' {of}: estimates ('x') gave a float; a scalar tensor of floats is due"),
-    ("terms", "call", lambda value: value.expand(8, 1), "term 'bad' {of}: its call gave a tensor of shape (8, 1); a scalar tensor of floats is due"),
-    ("terms", "call", lambda value: value.detach(), "term 'bad' {of}: its call gave a tensor off the graph (requires_grad is False), from which the discriminator cannot learn"),
-    ("terms", "heads", lambda value: {"h": 1.5}, "term 'bad' {of}: heads gave {{'h': 1.5}}; a dict of names and widths is due"),
-    ("prior", "width", lambda value: 0, "prior 'bad' {of}: width gave 0; a whole number from 1 is due"),
-    ("prior", "sample", lambda value: value.z, "prior 'bad' {of}: sample gave a tensor of shape (48, 8); a Draw is due"),
-    ("prior", "sample", lambda value: value._replace(z=value.z[:, :7]), "prior 'bad' {of}: sample gave latents a tensor of shape (48, 7); floats of shape (48, 8) are due"),
-    ("nets", "build", lambda value: None, "architecture 'bad' {of}: build gave nothing; Networks of two modules are due"),
-    ("nets", "generator", lambda value: value[..., :15], "architecture 'bad' {of}: the generator gave a tensor of shape (8, 3, 16, 15); floats of shape (8, 3, 16, 16) are due"),
-    ("nets", "discriminator", lambda value: value.logits, "architecture 'bad' {of}: the discriminator gave a tensor of shape (8,); a Verdict is due"),
-    ("nets", "discriminator", lambda value: Verdict(value.logits[:, None]), "architecture 'bad' {of}: the discriminator gave logits a tensor of shape (8, 1); floats of shape (8,) are due"),
-    ("callbacks", "augment", lambda value: value[:4], "callback 'bad' {of}: augment gave a tensor of shape (4, 3, 16, 16); floats of shape (8, 3, 16, 16) are due"),
-    ("metrics", "compute", lambda value: 3.0, "metric 'bad' {of}: compute gave a float; a dict of numbers is due"),
-    ("metrics", "compute", lambda value: {"x": torch.zeros(())}, "metric 'bad' {of}: compute gave a tensor of float32 for 'x'; a number is due"),
-    ("optimizer", "build", lambda value: "adam", "optimiser 'bad' {of}: build gave a str; a torch.optim.Optimizer is due"),
-    ("data", "spec", lambda value: None, "data set 'bad' {of}: spec gave nothing; a DataSpec is due"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("kind", "where", "spoil", "expected"), WRONG)
-def test_what_is_wrong(
-    tmp_path: Path,
-    registry: Registry,
-    kind: str,
-    where: str,
-    spoil: Callable[[Any], Any],
-    expected: str,
-) -> None:
-    behaves(lambda what, value: spoil(value) if what == where else value)
-    assert fault(tmp_path, registry, kind) == expected.format(of=OF)
-
-
-def test_a_generator_off_the_graph(tmp_path: Path, registry: Registry) -> None:
-    def how(what: str, value: Any) -> Any:
-        return value.detach() if what == "generator" else value
-
-    behaves(how)
-    assert fault(tmp_path, registry, "nets") == (
-        f"architecture 'bad' {OF}: the generator gave a tensor off the graph (requires_grad is False), from "
-        "which it cannot learn"
-    )
-
-
-def test_a_head_that_is_missing(tmp_path: Path, registry: Registry) -> None:
-    document = toy_document(nets={"type": "bad"}, terms=[{"type": "auxiliary_classifier"}])
-    config = validate(document, registry, file="toy.toml")
-    loop, _ = toy_loop(tmp_path, config)
-    with pytest.raises(ComponentFault) as caught:
-        loop._iterate(measure=False)
-    assert str(caught.value) == (
-        f"architecture 'bad' {OF}: the discriminator's head 'labels' gave nothing; floats of shape (8, 3) are due"
-    )
-
-
-DATA: list[tuple[Callable[[Samples], Any], str]] = [
-    (lambda given: None, "build gave nothing; Samples are due"),
-    (lambda given: Samples(given.images.double(), given.labels), "build gave images as a tensor of float64; a tensor of uint8 or float32 is due"),
-    (lambda given: Samples(given.images[:, :1], given.labels), "promised samples of shape (3, 16, 16) and gave (1, 16, 16)"),
-    (lambda given: Samples(given.images), "promised 3 labels a sample and gave none"),
-    (lambda given: Samples(given.images, given.labels[:, :2]), "promised 3 labels a sample and gave labels of shape (48, 2)"),  # type: ignore[index]
-    (lambda given: Samples(given.images, given.labels[:40]), "gave 48 samples and 40 rows of labels"),  # type: ignore[index]
-    (lambda given: Samples(given.images / 0.0, given.labels), "gave samples that are not finite"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("spoil", "expected"), DATA)
-def test_data_that_are_not_as_promised(
-    tmp_path: Path, registry: Registry, spoil: Callable[[Samples], Any], expected: str
-) -> None:
-    behaves(lambda what, value: spoil(value) if what == "build" else value)
-    data = registry.find("data", "bad")()
-    with pytest.raises(ComponentFault) as caught:
-        open_data(data, "train", data.spec(), context(tmp_path))  # type: ignore[arg-type, attr-defined]
-    assert str(caught.value) == f"data set 'bad' {OF}: {expected}"
-
-
-def test_a_users_mistake_stays_one_and_names_the_component(tmp_path: Path, registry: Registry) -> None:
-    def how(what: str, value: Any) -> Any:
-        if what == "sample":
-            raise UserError("there is no luck today")
-        return value
-
-    behaves(how)
-    with pytest.raises(UserError) as caught:
-        train(tmp_path, registry, "prior")
-    assert not isinstance(caught.value, ComponentFault)
-    assert str(caught.value) == "prior 'bad': there is no luck today"
-    for said in ("prior 'bad' needs luck", "prior.luck is missing"):
-        with pytest.raises(UserError) as caught, blame(BadPrior(), "sample"):
-            raise UserError(said)
-        assert str(caught.value) == said
-
-
-def test_the_inner_component_is_blamed(tmp_path: Path, registry: Registry) -> None:
-    """A term asks the critic; that the critic fails is not the term's fault."""
-    behaves(lambda what, value: value)
-    config = validate(toy_document(nets={"type": "bad"}, terms=[{"type": "r1"}]), registry, file="toy.toml")
-    loop, _ = toy_loop(tmp_path, config)
-    seen = 0
-
-    def how(what: str, value: Any) -> Any:
-        nonlocal seen
-        seen += what == "discriminator"
-        if seen == 3:
-            raise ValueError("the third time")
-        return value
-
-    behaves(how)
-    with pytest.raises(
-        ComponentFault, match=re.escape(f"architecture 'bad' {OF} failed in the discriminator's")
-    ):
-        loop._iterate(measure=False)
-
-
-def test_a_component_of_ganforge_itself_is_reported_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    hinge = discover().find("loss", "hinge")
-    version = discover().providers[hinge].version
-    assert described(hinge) == f"loss 'hinge' of plugin 'losses' (ganforge {version})"
-
-
 class Picky(Loss):
     """Its validator raises what pydantic does not expect."""
 
@@ -400,19 +266,6 @@ def test_a_validator_that_fails(registry: Registry) -> None:
         validate(toy_document(loss={"type": "picky"}), with_picky, file="toy.toml")
     said = re.sub(r" \(test_plugin_faults\.py:\d+\)", "", str(caught.value))
     assert said == f"loss 'picky' {OF} failed in validation: KeyError: 'oops'{HINT}"
-
-
-def test_check_blames_too(registry: Registry) -> None:
-    def how(what: str, value: Any) -> Any:
-        if what == "d_loss":
-            raise ValueError("no")
-        return value
-
-    behaves(how)
-    config = validate(toy_document(loss={"type": "bad"}), registry, file="toy.toml")
-    plan(config)
-    with pytest.raises(ComponentFault, match=re.escape(f"loss 'bad' {OF} failed in d_loss: ValueError: no")):
-        preflight(config)
 
 
 def test_the_command_line_shows_one_line_and_the_traceback_where_it_is_asked_for(
