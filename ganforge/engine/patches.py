@@ -94,9 +94,10 @@ def scattered(
         else:
             columns = SCRATCH.take(images, (len(images), h, w, *kernel, channels))
             torch.mm(_pixels(small[some]), matrix, out=columns.flatten(0, 2).flatten(1))
-            sums = images.new_zeros(len(images), *size, channels, dtype=_sums(images.dtype))
-            _add_up(columns, sums, stride, padding)
-            images.copy_(sums.permute(0, 3, 1, 2))
+            sums = images.zero_().to(_sums(images.dtype))  # themselves, where that is their type
+            _add_up(columns, sums.permute(0, 2, 3, 1), stride, padding)
+            if sums is not images:
+                images.copy_(sums)
     return large if bias is None else large.add_(bias[:, None, None])
 
 
