@@ -20,7 +20,6 @@ from ganforge.registry import Registry
 from support.contexts import context
 from support.toys import toy_document, toy_loop
 
-POINTS = torch.zeros(48, 3, 16, 16)
 WRONG: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("loss", "d_loss", lambda value: None, "loss 'bad' {of}: d_loss gave nothing; a scalar tensor of floats is due"),
     ("loss", "d_loss", lambda value: 1.0, "loss 'bad' {of}: d_loss gave a float; a scalar tensor of floats is due"),
