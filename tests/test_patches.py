@@ -49,7 +49,7 @@ def test_the_three_operations_are_torchs(
             g,
         )
         x, weight = x.detach(), weight.detach()
-        torch.testing.assert_close(patches.gathered(x, weight, bias, stride, padding), y)
+        torch.testing.assert_close(patches.gathered(x, weight, bias, y.shape[2:], stride, padding), y)
         torch.testing.assert_close(patches.correlated(g, x, kernel, stride, padding), of_weight)
         torch.testing.assert_close(patches.scattered(g, weight, None, (5, 7), stride, padding), of_x)
         shift = normal(channels, seed=4)
@@ -60,7 +60,7 @@ def test_the_three_operations_are_torchs(
 
 def test_a_batch_may_be_empty() -> None:
     x, weight, g = torch.zeros(0, 3, 4, 4), normal(2, 3, 4, 4).float(), torch.zeros(0, 2, 1, 1)
-    assert patches.gathered(x, weight, None, (1, 1), (0, 0)).shape == (0, 2, 1, 1)
+    assert patches.gathered(x, weight, None, (1, 1), (1, 1), (0, 0)).shape == (0, 2, 1, 1)
     assert patches.scattered(g, weight, None, (4, 4), (1, 1), (0, 0)).shape == x.shape
     assert not patches.correlated(g, x, (4, 4), (1, 1), (0, 0)).any()
 

@@ -16,7 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-from ganforge.engine.convolution import Geometry, by_products, input_gradient, value, weight_gradient
+from ganforge.engine.convolution import (
+    Geometry,
+    by_products,
+    geometry_of,
+    input_gradient,
+    value,
+    weight_gradient,
+)
+from ganforge.engine.replacing import watched
 
 Gradients = tuple[Tensor | None, ...]
 Side = int | tuple[int, ...]
@@ -41,12 +49,11 @@ def conv2d(
 ) -> Tensor:
     """As `torch.nn.functional.conv2d`: `input` [N, C, H, W], `weight` [O, C / groups, h, w], `bias` [O];
     by the faster way where there is one."""
-    geometry = _geometry(input, weight, padding, stride, dilation, groups)
-    if geometry is not None:
-        faster = _by_products(input, weight, bias, geometry)
-        if faster is not None:
-            return faster
-    return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    geometry = geometry_of(input, weight, bias, stride, padding, dilation, groups)
+    faster = None if geometry is None else _by_products(input, weight, bias, geometry)
+    if faster is None:
+        return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    return faster
 
 
 def conv_transpose2d(
@@ -61,12 +68,11 @@ def conv_transpose2d(
 ) -> Tensor:
     """As `torch.nn.functional.conv_transpose2d`: `input` [N, O, h, w], `weight` [O, C / groups, a, b],
     `bias` [C]; by the faster way where there is one."""
-    geometry = _geometry(input, weight, padding, stride, dilation, groups, output_padding)
-    if geometry is not None:
-        faster = _by_products(input, weight, bias, geometry)
-        if faster is not None:
-            return faster
-    return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+    geometry = geometry_of(input, weight, bias, stride, padding, dilation, groups, output_padding)
+    faster = None if geometry is None else _by_products(input, weight, bias, geometry)
+    if faster is None:
+        return F.conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return faster
 
 
 def twice_differentiable_conv2d(
@@ -79,16 +85,43 @@ def twice_differentiable_conv2d(
     groups: int = 1,
 ) -> Tensor:
     """As `conv2d`, but so that the gradient of its gradient is cheap."""
-    geometry = _geometry(input, weight, padding, stride, dilation, groups)
-    if geometry is None or torch.is_autocast_enabled(input.device.type):
+    geometry = geometry_of(input, weight, bias, stride, padding, dilation, groups)
+    dtype = _dtype(input, weight, bias)
+    if geometry is None or dtype != input.dtype or dtype != weight.dtype:
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    # Two nodes of the graph, so that a gradient with respect to the input alone, which is what
-    # penalties ask for, computes none of the weight: torch executes a node for all its inputs.
+    return _twice_differentiable(input, weight, bias, geometry)
+
+
+def _twice_differentiable(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """C(x, w) + b, as two nodes of the graph, so that a gradient with respect to the input alone, which is
+    what penalties ask for, computes none of the weight: torch executes a node for all its inputs."""
     kernel, shift = weight.detach(), None if bias is None else bias.detach()
-    y = _OfInput.apply(input, kernel, shift, Held(weight), geometry)
-    placeholder = _OfWeight.apply(weight, bias, Held(input), y.detach(), geometry)
+    y = _OfInput.apply(x, kernel, shift, Held(weight), geometry)
+    placeholder = _OfWeight.apply(weight, bias, Held(x), y.detach(), geometry)
     joined: Tensor = _Joined.apply(y, placeholder)
     return joined
+
+
+def _by_products(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor | None:
+    """C(x, w) + b in one node; None where torch is as fast, or refuses."""
+    dtype = _dtype(x, weight, bias)
+    if dtype is None or not by_products(x, weight, geometry, dtype):
+        return None
+    # What autocast would cast.
+    x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    convolved: Tensor = _Convolution.apply(x, weight, bias, geometry)
+    return convolved
+
+
+def _dtype(*tensors: Tensor | None) -> torch.dtype | None:
+    """What torch would convolve these in: their own type or autocast's; None for a mixture, which it may
+    refuse."""
+    found = {tensor.dtype for tensor in tensors if tensor is not None}
+    kind = next(tensor.device.type for tensor in tensors if tensor is not None)
+    casts = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    if casts and torch.float64 not in found:
+        return torch.get_autocast_dtype(kind)
+    return found.pop() if len(found) == 1 else None
 
 
 class _Convolution(Function):
@@ -104,6 +137,10 @@ class _Convolution(Function):
     def backward(ctx: Any, g: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         of_x = of_weight = of_bias = None
+        if watched():
+            wanted = ctx.needs_input_grad[:3]
+            torchs = torch.ops.aten.convolution_backward(g, x, weight, [g.shape[1]], *ctx.geometry, wanted)
+            return (*torchs, None)
         if ctx.needs_input_grad[0]:
             of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)
         if ctx.needs_input_grad[1]:
@@ -208,45 +245,8 @@ class _WeightGradient(Function):
 
 
 def _convolved(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-    """C(x, w), itself as differentiable as need be."""
-    if geometry.transposed:
-        convolved: Tensor = _Convolution.apply(x, weight, None, geometry)
-        return convolved
-    return twice_differentiable_conv2d(
-        x, weight, None, geometry.stride, geometry.padding, geometry.dilation, geometry.groups
-    )
-
-
-def _by_products(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor | None:
-    """C(x, w) + b, in the precision that autocast asks for; None where torch is as fast."""
-    kind = x.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-    if not by_products(x, weight, geometry, dtype):
-        return None
-    if dtype is not None:
-        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    convolved: Tensor = _Convolution.apply(x, weight, bias, geometry)
+    """C(x, w), itself as differentiable as need be, and in the precision of what it is a gradient of."""
+    if not geometry.transposed:
+        return _twice_differentiable(x, weight, None, geometry)
+    convolved: Tensor = _Convolution.apply(x, weight, None, geometry)
     return convolved
-
-
-def _geometry(
-    x: Tensor,
-    weight: Tensor,
-    padding: str | Side,
-    stride: Side,
-    dilation: Side,
-    groups: int,
-    output_padding: Side | None = None,
-) -> Geometry | None:
-    """None where the convolution is left to torch: padding by name, one image alone, complex numbers. With
-    `output_padding` it is transposed."""
-    if isinstance(padding, str) or x.ndim != 4 or x.is_complex() or weight.is_complex():
-        return None
-    transposed = output_padding is not None
-    return Geometry(
-        _pair(stride), _pair(padding), _pair(dilation), transposed, _pair(output_padding or 0), groups
-    )
-
-
-def _pair(each: Side) -> tuple[int, ...]:
-    return (each,) * 2 if isinstance(each, int) else tuple(each) * (3 - len(each))

@@ -3,7 +3,7 @@
 Everything has its channels last inside, so that a patch is copied in runs of whole rows, and the
 matrix of the weights is the weights as they lie in memory. `small` [N, O, h, w] is the result of a
 convolution of `large` [N, C, H, W] with `weight` [O, C, a, b], or is of its form. Nothing here is
-recorded by autograd; where something does not fit, torch raises `RuntimeError`.
+recorded by autograd, and everything must fit: see `convolution.geometry_of`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Pair = Sequence[int]
 THIN = 8
 """Channels below which a plane of images at a time is added up."""
 PART = 8 * 2**20
-"""Bytes of patches at a time: more need memory, and no cache holds them."""
+"""Bytes of patches at a time, about: more need memory, and no cache holds them."""
 LEAST = 512
-"""Patches at a time: the weights are read once for so many."""
+"""Patches at a time at least, however long they are: the weights are read once for so many."""
 
 
 class Scratch(threading.local):
@@ -39,18 +39,19 @@ class Scratch(threading.local):
         kept = self.kept.get(like.dtype)
         if kept is None or kept.numel() < needed:
             with torch.inference_mode(False):  # a tensor made in it is good for nothing else
-                kept = self.kept[like.dtype] = torch.empty(needed, dtype=like.dtype)
+                kept = self.kept[like.dtype] = torch.empty(needed, dtype=like.dtype, device=like.device)
         return kept[:needed].view(*shape)
 
 
 SCRATCH = Scratch()
 
 
-def gathered(large: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair) -> Tensor:
-    """The convolution, [N, O, h, w], with `bias` [O]."""
-    h, w = _size(large, weight.shape[2:], stride, padding)
-    small, kernel = _empty(large, (len(large), len(weight), h, w)), _matrix(weight).t()
-    for some in _parts(len(large), h * w, kernel):
+def gathered(
+    large: Tensor, weight: Tensor, bias: Tensor | None, size: Pair, stride: Pair, padding: Pair
+) -> Tensor:
+    """The convolution, [N, O, h, w] with `size` (h, w), and `bias` [O]."""
+    small, kernel = _empty(large, (len(large), len(weight), *size)), _matrix(weight).t()
+    for some in _parts(len(large), math.prod(size), kernel):
         rows, result = _patches(large[some], weight.shape[2:], stride, padding), _pixels(small[some])
         if bias is None:
             torch.mm(rows, kernel, out=result)
@@ -104,16 +105,9 @@ def scattered(
 def _parts(images: int, patches: int, kernel: Tensor) -> Iterator[slice]:
     """Some images at a time, each of so many patches [a b C], the rows of `kernel`."""
     most = max(LEAST, PART // (kernel.element_size() * len(kernel)))
-    parts = max(1, min(images, images * patches // most))
+    parts = max(1, min(images, math.ceil(images * patches / most)))
     for part in range(parts):
         yield slice(part * images // parts, (part + 1) * images // parts)
-
-
-def _size(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> tuple[int, int]:
-    """h and w."""
-    sides = zip(large.shape[2:], kernel, stride, padding, strict=True)
-    h, w = ((side + 2 * pad - seen) // step + 1 for side, seen, step, pad in sides)
-    return h, w
 
 
 def _sums(dtype: torch.dtype) -> torch.dtype:
@@ -123,7 +117,9 @@ def _sums(dtype: torch.dtype) -> torch.dtype:
 
 def _empty(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
     """[N, C, H, W], with the channels last: no view of anything, as what is changed in place must be."""
-    return torch.empty(shape, dtype=dtype or like.dtype, memory_format=torch.channels_last)
+    return torch.empty(
+        shape, dtype=dtype or like.dtype, device=like.device, memory_format=torch.channels_last
+    )
 
 
 def _add_up(columns: Tensor, images: Tensor, stride: Pair, padding: Pair) -> None:
@@ -134,7 +130,7 @@ def _add_up(columns: Tensor, images: Tensor, stride: Pair, padding: Pair) -> Non
         from_rows, to_rows = _meeting(h, images.shape[1], a, stride[0], padding[0])
         for b in range(kernel[1]):
             from_columns, to_columns = _meeting(w, images.shape[2], b, stride[1], padding[1])
-            images[:, to_rows, to_columns] += columns[:, from_rows, from_columns, a, b]
+            images[:, to_rows, to_columns].add_(columns[:, from_rows, from_columns, a, b])
 
 
 def _meeting(small: int, large: int, offset: int, stride: int, padding: int) -> tuple[slice, slice]:

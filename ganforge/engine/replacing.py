@@ -27,13 +27,16 @@ class Replacing(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         ours = self.ours.get(func)
-        operation = func if ours is None or _watched() else ours
+        operation = func if ours is None or watched() else ours
         return operation(*args, **(kwargs or {}))
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """Whether saved tensors are packed away, as gradient checkpointing does it, which computes them
-    anew by torch's operations; or a transform of `torch.func` or forward differentiation is under way."""
+    anew by torch's operations; or a transform of `torch.func` or forward differentiation is under way; or
+    `torch.compile` reads along."""
+    if torch.compiler.is_compiling():
+        return True
     hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
     return (
         (hooks is not None and hooks(False) is not None)
