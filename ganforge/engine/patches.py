@@ -51,7 +51,7 @@ def gathered(
 ) -> Tensor:
     """The convolution, [N, O, h, w] with `size` (h, w), and `bias` [O]."""
     small, kernel = _empty(large, (len(large), len(weight), *size)), _matrix(weight).t()
-    for some in _parts(len(large), math.prod(size), kernel):
+    for some in _parts(len(large), math.prod(size), len(kernel) * kernel.element_size()):
         rows, result = _patches(large[some], weight.shape[2:], stride, padding), _pixels(small[some])
         if bias is None:
             torch.mm(rows, kernel, out=result)
@@ -62,15 +62,20 @@ def gathered(
 
 def correlated(small: Tensor, large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
     """The gradient of the weights, [O, C, a, b], `small` being that of the result."""
-    weight = _empty(large, (small.shape[1], large.shape[1], *kernel), _sums(large.dtype)).zero_()
-    total = _matrix(weight)
-    for some in _parts(len(large), math.prod(small.shape[2:]), total.t()):
+    shape = (small.shape[1], large.shape[1], *kernel)
+    parts = list(_parts(len(large), math.prod(small.shape[2:]), math.prod(shape[1:]) * large.element_size()))
+    # A single product needs no sum, and rounds but once.
+    total = _empty(large, shape, large.dtype if len(parts) == 1 else _sums(large.dtype))
+    matrix = _matrix(total)
+    if total.dtype != large.dtype:
+        total.zero_()
+    for some in parts:
         one, other = _pixels(small[some]).t(), _patches(large[some], kernel, stride, padding)
         if total.dtype == large.dtype:
-            total.addmm_(one, other)
+            torch.addmm(matrix, one, other, beta=int(some.start > 0), out=matrix)
         else:
-            total += one.mm(other)
-    return weight.to(large.dtype)
+            matrix += one.mm(other)
+    return total.to(large.dtype)
 
 
 def scattered(
@@ -81,7 +86,7 @@ def scattered(
     (_, channels, *kernel), (h, w) = weight.shape, small.shape[2:]
     large, matrix = _empty(small, (len(small), channels, *size)), _matrix(weight)
     whole = h == w == 1 and list(size) == kernel and not any(padding)
-    for some in _parts(len(small), h * w, matrix.t()):
+    for some in _parts(len(small), h * w, matrix.shape[1] * matrix.element_size()):
         images = large[some]
         if whole:
             torch.mm(_pixels(small[some]), matrix, out=_matrix(images))
@@ -102,9 +107,9 @@ def scattered(
     return large if bias is None else large.add_(bias[:, None, None])
 
 
-def _parts(images: int, patches: int, kernel: Tensor) -> Iterator[slice]:
-    """Some images at a time, each of so many patches [a b C], the rows of `kernel`."""
-    most = max(LEAST, PART // (kernel.element_size() * len(kernel)))
+def _parts(images: int, patches: int, size: int) -> Iterator[slice]:
+    """Some images at a time, each of so many patches [a b C] of `size` bytes."""
+    most = max(LEAST, PART // size)
     parts = max(1, min(images, math.ceil(images * patches / most)))
     for part in range(parts):
         yield slice(part * images // parts, (part + 1) * images // parts)
