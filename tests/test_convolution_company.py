@@ -123,6 +123,19 @@ def test_a_network_that_is_checkpointed_is_left_to_torch() -> None:
 
 
 @pytest.mark.usefixtures("everything_by_products")
+@pytest.mark.parametrize("of", ["input", "weight"])
+@pytest.mark.parametrize("ours", [conv2d, twice_differentiable_conv2d])
+def test_many_second_gradients_at_once(ours: Callable[..., Tensor], of: str) -> None:
+    x, weight = normal(2, 3, 4, 4).requires_grad_(True), normal(5, 3, 3, 3, seed=1).requires_grad_(True)
+    inner = x if of == "input" else weight
+    v, found = normal(4, *inner.shape, seed=2), []
+    for operation in (ours, F.conv2d):
+        (first,) = torch.autograd.grad(operation(x, weight).pow(3).sum(), inner, create_graph=True)
+        found.append(torch.autograd.grad(first, (x, weight), v, is_grads_batched=True))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.usefixtures("everything_by_products")
 def test_many_backward_passes_at_once() -> None:
     x, weight = normal(2, 3, 4, 4).requires_grad_(True), normal(5, 3, 3, 3, seed=1).requires_grad_(True)
     found = []

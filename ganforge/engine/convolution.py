@@ -80,14 +80,8 @@ def geometry_of(
         return None
     transposed = output_padding is not None
     geometry = Geometry(pairs[0], pairs[1], pairs[2], transposed, pairs[3], groups)  # type: ignore[arg-type]
-    given, channels = (
-        (weight.shape[0], weight.shape[1] * groups)
-        if transposed
-        else (
-            weight.shape[1] * groups,
-            weight.shape[0],
-        )
-    )
+    ends = (weight.shape[1] * groups, weight.shape[0])
+    given, channels = reversed(ends) if transposed else ends
     fits = x.shape[1] == given and (bias is None or bias.shape == (channels,)) and given * channels > 0
     sound = min(*geometry.stride, *geometry.dilation) > 0 and min(geometry.padding) >= 0
     within = all(map(operator.lt, geometry.output_padding, geometry.stride))
@@ -107,7 +101,7 @@ def value(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) ->
 
 def input_gradient(g: Tensor, weight: Tensor, x: Tensor, geometry: Geometry) -> Tensor:
     """X(g, w); of `x` only the form is read."""
-    if not (_is_one(g) and _ours(x, weight, geometry, scatters=not geometry.transposed)):
+    if not (are_single(g, weight) and _ours(x, weight, geometry, scatters=not geometry.transposed)):
         return _gradients(g, x, weight, geometry, [True, False, False])[0]
     product = patches.gathered if geometry.transposed else patches.scattered
     return product(g, weight, None, x.shape[2:], geometry.stride, geometry.padding)
@@ -115,7 +109,7 @@ def input_gradient(g: Tensor, weight: Tensor, x: Tensor, geometry: Geometry) -> 
 
 def weight_gradient(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """W(g, x); of `weight` only the form is read."""
-    if not (_is_one(g) and _is_one(x) and _ours(x, weight, geometry, scatters=False)):
+    if not (are_single(g, x) and _ours(x, weight, geometry, scatters=False)):
         return _gradients(g, x, weight, geometry, [False, True, False])[1]
     small, large = (x, g) if geometry.transposed else (g, x)
     return patches.correlated(small, large, weight.shape[2:], geometry.stride, geometry.padding)
@@ -125,6 +119,11 @@ def by_products(x: Tensor, weight: Tensor, geometry: Geometry, dtype: torch.dtyp
     """Whether any of the three is ours, with both in `dtype`."""
     # What gathers scatters, too.
     return _ours(x, weight, geometry, scatters=True, dtype=dtype)
+
+
+def are_single(*tensors: Tensor) -> bool:
+    """Whether none is many at once, as `is_grads_batched` has them."""
+    return not any("Batched" in repr(torch._C._dispatch_keys(tensor)) for tensor in tensors)
 
 
 def _ours(
@@ -150,11 +149,6 @@ def _is_plain(tensor: Tensor) -> bool:
     """Whether it is nothing but real numbers in memory."""
     known = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.layout == torch.strided
     return known and tensor.is_floating_point()
-
-
-def _is_one(tensor: Tensor) -> bool:
-    """Whether it is not many at once, as `is_grads_batched` has them."""
-    return "Batched" not in repr(torch._C._dispatch_keys(tensor))
 
 
 def _channels_last(tensor: Tensor) -> bool:

@@ -18,6 +18,7 @@ from torch.autograd import Function
 
 from ganforge.engine.convolution import (
     Geometry,
+    are_single,
     by_products,
     geometry_of,
     input_gradient,
@@ -246,6 +247,8 @@ class _WeightGradient(Function):
 
 def _convolved(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """C(x, w), itself as differentiable as need be, and in the precision of what it is a gradient of."""
+    if not are_single(x, weight):
+        return torch.ops.aten.convolution(x, weight, None, *geometry)  # type: ignore[no-any-return]
     if not geometry.transposed:
         return _twice_differentiable(x, weight, None, geometry)
     convolved: Tensor = _Convolution.apply(x, weight, None, geometry)
