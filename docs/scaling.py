@@ -20,11 +20,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ganforge.api import DataSpec, Samples
-from ganforge.build import Plan, build_loop, plan
+from ganforge.components.registry import discover
 from ganforge.config import load
 from ganforge.engine import Grid, Loop, Runtime
-from ganforge.engine.convolution import convolutions_by_torch
-from ganforge.registry import discover
+from ganforge.engine.kernels.convolution import convolutions_by_torch
+from ganforge.training.build import Plan, build_loop, plan
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "scaling.md"

@@ -12,7 +12,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from ganforge.engine import convolution
+from ganforge.engine.kernels import convolution
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN_FILES = sorted(set((ROOT / "examples").rglob("*.toml")) - set((ROOT / "examples" / "sweeps").rglob("*")))

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Context, Role
-from ganforge.build import build_loop, plan
 from ganforge.engine import Runtime
-from ganforge.engine.batches import Batch
+from ganforge.engine.data.batches import Batch
+from ganforge.training.build import build_loop, plan
 from support.toys import Recorder, toy_config, toy_registry
 
 CODES = {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2}

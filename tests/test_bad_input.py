@@ -169,7 +169,7 @@ def test_components_that_do_not_fit_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, settings: str, expected: str
 ) -> None:
     registry = toy_registry()
-    monkeypatch.setattr("ganforge.registry.discover", lambda: registry)
+    monkeypatch.setattr("ganforge.components.registry.discover", lambda: registry)
     (tmp_path / "my.toml").write_text(f'[data]\ntype = "squares"\n{settings}\n{NETS}')
     (line,) = refused(tmp_path, command, "my.toml")
     assert line.startswith(expected)

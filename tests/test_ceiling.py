@@ -13,7 +13,7 @@ from test_evaluate import finished as finished
 from test_neighbours import complaint
 
 from ganforge.api import Samples, UserError
-from ganforge.ceiling import RealSampler, halves
+from ganforge.evaluation.real_baseline import RealSampler, halves
 from support.two_sets import SPEC, uint8_images
 
 FJD = '[[metrics]]\ntype = "sliced_wasserstein"\nsamples = 6\n'

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ganforge.api import UserError
-from ganforge.engine import checkpoint
-from ganforge.engine.saver import Saver, Snapshot
-from ganforge.engine.tensor_file import TYPES, write_tensors
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint.background import Saver, Snapshot
+from ganforge.engine.checkpoint.safetensors_writer import TYPES, write_tensors
 
 ONE = {"g": {"a": torch.arange(4.0)}}
 

@@ -11,7 +11,7 @@ import torchvision
 from test_cli_main import call, contents
 
 from ganforge.api import KINDS
-from ganforge.registry import discover
+from ganforge.components.registry import discover
 
 
 @pytest.fixture

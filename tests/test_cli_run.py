@@ -16,8 +16,8 @@ from PIL import Image
 from test_cli_main import EXAMPLE, TINY, Done, call, contents, sets
 
 import ganforge
+from ganforge.components.registry import discover
 from ganforge.config import dump, load
-from ganforge.registry import discover
 
 SMALL = ("data.scenes=20", "nets.width=8", "train.images=192", "train.batch_size=32", "train.device=cpu",
          "logging.every=32", "logging.grid_every=64", "logging.grid_samples=12", "logging.checkpoint_every=64",

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from test_cli_main import EXAMPLE, TINY, call, contents, sets
 
-from ganforge.sample import MAX_SAMPLES
+from ganforge.evaluation.sample import MAX_SAMPLES
 from ganforge_datasets.clevr_layout import NAMES
 from ganforge_datasets.iclevr import ICLEVR
 

@@ -13,7 +13,7 @@ import pytest
 from test_cli_main import EXAMPLE, TINY, call, sets
 
 from ganforge.api import UserError
-from ganforge.cluster import first_host, place, tasks_of_nodes
+from ganforge.engine.distributed.launchers import first_host, place, tasks_of_nodes
 
 PLAIN = {"NNODES": "8", "NODE_RANK": "3", "MASTER_ADDR": "node0"}
 KUBEFLOW = {

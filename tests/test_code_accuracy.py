@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ganforge_metrics.coded as module
 from ganforge.api import DataSpec, Draw, LabelKind, LabelSpec, Samples, UserError
-from ganforge.api.judge import Judge
+from ganforge.api.judge.judge import Judge
 from ganforge_metrics.code_accuracy import CodeAccuracy, matching
 
 PLAIN = DataSpec(shape=(3, 16, 16))

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ganforge.api import UserError
-from ganforge.check import preflight
 from ganforge.config import RunConfig
 from ganforge.engine import Loop
+from ganforge.training.preflight import preflight
 from support.toys import toy_config, toy_loop, toy_registry
 
 REGISTRY = toy_registry()

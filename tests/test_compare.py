@@ -7,7 +7,7 @@ from typing import Any
 
 from test_cli_main import EXAMPLE, TINY, call, sets
 
-from ganforge.compare import flatten
+from ganforge.evaluation.compare import flatten
 from support.compared import compare, config, lines_of, make, metric, record, rows
 
 

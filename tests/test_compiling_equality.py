@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-import ganforge.engine.compiling as module
-from ganforge.engine import Loop, StopRequest, checkpoint
+import ganforge.engine.acceleration.compile_trial as module
+from ganforge.engine import Loop, StopRequest
+from ganforge.engine.checkpoint import checkpoint
 from support.compiled import DCGAN, same, toy
 from support.toys import weights_of
 

@@ -12,11 +12,11 @@ from conftest import ROOT
 from test_processes import torchrun
 from torch import Tensor, nn
 
-import ganforge.engine.compiling as module
+import ganforge.engine.acceleration.compile_trial as module
 from ganforge.api import UserError
-from ganforge.build import plan
-from ganforge.engine.compiling import reason
-from ganforge.engine.rehearsal import rehearse
+from ganforge.engine.acceleration.compile_trial import reason
+from ganforge.engine.acceleration.dry_run import rehearse
+from ganforge.training.build import plan
 from support.compiled import DCGAN, same, toy
 from support.toys import toy_config
 

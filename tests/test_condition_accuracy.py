@@ -13,7 +13,7 @@ from torch import Tensor
 
 import ganforge_metrics.condition_accuracy as module
 from ganforge.api import DataSpec, Draw, LabelSpec, Samples, UserError
-from ganforge.api.judge import Judge
+from ganforge.api.judge.judge import Judge
 from ganforge_metrics.condition_accuracy import ConditionAccuracy
 
 SPEC = DataSpec(shape=(3, 16, 16), labels=LabelSpec(kind="many_of_k", names=NAMES, most=2))

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from ganforge.engine import patches
-from ganforge.engine.convolution_graph import conv2d, conv_transpose2d, twice_differentiable_conv2d
+from ganforge.engine.kernels import im2col as patches
+from ganforge.engine.kernels.convolution_autograd import conv2d, conv_transpose2d, twice_differentiable_conv2d
 from plays import normal
 from support.convolutions import Torchs
 

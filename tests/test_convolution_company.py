@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
-from ganforge.engine.by_products import OURS, faster_convolutions
-from ganforge.engine.convolution_graph import conv2d, conv_transpose2d, twice_differentiable_conv2d
-from ganforge.engine.replacing import Replacing
+from ganforge.engine.kernels.convolution_autograd import conv2d, conv_transpose2d, twice_differentiable_conv2d
+from ganforge.engine.kernels.fast_convolutions import OURS, faster_convolutions
+from ganforge.engine.kernels.override import Replacing
 from plays import normal
 from support.convolutions import Torchs
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ganforge.engine import convolution
+from ganforge.engine.kernels import convolution
 from support.convolutions import Torchs
 from support.toys import toy_config, toy_loop, weights_of
 

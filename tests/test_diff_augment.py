@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ganforge.api import UserError
-from ganforge_training import diff_augment
-from ganforge_training.diff_augment import DiffAugment, cut_out, recolor, translate
+from ganforge_callbacks import diff_augment
+from ganforge_callbacks.diff_augment import DiffAugment, cut_out, recolor, translate
 
 SHAPES = [(5, 3, 8, 8), (5, 1, 7, 12)]
 

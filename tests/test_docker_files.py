@@ -21,8 +21,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ganforge.cli.train import REQUEUE
+from ganforge.components.registry import discover
 from ganforge.config import load
-from ganforge.registry import discover
 
 DOCKER = ROOT / "docker"
 DOCKERFILE = DOCKER / "Dockerfile"

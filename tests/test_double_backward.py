@@ -16,8 +16,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.checkpoint import checkpoint
 
 from ganforge.api import Architecture, DataSpec, Play, Role, Term
-from ganforge.engine.convolution_graph import twice_differentiable_conv2d
-from ganforge.engine.double_backward import TwiceDifferentiable
+from ganforge.engine.kernels.convolution_autograd import twice_differentiable_conv2d
+from ganforge.engine.kernels.double_backward import TwiceDifferentiable
 from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.r3gan import R3GAN
 from ganforge_architectures.resnet import ResNet

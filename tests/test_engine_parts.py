@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from ganforge.api import Samples, UserError
 from ganforge.config import Ema, LearningRate
-from ganforge.engine.batches import Batches
-from ganforge.engine.buffers import kept_buffers
-from ganforge.engine.ema import MovingAverage
-from ganforge.engine.schedule import lr_factor, set_learning_rate
-from ganforge.engine.streams import generator_for, stream_seed
-from ganforge.engine.tally import Tally
+from ganforge.engine.data.batches import Batches
+from ganforge.engine.instruments.frozen_buffers import kept_buffers
+from ganforge.engine.instruments.running_means import Tally
+from ganforge.engine.random import generator_for, stream_seed
+from ganforge.engine.sampling.ema import MovingAverage
+from ganforge.engine.update.schedule import lr_factor, set_learning_rate
 
 CPU = torch.device("cpu")
 

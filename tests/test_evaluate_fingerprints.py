@@ -18,8 +18,8 @@ from test_evaluate import place as place
 from test_judge import blank_judge
 
 from ganforge.api import Samples
-from ganforge.api.judge import Judge
-from ganforge.comparable import fingerprint, tensor_sha256
+from ganforge.api.judge.judge import Judge
+from ganforge.components.comparability import fingerprint, tensor_sha256
 from ganforge_datasets.iclevr import ICLEVR
 
 

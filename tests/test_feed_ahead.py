@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Samples
-from ganforge.engine import Batches, feed
+from ganforge.engine import Batches
+from ganforge.engine.data import prefetch as feed
 from support.streamed import CPU, both, same
 from support.streamed import mapped as mapped
 from support.streamed import no_thread_is_left as no_thread_is_left

@@ -17,9 +17,10 @@ from test_cli_main import EXAMPLE, ROOT, TINY, call, sets
 from test_third_party_plugin import Environment
 from torch import Tensor
 
-from ganforge import evaluation, registry
 from ganforge.api import Context, DataSpec, Metric
-from ganforge.registry import Plugin, Registry
+from ganforge.components import registry
+from ganforge.components.registry import Plugin, Registry
+from ganforge.evaluation import evaluate as evaluation
 from support.toys import _Given
 
 pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")

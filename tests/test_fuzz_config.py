@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganforge.api import UserError
+from ganforge.components.registry import discover
 from ganforge.config import dump, load, validate
 from ganforge.config.explain import MOST_MISTAKES
 from ganforge.config.load import MAX_BYTES, parse_override
-from ganforge.registry import discover
 from support.fuzz import ANY_TEXT, MIB, answer, damaged, fuzz, no_hang
 
 REGISTRY = discover()

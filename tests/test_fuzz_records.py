@@ -1,6 +1,6 @@
 """Conditions, judges and checkpoints, whole and damaged: the thing itself, or one message.
 
-Caps: a list of conditions has at most 16 MiB (`ganforge.sample.MOST_BYTES`); a judge and a checkpoint need
+Caps: a list of conditions has at most 16 MiB (`ganforge.evaluation.sample.MOST_BYTES`); a judge and a checkpoint need
 no more memory than their files have bytes, a few times over, whatever card, header or manifest claim.
 """
 
@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganforge.api import DataSpec, LabelSpec
-from ganforge.api.judge import CARD, WEIGHTS, Judge, load_judge
-from ganforge.api.judge_network import build_network
-from ganforge.engine import checkpoint
-from ganforge.sample import condition_rows, parse_condition, read_conditions
+from ganforge.api.judge.judge import CARD, WEIGHTS, Judge, load_judge
+from ganforge.api.judge.network import build_network
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.evaluation.sample import condition_rows, parse_condition, read_conditions
 from support.fuzz import ANY_TEXT, answer, damaged, fuzz, json_values, peak_growth
 from support.toys import toy_config, toy_loop
 
@@ -205,7 +205,7 @@ def test_memory_of_a_card_that_claims_a_giant() -> None:
     (PLACE / "giant").mkdir(exist_ok=True)
     (PLACE / "giant" / CARD).write_text(json.dumps(card))
     (PLACE / "giant" / WEIGHTS).write_bytes(WEIGHT_BYTES)
-    setup = "from pathlib import Path; from ganforge.api import UserError; from ganforge.api.judge import load_judge"
+    setup = "from pathlib import Path; from ganforge.api import UserError; from ganforge.api.judge.judge import load_judge"
     ((grown, said),) = peak_growth(setup, ["load_judge(Path(sys.argv[1]))"], PLACE / "giant")
     assert "its weights are not those of a small_resnet with 3 outputs" in said
     # A network of that width would take gibibytes; what grows is code that torch loads late.

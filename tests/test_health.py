@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api import Field, Play, Role, Term
-from ganforge.engine import Loop, StopRequest, checkpoint
+from ganforge.engine import Loop, StopRequest
+from ganforge.engine.checkpoint import checkpoint
 from support.toys import Recorder, toy_config, toy_loop
 
 

@@ -12,13 +12,14 @@ from click.testing import CliRunner
 from test_health import Bomb, run, with_bomb
 
 from ganforge.cli.health import health
-from ganforge.engine import Loop, StopRequest, checkpoint
+from ganforge.engine import Loop, StopRequest
+from ganforge.engine.checkpoint import checkpoint
 from ganforge.outputs.events import append_event, drop_findings_after, read_events
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
+from ganforge.outputs.mirror.files import WandbSettings
+from ganforge.outputs.mirror.process import Mirror
 from ganforge.outputs.report import write_report
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.outputs.wandb_files import WandbSettings
-from ganforge.outputs.wandb_mirror import Mirror
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
 BLAME = "non_finite at 64 images: term/d/bomb not finite since iteration 7 (56 images)"
@@ -185,8 +186,8 @@ def test_the_report_shows_what_happened(tmp_path: Path) -> None:
 def test_the_exit_code_of_a_run_that_its_policy_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ganforge import training
     from ganforge.cli import cli
+    from ganforge.training import run as training
 
     ended = training.Outcome(
         tmp_path / "run", False, 64, stopped_by="x", diagnosis="mode_collapse at 64 images: x", healthy_at=32

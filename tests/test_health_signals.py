@@ -11,8 +11,8 @@ import torch
 from conftest import ROOT
 from test_health import run
 
-from ganforge.engine.health import signals
-from ganforge.engine.health.signals import FirstBad, bad_layer, separation
+from ganforge.engine.instruments import health_signals as signals
+from ganforge.engine.instruments.health_signals import FirstBad, bad_layer, separation
 from support.toys import toy_config, toy_loop, weights_of
 
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from ganforge.engine import heap
+from ganforge.engine.kernels import malloc as heap
 
 # What the C library says of itself, and not the kernel's count of page faults: not every kernel counts.
 CODE = """

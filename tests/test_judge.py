@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api import DataSpec, LabelSpec, UserError
-from ganforge.api.judge import Judge, load_judge
-from ganforge.api.judge_network import JudgeNetwork, build_network
-from ganforge.api.judge_score import hits, score
+from ganforge.api.judge.judge import Judge, load_judge
+from ganforge.api.judge.network import JudgeNetwork, build_network
+from ganforge.api.judge.score import hits, score
 
 NAMES = ("red", "green", "blue")
 SPEC = DataSpec(shape=(3, 16, 16), labels=LabelSpec(kind="many_of_k", names=NAMES, most=3))

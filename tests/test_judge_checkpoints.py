@@ -15,7 +15,7 @@ from test_judge import SPEC, noise
 from torch import nn
 
 from ganforge.api import DataSpec, LabelSpec, UserError
-from ganforge.api.judge import import_checkpoint, load_judge
+from ganforge.api.judge.judge import import_checkpoint, load_judge
 
 PUBLISHED = "a checkpoint {'model': state_dict} of a torchvision ResNet-18 whose last layer is fc.0"
 

@@ -12,9 +12,9 @@ from test_cli_main import EXAMPLE, call, contents, sets
 from torch import Tensor
 
 from ganforge.api import Context, Samples, UserError
-from ganforge.api.judge import Judge, load_judge
+from ganforge.api.judge.judge import Judge, load_judge
 from ganforge.config import RunConfig
-from ganforge.judging import JudgeTraining, learning_rate, split_data, train_judge
+from ganforge.evaluation.train_judge import JudgeTraining, learning_rate, split_data, train_judge
 from support.toys import Squares, toy_config
 
 

@@ -21,10 +21,10 @@ from test_cli_main import ROOT
 from wandb_server import Server
 
 from ganforge.engine import StopRequest
+from ganforge.outputs.mirror.files import MirrorStatus
+from ganforge.outputs.mirror.link import PATIENCE_S, WandbLink
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.outputs.wandb_files import MirrorStatus
-from ganforge.outputs.wandb_link import PATIENCE_S, WandbLink
-from ganforge.training import start
+from ganforge.training.run import start
 from support.toys import toy_config, toy_registry
 
 KEY = "0123456789" * 4
@@ -92,7 +92,7 @@ def test_a_run_does_not_wait_for_a_server_that_hangs(
 
 
 def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manner: str, patience_s: float) -> list[str]:
-    monkeypatch.setattr("ganforge.outputs.wandb_link.PATIENCE_S", patience_s)
+    monkeypatch.setattr("ganforge.outputs.mirror.link.PATIENCE_S", patience_s)
     trained(tmp_path / "disabled", "disabled")
     server = Server("works" if manner == "dies" else manner)
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ganforge.api import UserError
-from ganforge.engine import Loop, StopRequest, checkpoint
+from ganforge.engine import Loop, StopRequest
+from ganforge.engine.checkpoint import checkpoint
 from support.stops import StopAfter
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import ganforge_metrics.coded as coded
 from ganforge.api import DataSpec, UserError
-from ganforge.api.judge import Judge
+from ganforge.api.judge.judge import Judge
 from ganforge_metrics.mutual_information import MutualInformation, information
 
 WHAT, SHARE = "judged_mutual_information", "judged_information_share"

@@ -14,10 +14,10 @@ from test_cli_main import EXAMPLE, TINY, Done, call, contents, sets
 from test_judge import blank_judge
 from torch import Tensor
 
-import ganforge.neighbours as module
+import ganforge.evaluation.neighbours as module
 from ganforge.api import Context, Samples
-from ganforge.api.feature_space import FeatureSpace
-from ganforge.neighbours import Neighbours, listed, nearest, summary
+from ganforge.api.judge.features import FeatureSpace
+from ganforge.evaluation.neighbours import Neighbours, listed, nearest, summary
 from ganforge_datasets.iclevr import ICLEVR
 from support.two_sets import SPEC, uint8_images
 

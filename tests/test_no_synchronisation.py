@@ -12,7 +12,7 @@ from support.toys import toy_config, toy_loop, toy_registry
 from support.waits import Waits
 
 REGISTRY = toy_registry()
-HOST_SIDE = "engine/batches.py"
+HOST_SIDE = "engine/data/batches.py"
 """Which samples are in a batch is computed on the host, from tensors that never leave it."""
 
 DCGAN = {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "layer"}
@@ -84,7 +84,10 @@ def test_a_line_of_the_log_is_found_to_wait(tmp_path: Path) -> None:
     loop._iterate(False)
     with Waits() as waits:
         loop._log(1.0)
-    assert any(line.startswith("engine/tally.py") and line.endswith(" tolist") for line in waits.found)
+    assert any(
+        line.startswith("engine/instruments/running_means.py") and line.endswith(" tolist")
+        for line in waits.found
+    )
 
 
 @pytest.mark.parametrize(

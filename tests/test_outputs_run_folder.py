@@ -14,7 +14,15 @@ import ganforge
 from ganforge.api import UserError
 from ganforge.outputs.run_folder import RunFolder
 
-WITHOUT_TORCH = ("run_folder", "metrics_log", "wandb_mirror", "wandb_link", "progress", "plots", "report")
+WITHOUT_TORCH = (
+    "run_folder",
+    "metrics_log",
+    "mirror.process",
+    "mirror.link",
+    "progress",
+    "plots",
+    "report",
+)
 
 
 def test_create_writes_what_was_resolved(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from PIL import Image
 from wandb_server import Server, history, records
 
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
+from ganforge.outputs.mirror.files import MirrorStatus, WandbSettings
+from ganforge.outputs.mirror.link import WandbLink
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.outputs.wandb_files import MirrorStatus, WandbSettings
-from ganforge.outputs.wandb_link import WandbLink
 
 KEY = "0123456789" * 4
 TRAINER = """
@@ -32,8 +32,8 @@ import os, sys
 from pathlib import Path
 from ganforge.outputs.metrics_log import MetricsLog
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.outputs.wandb_files import WandbSettings
-from ganforge.outputs.wandb_link import WandbLink
+from ganforge.outputs.mirror.files import WandbSettings
+from ganforge.outputs.mirror.link import WandbLink
 run = RunFolder.open(Path(sys.argv[1]))
 link = WandbLink.start(run, WandbSettings(mode="offline", project="p"))
 MetricsLog(run.metrics).append({"images_seen": 64, "loss/d": 0.5})

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ganforge.outputs.mirror.files import MirrorStatus
+from ganforge.outputs.mirror.link import describe
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.outputs.wandb_files import MirrorStatus
-from ganforge.outputs.wandb_link import describe
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.engine import patches
-from ganforge.engine.convolution import (
+from ganforge.engine.kernels import im2col as patches
+from ganforge.engine.kernels.convolution import (
     Geometry,
     convolutions_by_torch,
     input_gradient,
@@ -74,7 +74,7 @@ def test_in_bfloat16_sums_are_not_rounded_at_each_step(monkeypatch: pytest.Monke
     )
     monkeypatch.setattr(patches, "PART", 0)
     monkeypatch.setattr(patches, "LEAST", 1)  # an image at a time, so that there is something to add up
-    monkeypatch.setattr("ganforge.engine.convolution.HEAVY", 0)
+    monkeypatch.setattr("ganforge.engine.kernels.convolution.HEAVY", 0)
 
     def three(x: Tensor, weight: Tensor, g: Tensor) -> list[Tensor]:
         return [

@@ -13,10 +13,10 @@ from test_plugin_faults import registry as registry
 from test_plugin_faults import well_behaved as well_behaved
 
 from ganforge.api import Samples, Verdict
-from ganforge.blame import ComponentFault
+from ganforge.components.calls import open_data
+from ganforge.components.faults import ComponentFault
+from ganforge.components.registry import Registry
 from ganforge.config import validate
-from ganforge.guarded import open_data
-from ganforge.registry import Registry
 from support.contexts import context
 from support.toys import toy_document, toy_loop
 

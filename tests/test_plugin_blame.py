@@ -12,11 +12,11 @@ from test_plugin_faults import registry as registry
 from test_plugin_faults import well_behaved as well_behaved
 
 from ganforge.api import UserError
-from ganforge.blame import ComponentFault, blame, described
-from ganforge.build import plan
-from ganforge.check import preflight
+from ganforge.components.faults import ComponentFault, blame, described
+from ganforge.components.registry import Registry, discover
 from ganforge.config import validate
-from ganforge.registry import Registry, discover
+from ganforge.training.build import plan
+from ganforge.training.preflight import preflight
 from support.toys import toy_document, toy_loop
 
 

@@ -33,9 +33,9 @@ from ganforge.api import (
     Verdict,
     hookimpl,
 )
-from ganforge.blame import ComponentFault, blame
+from ganforge.components.faults import ComponentFault, blame
+from ganforge.components.registry import Plugin, Registry
 from ganforge.config import validate
-from ganforge.registry import Plugin, Registry
 from support.toys import Squares, toy_document, toy_loop, toy_registry
 
 ACME = Plugin("acme", "acme-gan", "0.2")

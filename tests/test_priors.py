@@ -7,12 +7,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-import ganforge_training
+import ganforge_priors
 from ganforge.api import Code, Draw, Prior, UserError
-from ganforge_training.codes import Codes
-from ganforge_training.normal import Normal
+from ganforge_priors.codes import Codes
+from ganforge_priors.normal import Normal
 
-PRIORS = {c.type_name(): c for c in ganforge_training.ganforge_components() if issubclass(c, Prior)}
+PRIORS = {c.type_name(): c for c in ganforge_priors.ganforge_components()}
 each_prior = pytest.mark.parametrize("name", PRIORS)
 
 
@@ -150,4 +150,4 @@ def test_truncated_latents_are_those_of_a_rejection_sampler() -> None:
 
 def test_a_prior_without_truncation_says_so() -> None:
     with pytest.raises(UserError, match="prior 'uniform' cannot be truncated; leave --truncation out"):
-        ganforge_training.uniform.Uniform().truncated(torch.zeros(1, 2), 1.0)
+        ganforge_priors.uniform.Uniform().truncated(torch.zeros(1, 2), 1.0)

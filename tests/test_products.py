@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Metric, Sampler, Samples
-from ganforge.engine.products import exact_products, round_products
-from ganforge.engine.runtime import Runtime
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.kernels.matmul_precision import exact_products, round_products
 from support.toys import toy_config, toy_loop, weights_of
 
 MULTIPLIES_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(

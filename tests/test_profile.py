@@ -10,10 +10,10 @@ import pytest
 import torch
 from test_cli_main import EXAMPLE, TINY, call, sets
 
-import ganforge.watch as module
+import ganforge.profiling.clock as module
 from ganforge.api import Context, UserError
-from ganforge.profiling import Profile, profile_run
-from ganforge.watch import Watch, attach
+from ganforge.profiling.clock import Watch, attach
+from ganforge.profiling.profile import Profile, profile_run
 from support.toys import toy_config, toy_loop, weights_of
 
 PENALISED = {

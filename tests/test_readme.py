@@ -13,11 +13,11 @@ import pytest
 import torch
 from conftest import ROOT, RUN_FILES
 
-from ganforge.build import plan
-from ganforge.check import preflight
 from ganforge.cli import cli
+from ganforge.components.registry import Plugin, Registry, discover
 from ganforge.config import load
-from ganforge.registry import Plugin, Registry, discover
+from ganforge.training.build import plan
+from ganforge.training.preflight import preflight
 
 PAGES = [ROOT / "README.md", ROOT / "plugins" / "README.md"]
 

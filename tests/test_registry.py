@@ -6,7 +6,7 @@ import pytest
 from torch import Tensor
 
 from ganforge.api import KINDS, Component, Loss, UserError, hookimpl
-from ganforge.registry import Broken, Plugin, Registry, discover
+from ganforge.components.registry import Broken, Plugin, Registry, discover
 
 ACME = Plugin("acme", "acme-gan", "0.2")
 OTHER = Plugin("losses", "ganforge", "0.1.0")
@@ -162,7 +162,7 @@ class FakeEntry:
 
 def test_discovery_goes_on_past_a_plugin_that_does_not_import(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [FakeEntry("bad", ImportError("No module named 'acme'")), FakeEntry("good", plugin(Softer))]
-    monkeypatch.setattr("ganforge.registry.entry_points", lambda group: entries)
+    monkeypatch.setattr("ganforge.components.registry.entry_points", lambda group: entries)
     registry = discover()
     assert registry.of("loss") == {"softer": Softer}
     assert registry.broken == (Broken(Plugin("bad"), "does not import: ImportError: No module named 'acme'"),)
@@ -170,7 +170,7 @@ def test_discovery_goes_on_past_a_plugin_that_does_not_import(monkeypatch: pytes
 
 def test_a_plugin_can_be_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [FakeEntry("bad", ImportError("x")), FakeEntry("good", plugin(Softer))]
-    monkeypatch.setattr("ganforge.registry.entry_points", lambda group: entries)
+    monkeypatch.setattr("ganforge.components.registry.entry_points", lambda group: entries)
     monkeypatch.setenv("GANFORGE_DISABLE_PLUGINS", "bad, good")
     registry = discover()
     assert registry.of("loss") == {}

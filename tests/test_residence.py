@@ -11,8 +11,8 @@ from torch import Tensor
 from benchmarks.settings import Settings
 from benchmarks.streaming import measure
 from ganforge.api import UserError
-from ganforge.engine import residence
-from ganforge.engine.residence import is_mapped, why_streamed
+from ganforge.engine.data import placement as residence
+from ganforge.engine.data.placement import is_mapped, why_streamed
 from support.streamed import CPU, both
 from support.streamed import mapped as mapped
 from support.streamed import no_thread_is_left as no_thread_is_left

@@ -13,8 +13,8 @@ from test_cli_main import EXAMPLE, TINY, call, contents, sets
 from ganforge.api import Samples
 from ganforge.config import validate
 from ganforge.config.drift import changes
-from ganforge.engine import checkpoint
-from ganforge.engine.surroundings import differences, fingerprint
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint.environment import differences, fingerprint
 from support.toys import toy_config, toy_document, toy_registry
 from support.trained import place as place
 from support.trained import said

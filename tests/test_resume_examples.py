@@ -11,8 +11,9 @@ import torch
 from conftest import RUN_FILES
 from torch import Tensor
 
-from ganforge.engine import StopRequest, checkpoint
-from ganforge.registry import Registry, discover
+from ganforge.components.registry import Registry, discover
+from ganforge.engine import StopRequest
+from ganforge.engine.checkpoint import checkpoint
 from support.records import numbers
 from support.small_runs import open_loop, small
 from support.stops import StopAfter

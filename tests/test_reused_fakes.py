@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.api import Draw, UserError
-from ganforge.build import plan
-from ganforge.engine import Loop, StopRequest, checkpoint
+from ganforge.engine import Loop, StopRequest
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.training.build import plan
 from support.toys import toy_config, toy_loop, weights_of
 
 ADAM = {"optimizer": {"type": "adam", "lr": 1e-3, "betas": [0.5, 0.999], "eps": 1e-3}}

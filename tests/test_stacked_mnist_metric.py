@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import ganforge_metrics.stacked_mnist as module
 from ganforge.api import DataSpec, LabelSpec, Samples, UserError
-from ganforge.api.judge import Judge
-from ganforge.api.judge_network import JudgeNetwork
+from ganforge.api.judge.judge import Judge
+from ganforge.api.judge.network import JudgeNetwork
 from ganforge_metrics.stacked_mnist import StackedMNIST, divergence, figures, frequencies, read_digits
 from support.two_sets import Given
 

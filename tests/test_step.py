@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.api import Role, UserError
 from ganforge.engine import Game, Loop
-from ganforge.engine.batches import Batch
+from ganforge.engine.data.batches import Batch
 from support.toys import toy_config, toy_loop, toy_registry, weights_of
 
 LOSSES = sorted(toy_registry().of("loss"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ganforge.api import UserError
-from ganforge.registry import discover
+from ganforge.components.registry import discover
 from ganforge.sweep.child import alone
 from ganforge.sweep.folder import SweepFolder
 from ganforge.sweep.load import load_sweep

@@ -14,8 +14,8 @@ import yaml
 from conftest import ROOT
 
 from ganforge.api import UserError
+from ganforge.components.registry import discover
 from ganforge.config import load
-from ganforge.registry import discover
 from ganforge.sweep.load import load_sweep
 from ganforge.sweep.space import category, distributions, ends, grid, grid_size, overrides
 from ganforge.sweep.spec import Parameter

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from ganforge_training.weight_clip import WeightClip
+from ganforge_callbacks.weight_clip import WeightClip
 
 
 @pytest.fixture

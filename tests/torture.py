@@ -31,7 +31,7 @@ EVERY = 8
 """Iterations between two checkpoints."""
 GIVE_UP_S = 600.0
 PRELOADED = [
-    "ganforge.training",
+    "ganforge.training.run",
     "ganforge_architectures",
     "ganforge_datasets",
     "ganforge_losses",

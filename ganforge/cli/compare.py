@@ -25,10 +25,10 @@ def compare(run_folders: tuple[Path, ...], form: str | None, out: Path | None, p
     Metrics come from 'ganforge evaluate'. Two numbers of one name stand in one row only where
     everything that they depend on was the same; notes say what was not.
     """
-    from ganforge import compare as comparing
-    from ganforge.outputs.compare_csv import as_csv
-    from ganforge.outputs.compare_html import html
-    from ganforge.outputs.compare_markdown import markdown
+    from ganforge.evaluation import compare as comparing
+    from ganforge.outputs.comparison.as_csv import as_csv
+    from ganforge.outputs.comparison.as_html import html
+    from ganforge.outputs.comparison.as_markdown import markdown
 
     form = form or SUFFIXES.get(out.suffix.lower() if out else "", "md")
     comparison = comparing.compare(run_folders, parts)

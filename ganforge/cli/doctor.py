@@ -23,7 +23,7 @@ def doctor(cuda: bool) -> None:
 
     Exit code 0, or 1 where one of them is not.
     """
-    from ganforge.blame import one_line
+    from ganforge.components.faults import one_line
 
     checks: dict[str, Check] = {
         "plugins": _plugins,
@@ -50,7 +50,7 @@ class Fault(Exception):
 
 
 def _plugins() -> str:
-    from ganforge.registry import discover
+    from ganforge.components.registry import discover
 
     registry = discover()
     wrong = [f"{broken.plugin} {broken.reason}" for broken in registry.broken]
@@ -94,7 +94,7 @@ def _device(needs_cuda: bool) -> str:
 
 
 def _cache() -> str:
-    from ganforge.training import cache_folder
+    from ganforge.training.run import cache_folder
 
     return _writable(cache_folder())
 

@@ -59,10 +59,12 @@ def evaluate(
     real data are opened only for metrics that look at them. Recalls of labels are drawn as bars in
     RUN/plots.
     """
-    from ganforge import ceiling, evaluation, training
     from ganforge.api import Context
+    from ganforge.components.registry import discover
+    from ganforge.evaluation import evaluate as evaluation
+    from ganforge.evaluation import real_baseline as ceiling
     from ganforge.outputs.progress import track
-    from ganforge.registry import discover
+    from ganforge.training import run as training
 
     asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint)
     context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)

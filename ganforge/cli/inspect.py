@@ -10,9 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from ganforge.api import Component, LabelSpec
-    from ganforge.check import Preflight
+    from ganforge.components.registry import Registry
     from ganforge.config import RunConfig
-    from ganforge.registry import Registry
+    from ganforge.training.preflight import Preflight
 
 
 @click.command()
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'.")
 def check(config: Path, overrides: tuple[str, ...]) -> None:
     """Say whether CONFIG can run, how big it is and how long it will take; touches no data."""
-    from ganforge.check import preflight
+    from ganforge.components.registry import discover
     from ganforge.config import load
-    from ganforge.registry import discover
+    from ganforge.training.preflight import preflight
 
     settings = load(config, discover(), overrides)
     click.echo(describe(str(config), preflight(settings), settings))
@@ -62,7 +62,7 @@ def plugins(context: click.Context) -> None:
     """List every component with its plugin and version; 'plugins show KIND NAME' tells its keys."""
     if context.invoked_subcommand is not None:
         return
-    from ganforge.registry import discover
+    from ganforge.components.registry import discover
 
     registry = discover()
     for kind, components in registry.components.items():
@@ -80,7 +80,7 @@ def plugins(context: click.Context) -> None:
 @click.argument("name")
 def show(kind: str, name: str) -> None:
     """Show what component NAME of KIND is, its source, and its keys with types and defaults."""
-    from ganforge.registry import discover
+    from ganforge.components.registry import discover
 
     registry = discover()
     click.echo(_show(registry, registry.find(kind, name)))
@@ -132,7 +132,7 @@ def _type(schema: dict[str, object]) -> str:
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of a run file, for an editor's completion and checks."""
+    from ganforge.components.registry import discover
     from ganforge.config import run_schema
-    from ganforge.registry import discover
 
     click.echo(json.dumps(run_schema(discover()), indent=1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ganforge.api.judge import Judge
+    from ganforge.api.judge.judge import Judge
 
 WORST = 5
 
@@ -48,11 +48,12 @@ def train(
     Images of one group (of one scene, say) are either all learned from or all held out. Ends
     with the judge's accuracy on held-out images: what a perfect generator would reach.
     """
-    from ganforge import judging, training
     from ganforge.api import Context
+    from ganforge.components.registry import discover
     from ganforge.config import load
+    from ganforge.evaluation import train_judge as judging
     from ganforge.outputs.progress import track
-    from ganforge.registry import discover
+    from ganforge.training import run as training
 
     settings = load(config, discover(), overrides)
     judging.refuse_existing(out)
@@ -74,10 +75,10 @@ def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...
 
     Its outputs are the labels of CONFIG's section [data], in their order.
     """
-    from ganforge import judging
-    from ganforge.api.judge import import_checkpoint
+    from ganforge.api.judge.judge import import_checkpoint
+    from ganforge.components.registry import discover
     from ganforge.config import load
-    from ganforge.registry import discover
+    from ganforge.evaluation import train_judge as judging
 
     settings = load(config, discover(), overrides)
     judging.refuse_existing(out)

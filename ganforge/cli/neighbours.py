@@ -51,11 +51,11 @@ def neighbours(
     """
     if out.suffix.lower() != ".png":
         raise click.UsageError(f"--out {out}: the picture is a .png; name it so")
-    from ganforge import training
     from ganforge.api import Context
-    from ganforge.neighbours import Search, find_neighbours
+    from ganforge.components.registry import discover
+    from ganforge.evaluation.neighbours import Search, find_neighbours
     from ganforge.outputs.progress import track
-    from ganforge.registry import discover
+    from ganforge.training import run as training
 
     asked = Search(n, k, judge, count, seed, overrides)
     context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)

@@ -33,12 +33,12 @@ def profile(config: Path, iterations: int, out: Path | None, overrides: tuple[st
     """
     # Of torch's profiler, which otherwise reports that it begins, ends, and finds no GPU.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    from ganforge import training
     from ganforge.api import Context
+    from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.outputs.progress import track
-    from ganforge.profiling import profile_run
-    from ganforge.registry import discover
+    from ganforge.profiling.profile import profile_run
+    from ganforge.training import run as training
 
     settings = load(config, discover(), overrides)
     context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)

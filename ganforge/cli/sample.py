@@ -56,8 +56,8 @@ def sample(
     """Draw samples from the generator in the run folder RUN; needs neither W&B nor the data set."""
     if condition is not None and conditions_file is not None:
         raise click.UsageError("--condition and --conditions exclude each other; give one of them")
-    from ganforge import sample as sampling
-    from ganforge.registry import discover
+    from ganforge.components.registry import discover
+    from ganforge.evaluation import sample as sampling
 
     generator = sampling.open_generator(
         run_folder, discover(), lambda line: click.echo(line, err=True), truncation, choice

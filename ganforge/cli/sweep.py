@@ -54,8 +54,8 @@ def run_sweep(file: Path, out: Path | None, trials: int | None, max_minutes: flo
     from ganforge.sweep.study import need_optuna
 
     need_optuna()
+    from ganforge.components.registry import discover
     from ganforge.engine import StopRequest
-    from ganforge.registry import discover
     from ganforge.sweep.report import write_report
     from ganforge.sweep.worker import sweep as work
 

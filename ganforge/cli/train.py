@@ -15,7 +15,7 @@ from ganforge.cli.launch import launch, processes, wanted
 
 if TYPE_CHECKING:
     from ganforge.engine import StopRequest
-    from ganforge.training import Outcome
+    from ganforge.training.run import Outcome
 
 REQUEUE = 75
 """EX_TEMPFAIL of sysexits.h: the run is not at its end, and a scheduler may start the job again, with
@@ -61,18 +61,19 @@ def run(
     data are opened it stops at once too, and leaves nothing. For a cluster that starts the same
     command again and again: --set train.resume=auto.
     """
-    from ganforge import cluster, training
+    from ganforge.components.registry import discover
     from ganforge.config import dumps, load
     from ganforge.engine import StopRequest
-    from ganforge.registry import discover
+    from ganforge.engine.distributed import launchers as cluster
+    from ganforge.training import run as training
 
     cluster.join()
     stop = StopRequest(max_minutes)
     registry = discover()
     settings = load(config, registry, overrides)
     if dry_run:
-        from ganforge.check import preflight
         from ganforge.cli.inspect import describe
+        from ganforge.training.preflight import preflight
 
         found = preflight(settings)
         click.echo(dumps(settings))
@@ -123,9 +124,10 @@ def resume(
 
     It says whether it continues exactly, or what is different.
     """
-    from ganforge import cluster, training
+    from ganforge.components.registry import discover
     from ganforge.engine import StopRequest
-    from ganforge.registry import discover
+    from ganforge.engine.distributed import launchers as cluster
+    from ganforge.training import run as training
 
     cluster.join()
     if wanted(processes):

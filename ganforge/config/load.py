@@ -14,12 +14,12 @@ import tomli_w
 from pydantic import ValidationError
 
 from ganforge.api import UserError
-from ganforge.blame import blame
+from ganforge.components.faults import blame
+from ganforge.components.registry import Registry
 from ganforge.config.explain import findings, report
 from ganforge.config.locate import MOST_PARTS, Path, overlong_key
 from ganforge.config.plain import check_plain
 from ganforge.config.schema import RunConfig, named_components, narrow
-from ganforge.registry import Registry
 
 MAX_BYTES = 256 * 1024
 

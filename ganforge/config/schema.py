@@ -18,10 +18,10 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, create_model
 
 from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss, Metric, Prior, Term
-from ganforge.blame import KIND_NOUNS
+from ganforge.components.faults import KIND_NOUNS
+from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
 from ganforge.config.sections import Ema, Health, LearningRate, Logging, Player, Section, Train, Wandb
-from ganforge.registry import Registry
 
 LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")

@@ -13,26 +13,26 @@ from typing import Any
 from torch import Tensor
 
 from ganforge.api import Metric, Role, Samples
+from ganforge.components.calls import values_of
 from ganforge.config import RunConfig
-from ganforge.engine import checkpoint
-from ganforge.engine.agreement import check_agreement
-from ganforge.engine.batches import Batches
-from ganforge.engine.best import Best
-from ganforge.engine.compiling import Trial
-from ganforge.engine.ema import MovingAverage
-from ganforge.engine.grids import backdrop, grids
+from ganforge.engine.acceleration.compile_trial import Trial
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint.background import Saver
+from ganforge.engine.checkpoint.best import Best
+from ganforge.engine.data.batches import Batches
+from ganforge.engine.distributed.log_reduction import Pool
+from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
 from ganforge.engine.health.guard import Guard
-from ganforge.engine.health.recover import heed
-from ganforge.engine.machine import peak_memory
+from ganforge.engine.instruments.memory import peak_memory
+from ganforge.engine.kernels.matmul_precision import exact_products
 from ganforge.engine.observer import Observer, Row
-from ganforge.engine.pooling import Pool
-from ganforge.engine.products import exact_products
-from ganforge.engine.sampler import GeneratorSampler
-from ganforge.engine.saver import Saver
-from ganforge.engine.schedule import lr_factor, set_learning_rate, turns
-from ganforge.engine.step import Game
-from ganforge.engine.stopping import Interrupted, StopRequest
-from ganforge.guarded import values_of
+from ganforge.engine.replica_check import check_agreement
+from ganforge.engine.rollback import heed
+from ganforge.engine.sampling.ema import MovingAverage
+from ganforge.engine.sampling.grids import backdrop, grids
+from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.engine.update.game import Game
+from ganforge.engine.update.schedule import lr_factor, set_learning_rate, turns
 
 
 class Loop:

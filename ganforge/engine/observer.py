@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ganforge.engine.grids import Grid
+from ganforge.engine.sampling.grids import Grid
 
 Row = Mapping[str, float | int]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganforge.engine import checkpoint
+from ganforge.engine.checkpoint import checkpoint
 from ganforge.outputs.metrics_log import read_new_rows
 from ganforge.outputs.run_folder import RunFolder
 

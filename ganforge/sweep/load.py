@@ -11,13 +11,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ganforge.api import UserError
-from ganforge.build import plan
+from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, load
 from ganforge.config.explain import findings, report
 from ganforge.config.schema import Mistake
-from ganforge.registry import Registry
 from ganforge.sweep.space import ends, grid_size
 from ganforge.sweep.spec import Parameter, Sweep, narrow
+from ganforge.training.build import plan
 
 MAX_GRID = 10_000
 """Combinations of a grid; all of them are written down when it begins."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganforge.components.registry import Registry
 from ganforge.outputs.progress import duration
-from ganforge.registry import Registry
 from ganforge.sweep.folder import Life, SweepFolder
 from ganforge.sweep.load import Loaded, load_sweep
 from ganforge.sweep.space import distributions, grid, grid_size

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from benchmarks.works import DIGITS, SCENES, Work
 from ganforge.api import Context, Role, Samples
-from ganforge.build import Plan, load_samples, plan
+from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, validate
-from ganforge.registry import Registry
+from ganforge.training.build import Plan, load_samples, plan
 
 Order = Callable[[int], Tensor]
 """Batch number -> which samples are in it, int64 [N]."""

@@ -18,8 +18,8 @@ import torch
 import ganforge
 from benchmarks.job import Job, open_job
 from benchmarks.works import WORKS
+from ganforge.components.registry import discover
 from ganforge.outputs.provenance import cpu_model
-from ganforge.registry import discover
 
 
 @dataclass(frozen=True)

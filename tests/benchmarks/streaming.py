@@ -58,10 +58,10 @@ def _measured(data: str, images: int, batch: int, device: str, folder: Path) -> 
     import torch
 
     from ganforge.api import Samples
-    from ganforge.build import build_loop, plan
+    from ganforge.components.registry import discover
     from ganforge.config import validate
     from ganforge.engine import Loop, Runtime
-    from ganforge.registry import discover
+    from ganforge.training.build import build_loop, plan
     from ganforge_datasets.uint8_cache import cached
     from support.toys import Recorder
 

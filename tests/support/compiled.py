@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import ganforge.engine.compiling as module
+import ganforge.engine.acceleration.compile_trial as module
 from ganforge.engine import Loop
-from ganforge.engine.compiling import END
+from ganforge.engine.acceleration.compile_trial import END
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
 MLP: dict[str, Any] = {

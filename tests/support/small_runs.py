@@ -9,10 +9,10 @@ from typing import Any
 from test_datasets_digits import files as digit_files
 
 from ganforge.api import Context
-from ganforge.build import build_loop, load_samples, plan
+from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, validate
 from ganforge.engine import Loop, Runtime
-from ganforge.registry import Registry
+from ganforge.training.build import build_loop, load_samples, plan
 from support.toys import Recorder
 
 NARROW = {

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganforge.api import Samples
 from ganforge.engine import Batches
-from ganforge.engine.batches import Batch
+from ganforge.engine.data.batches import Batch
 from ganforge_datasets.uint8_cache import cached
 
 CPU = torch.device("cpu")

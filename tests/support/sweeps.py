@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from ganforge.components.registry import discover
 from ganforge.engine import StopRequest
-from ganforge.registry import discover
 from ganforge.sweep import child
 from ganforge.sweep.worker import Outcome, sweep
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ganforge import registry
 from ganforge.api import Context, Dataset, DataSpec, Field, LabelKind, LabelSpec, Samples, Split, hookimpl
-from ganforge.build import build_loop, plan
+from ganforge.components import registry
+from ganforge.components.registry import Plugin, Registry
 from ganforge.config import RunConfig, validate
 from ganforge.engine import Grid, Loop, Runtime
-from ganforge.registry import Plugin, Registry
+from ganforge.training.build import build_loop, plan
 
 NAMES = ("red", "green", "blue")
 

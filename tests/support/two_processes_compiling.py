@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-import ganforge.engine.compiling as module
+import ganforge.engine.acceleration.compile_trial as module
 from support.two_processes import fresh_loop
 
 

@@ -14,12 +14,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import ganforge
 import ganforge_architectures
+import ganforge_callbacks
 import ganforge_losses
-import ganforge_training
+import ganforge_optimizers
+import ganforge_priors
 
 CODE = tuple(
     str(Path(module.__path__[0]))
-    for module in (ganforge, ganforge_architectures, ganforge_losses, ganforge_training)
+    for module in (
+        ganforge,
+        ganforge_architectures,
+        ganforge_callbacks,
+        ganforge_losses,
+        ganforge_optimizers,
+        ganforge_priors,
+    )
 )
 """Where the project's code lies: in the checkout, or among the installed packages."""
 
@@ -87,7 +96,7 @@ class _Operators(TorchDispatchMode):
 
 
 def _place() -> str:
-    """The innermost line of the project's code, such as `engine/step.py:12`; else torch's own."""
+    """The innermost line of the project's code, such as `engine/update/game.py:12`; else torch's own."""
     frames = [frame for frame in traceback.extract_stack() if frame.filename != __file__]
     ours = [frame for frame in frames if frame.filename.startswith(CODE)]
     frame = ours[-1] if ours else frames[-1]

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.api import Prior, Samples
-from ganforge.engine.results import draw_of
-from ganforge.engine.streams import generator_for
+from ganforge.components.results import draw_of
+from ganforge.engine.random import generator_for
 
 SIDE = 16
 """Pixels; larger images are averaged down, as noise in single pixels is no variety."""

@@ -10,9 +10,9 @@ from ganforge.api import Role, Samples
 from ganforge.config import Health
 from ganforge.engine.health.diversity import Diversity
 from ganforge.engine.health.sentinel import Finding, Sentinel
-from ganforge.engine.health.signals import all_finite, bad_layer
-from ganforge.engine.step import Game
-from ganforge.engine.streams import stream_seed
+from ganforge.engine.instruments.health_signals import all_finite, bad_layer
+from ganforge.engine.random import stream_seed
+from ganforge.engine.update.game import Game
 
 MEASURABLE = 2
 """Samples; fewer have no distance."""

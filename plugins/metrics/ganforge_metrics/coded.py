@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ganforge.api import Sampler, UserError
-from ganforge.api.judge import load_judge
+from ganforge.api.judge.judge import load_judge
 
 
 def judged_codes(

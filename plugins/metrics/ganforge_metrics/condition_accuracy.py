@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ganforge.api import AbsolutePath, Field, LabelSpec, Metric, Sampler, Samples, UserError
-from ganforge.api.judge import load_judge
-from ganforge.api.judge_score import Score, score
+from ganforge.api.judge.judge import load_judge
+from ganforge.api.judge.score import Score, score
 
 MAX_SAMPLES = 100_000
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import AbsolutePath, DataSpec, Field, Sampler, Samples, UserError
-from ganforge.api.feature_space import FeatureSpace
+from ganforge.api.judge.features import FeatureSpace
 from ganforge_metrics.two_sets import TwoSets
 
 

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganforge.api import AbsolutePath, Field, Metric, Sampler, Samples, UserError
-from ganforge.api.feature_space import choose_real, real
-from ganforge.api.judge import Judge, load_judge
+from ganforge.api.judge.features import choose_real, real
+from ganforge.api.judge.judge import Judge, load_judge
 
 CLASSES = 10
 MODES = CLASSES**3

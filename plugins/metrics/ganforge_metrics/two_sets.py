@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ganforge.api import AbsolutePath, DataSpec, Field, Metric, Sampler, Samples
-from ganforge.api.feature_space import SIDE, FeatureSpace, choose_real
+from ganforge.api.judge.features import SIDE, FeatureSpace, choose_real
 
 
 class TwoSets(Metric):

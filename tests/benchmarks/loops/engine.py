@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.job import Job
 from ganforge.api import Networks
-from ganforge.build import build_loop
 from ganforge.engine import Grid, Runtime
+from ganforge.training.build import build_loop
 
 
 class Silent:

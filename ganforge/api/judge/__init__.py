@@ -1,0 +1,1 @@
+"""Judges: classifiers that metrics ask about generated images."""

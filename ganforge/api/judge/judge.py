@@ -1,0 +1,275 @@
+"""A judge: a classifier of a data set's labels, which says what generated images show.
+
+A judge lies in a folder: `weights.safetensors`, and `judge.json` with what it judges, what it was
+trained on and how good it is. Nothing in it is ever unpickled; the published i-CLEVR judge, a
+PyTorch checkpoint, is read with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from ganforge.api.data import DataSpec
+from ganforge.api.errors import UserError
+from ganforge.api.judge.network import Architecture, JudgeNetwork, build_network
+
+WEIGHTS = "weights.safetensors"
+CARD = "judge.json"
+CHUNK = 256
+MAX_WIDTH = 1024
+MAX_CHANNELS = 64
+CHECKPOINTS = (".pth", ".pt")
+PUBLISHED = "a checkpoint {'model': state_dict} of a torchvision ResNet-18 whose last layer is fc.0"
+
+
+class JudgeCard(BaseModel):
+    """What there is to know of a judge besides its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    architecture: Architecture
+    width: int = Field(0, ge=0, le=MAX_WIDTH)
+    """Of the small network's first stage; 0 for the others."""
+    data: DataSpec
+    """The images it takes and the labels it tells apart."""
+    sha256: str
+    """Of `weights.safetensors`."""
+    trained_on: dict[str, Any] = {}
+    """Data, number of images, epochs, seed."""
+    accuracy: dict[str, float] = {}
+    """On the held-out real images: the most that a generator can be measured at."""
+
+
+class Judge(nn.Module):
+    """A trained network in evaluation mode, and its card."""
+
+    def __init__(self, network: JudgeNetwork, card: JudgeCard) -> None:
+        super().__init__()
+        self.network = network.eval().requires_grad_(False)
+        self.card = card
+
+    @classmethod
+    def of(
+        cls,
+        network: JudgeNetwork,
+        data: DataSpec,
+        *,
+        architecture: Architecture,
+        width: int = 0,
+        trained_on: Mapping[str, Any] | None = None,
+        accuracy: Mapping[str, float] | None = None,
+    ) -> Judge:
+        """A judge of a network that was trained on `data`."""
+        card = JudgeCard(
+            architecture=architecture,
+            width=width,
+            data=data,
+            sha256=_sha256(_bytes_of(network)),
+            trained_on=dict(trained_on or {}),
+            accuracy=dict(accuracy or {}),
+        )
+        return cls(network, card)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """[N, K] on the CPU for `images` [N, C, H, W] in [-1, 1]; raises `UserError` for another size."""
+        return self._over(images, self.network)
+
+    def features(self, images: Tensor) -> Tensor:
+        """[N, F] on the CPU: what the last layer sees; otherwise as `logits`."""
+        return self._over(images, self.network.body)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(images)
+
+    def refuse_misfit(self, data: DataSpec, *, labels: bool = True) -> None:
+        """Raises `UserError` unless it judges images, and `labels` too, such as `data` has."""
+        mine = self.card.data
+        if data.shape != mine.shape:
+            raise UserError(
+                f"the judge takes images of {_side(mine.shape)} and these are {_side(data.shape)}; "
+                "train a judge on such data with 'ganforge judge train'"
+            )
+        if labels and (data.labels.kind, data.labels.names) != (mine.labels.kind, mine.labels.names):
+            raise UserError(
+                f"the judge tells apart {_labels(mine)} and the data have {_labels(data)}; "
+                "train a judge on such data with 'ganforge judge train'"
+            )
+
+    def provenance(self) -> dict[str, Any]:
+        """What a number that this judge gave must be published with."""
+        return {
+            "architecture": self.card.architecture,
+            "sha256": self.card.sha256,
+            "trained_on": self.card.trained_on,
+            "accuracy": {key: value for key, value in self.card.accuracy.items() if "/" not in key},
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes the judge into `folder`. Raises `UserError` where that cannot be."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # The card last: without one, the folder is no judge.
+            for name, content in (
+                (WEIGHTS, _bytes_of(self.network)),
+                (CARD, (self.card.model_dump_json(indent=1) + "\n").encode()),
+            ):
+                half = folder / f".{name}.tmp"
+                half.write_bytes(content)
+                half.replace(folder / name)
+        except OSError as error:
+            raise UserError(
+                f"cannot write the judge to {folder}: {error.strerror}; choose another place with --out"
+            ) from error
+
+    @torch.no_grad()
+    def _over(self, images: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
+        if tuple(images.shape[1:]) != self.card.data.shape:
+            self.refuse_misfit(DataSpec(shape=tuple(images.shape[1:])), labels=False)
+        device = self.network.head.weight.device
+        parts = [network(part.to(device)).float().cpu() for part in torch.split(images, CHUNK)]
+        return torch.cat(parts)
+
+
+def load_judge(path: Path, data: DataSpec | None = None) -> Judge:
+    """The judge in a folder that `ganforge judge train` wrote; or, where `data` says what its
+    outputs mean, the one in a published checkpoint (`.pth`).
+
+    With `data`, the judge is held to its images and labels. Raises `UserError` for what is
+    missing, damaged, of another form, or does not fit.
+    """
+    if path.suffix in CHECKPOINTS:
+        if data is None:
+            raise UserError(f"{path}: a checkpoint does not say what its outputs mean; import it first")
+        return import_checkpoint(path, data)
+    folder = path.parent if path.name in (CARD, WEIGHTS) else path
+    card = _read_card(folder / CARD)
+    content = _read(folder / WEIGHTS)
+    if _sha256(content) != card.sha256:
+        raise UserError(f"{folder / WEIGHTS}: damaged: its SHA-256 is not the one in {CARD}")
+    try:
+        tensors = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise UserError(f"{folder / WEIGHTS}: not a safetensors file: {error}") from None
+    judge = Judge(_filled(card, tensors, folder / WEIGHTS), card)
+    if data is not None:
+        judge.refuse_misfit(data)
+    return judge
+
+
+def import_checkpoint(file: Path, data: DataSpec) -> Judge:
+    """The judge in a published checkpoint, whose outputs are the labels of `data`, in their order.
+
+    Raises `UserError` for a pickle that wants to execute anything, and for another network.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, value in _published_state(file).items():
+        kept = {"fc.0.weight": "head.weight", "fc.0.bias": "head.bias"}.get(name, f"body.{name}")
+        tensors[kept] = value
+    # Filled first: the card holds the hash of the weights as they will be saved.
+    blank = JudgeCard(architecture="resnet18", data=data, sha256="")
+    network = _filled(blank, tensors, file)
+    return Judge.of(network, data, architecture="resnet18", trained_on={"imported_from": file.name})
+
+
+def _published_state(file: Path) -> dict[str, Tensor]:
+    _read(file)
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle fails in any way it likes
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
+        if wanted:
+            raise UserError(
+                f"{file}: refused: the pickle in it wants to execute '{wanted[1]}'; a judge's checkpoint "
+                "holds tensors alone"
+            ) from None
+        raise UserError(f"{file}: not a PyTorch checkpoint of tensors; expected {PUBLISHED}") from None
+    state = found.get("model") if isinstance(found, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{file}: expected {PUBLISHED}")
+    return state
+
+
+def _filled(card: JudgeCard, tensors: Mapping[str, Tensor], file: Path) -> JudgeNetwork:
+    """The card's network with these weights. Raises `UserError` where they are not of it."""
+    if not card.data.is_image or not card.data.labels.width:
+        raise UserError(f"{file}: a judge needs images with labels, and the data have none")
+    if card.architecture == "small_resnet" and not card.width:
+        raise UserError(f"{file}: the card of a small_resnet must say its width")
+    channels = card.data.shape[0]
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise UserError(f"{file}: a judge takes images of 1 to {MAX_CHANNELS} channels, not {channels}")
+    # Without memory until the weights are there: a card may claim any size. Nor does it move the
+    # random state, which matters in the middle of a run.
+    with torch.device("meta"):
+        network = build_network(card.architecture, channels, card.data.labels.width, card.width)
+    wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+    for name, tensor in sorted(tensors.items()):
+        if tensor.dtype != wanted.get(name, tensor.dtype):
+            raise UserError(f"{file}: '{name}' is of {tensor.dtype}, not {wanted[name]}")
+    try:
+        network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{file}: its weights are not those of a {card.architecture} with "
+            f"{card.data.labels.width} outputs: {reason:.200}"
+        ) from None
+    return network
+
+
+def _read_card(file: Path) -> JudgeCard:
+    if not file.is_file():
+        raise UserError(
+            f"{file.parent} is no judge: it has no {file.name}; name the folder that "
+            "'ganforge judge train' wrote"
+        )
+    try:
+        return JudgeCard.model_validate_json(_read(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"{file}: not the card of a judge: {where + ': ' if where else ''}{first['msg']}"
+        ) from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _bytes_of(network: nn.Module) -> bytes:
+    """The weights as a safetensors file has them; the same bytes for the same weights."""
+    # Memory format is no part of the file, and safetensors wants plain rows.
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return safetensors.torch.save(plain)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _side(shape: tuple[int, ...]) -> str:
+    return "x".join(str(side) for side in shape)
+
+
+def _labels(data: DataSpec) -> str:
+    kind, names = data.labels.kind, data.labels.names
+    if kind == "none":
+        return "no labels"
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    words = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}[kind]
+    return f"{words} {len(names)} labels ({shown})"

@@ -1,0 +1,110 @@
+"""Calls into components outside of the update, each held to its contract.
+
+What a component raises or gives wrongly ends in a `UserError` that names it (see `blame`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Real
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import (
+    Architecture,
+    Context,
+    Dataset,
+    DataSpec,
+    Metric,
+    Networks,
+    Optimizer,
+    Prior,
+    Sampler,
+    Samples,
+    Split,
+    Term,
+)
+from ganforge.components.faults import blame, fault
+
+
+def spec_of(data: Dataset) -> DataSpec:
+    with blame(data, "spec"):
+        spec = data.spec()
+    if not isinstance(spec, DataSpec):
+        raise fault(data, f"spec gave {_named(spec)}; a DataSpec is due")
+    return spec
+
+
+def open_data(data: Dataset, split: Split, spec: DataSpec, context: Context) -> Samples:
+    """Opens a split and holds it to what `spec` promised. Reads the content of points and of vector
+    labels alone, which are small; pixels may be mapped from a disk."""
+    with blame(data, "build"):
+        samples = data.build(split, context)
+    if not isinstance(samples, Samples):
+        raise fault(data, f"build gave {_named(samples)}; Samples are due")
+    images, labels = samples.images, samples.labels
+    if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, torch.float32):
+        raise fault(data, f"build gave images as {_named(images)}; a tensor of uint8 or float32 is due")
+    if tuple(images.shape[1:]) != spec.shape:
+        raise fault(data, f"promised samples of shape {spec.shape} and gave {tuple(images.shape[1:])}")
+    width = 0 if labels is None else labels.shape[1] if labels.ndim == 2 else -1
+    if width != spec.labels.width:
+        given = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
+        raise fault(data, f"promised {spec.labels.width} labels a sample and gave {given}")
+    if labels is not None and len(labels) != len(images):
+        raise fault(data, f"gave {len(images):,} samples and {len(labels):,} rows of labels")
+    for what, values in (("samples", images), ("labels", labels)):
+        if values is not None and values.is_floating_point() and not values.isfinite().all():
+            raise fault(data, f"gave {what} that are not finite")
+    return samples
+
+
+def networks_of(nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+    with blame(nets, "build"):
+        networks = nets.build(data, latent, heads)
+    if not isinstance(networks, Networks) or not all(isinstance(part, nn.Module) for part in networks):
+        raise fault(nets, f"build gave {_named(networks)}; Networks of two modules are due")
+    return networks
+
+
+def optimizer_of(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    with blame(optimizer, "build"):
+        built = optimizer.build(parameters)
+    if not isinstance(built, torch.optim.Optimizer):
+        raise fault(optimizer, f"build gave {_named(built)}; a torch.optim.Optimizer is due")
+    return built
+
+
+def width_of(prior: Prior) -> int:
+    with blame(prior, "width"):
+        width = prior.width()
+    if type(width) is not int or width < 1:
+        raise fault(prior, f"width gave {width!r:.60}; a whole number from 1 is due")
+    return width
+
+
+def heads_of(term: Term, data: DataSpec, prior: Prior) -> Mapping[str, int]:
+    with blame(term, "heads"):
+        heads = term.heads(data, prior)
+    if not isinstance(heads, Mapping) or not all(type(width) is int for width in heads.values()):
+        raise fault(term, f"heads gave {heads!r:.60}; a dict of names and widths is due")
+    return heads
+
+
+def values_of(metric: Metric, sampler: Sampler, data: Samples) -> dict[str, float]:
+    """The metric's values as plain floats; NaN where it has none."""
+    with blame(metric, "compute"):
+        values = metric.compute(sampler, data)
+    if not isinstance(values, Mapping):
+        raise fault(metric, f"compute gave {_named(values)}; a dict of numbers is due")
+    for name, value in values.items():
+        if not isinstance(name, str) or not isinstance(value, Real):
+            raise fault(metric, f"compute gave {_named(value)} for {name!r:.60}; a number is due")
+    return {name: float(value) for name, value in values.items()}
+
+
+def _named(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
+    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,86 @@
+"""What a metric's numbers depend on, and a hash of it: numbers may be compared where it is the same.
+
+The seed, the number of repeats and the label of a number are no part of it: they change how well a
+number is known, not what it means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganforge.api import DataSpec, Metric, UserError
+from ganforge.api.judge.judge import CARD, load_judge
+
+NEUTRAL = ("type", "every", "seed", "repeats", "name")
+"""Keys of a metric that leave the meaning of its numbers alone."""
+
+
+def describe(metric: Metric, data: DataSpec) -> dict[str, Any]:
+    """A metric's type and settings, what identifies the files they name, and what the metric itself
+    says of its provenance. Raises `UserError` for a missing file."""
+    return {
+        "type": metric.type,
+        "settings": json.loads(metric.model_dump_json(exclude={"type", "every"})),
+        "files": {name: _identify(metric, name, path) for name, path in metric if isinstance(path, Path)},
+        "uses": metric.provenance(data),
+    }
+
+
+def depends_on(metric: Metric, spec: DataSpec, described: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Everything that must be equal for two numbers of this metric to be comparable; `described` is
+    what `describe` gave, `more` what was found while it was computed."""
+    paths = {name for name, value in metric if isinstance(value, Path)}
+    settings = metric.model_dump_json(exclude={*NEUTRAL, *paths}, exclude_none=True)
+    names = json.dumps(spec.labels.names).encode()
+    return {
+        "metric": metric.type,
+        "settings": json.loads(settings),
+        "files": {name: found["sha256"] for name, found in described["files"].items()},
+        "uses": described["uses"],
+        "shape": list(spec.shape),
+        "labels": {"kind": spec.labels.kind, "names_sha256": hashlib.sha256(names).hexdigest()},
+        **more,
+    }
+
+
+def fingerprint(conditions: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits, the same for the same `depends_on` whatever the order of its keys."""
+    canonical = json.dumps(conditions, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def tensor_sha256(tensor: Tensor) -> str:
+    """Of the type, the shape and the values, whatever the device and the layout in memory."""
+    plain = tensor.detach().cpu().contiguous()
+    found = hashlib.sha256(f"{plain.dtype} {tuple(plain.shape)}".encode())
+    # As bytes, because numpy has no bfloat16.
+    found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """Raises `OSError`."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _identify(metric: Metric, name: str, path: Path) -> dict[str, Any]:
+    """What identifies the content of a file, or of a judge, that a metric names."""
+    folder = path.parent if path.name == CARD else path
+    if (folder / CARD).is_file():
+        # A judge refuses images of another size than its own: nothing is resized.
+        return {**load_judge(folder).provenance(), "resizer": "none"}
+    try:
+        return {"sha256": file_sha256(path)}
+    except OSError as error:
+        raise UserError(
+            f"metric '{metric.type}' cannot read {name} = {path}: {error.strerror}; mend the key, or leave "
+            "the metric out"
+        ) from None

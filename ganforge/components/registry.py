@@ -1,0 +1,178 @@
+"""Which components exist: entry points -> one immutable `Registry`.
+
+The entry points are walked here rather than by pluggy, whose loader skips a second entry point
+of the same name without a word and lets one broken plugin take everything down. A plugin that
+cannot be used is kept as a reason; the others go on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Literal, get_args, get_origin
+
+import pluggy
+
+from ganforge.api import GROUP, KINDS, Component, UserError, did_you_mean, hooks
+from ganforge.components.faults import KIND_NOUNS, one_line
+
+DISABLE = "GANFORGE_DISABLE_PLUGINS"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An installed plugin and where it came from."""
+
+    name: str
+    distribution: str = "(not installed)"
+    version: str = "?"
+
+    def __str__(self) -> str:
+        return f"plugin '{self.name}' ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that cannot be used, and why, in one line."""
+
+    plugin: Plugin
+    reason: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Every component that can be named in a run file."""
+
+    components: Mapping[str, Mapping[str, type[Component]]]
+    """Kind -> name -> class."""
+    providers: Mapping[type[Component], Plugin] = field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    clashes: Mapping[tuple[str, str], tuple[Plugin, ...]] = field(default_factory=dict)
+    """(kind, name) -> the plugins that all claim it; such a name is provided by none."""
+
+    @classmethod
+    def from_modules(
+        cls, modules: Iterable[tuple[Plugin, object]], broken: Iterable[Broken] = ()
+    ) -> Registry:
+        """A registry of these plugin modules; pure, so that tests need no global state."""
+        return _collect(list(modules), list(broken))
+
+    def of(self, kind: str) -> Mapping[str, type[Component]]:
+        return self.components[kind]
+
+    def find(self, kind: str, name: str) -> type[Component]:
+        """The component, or a `UserError` that lists what there is."""
+        if (kind, name) in self.clashes:
+            raise UserError(self.explain_clash(kind, name))
+        if kind not in self.components:
+            raise UserError(
+                f"there is no kind '{kind}'{did_you_mean(kind, self.components)} "
+                f"(kinds: {', '.join(self.components)})"
+            )
+        if name not in self.components[kind]:
+            raise UserError(self.explain_missing(kind, name))
+        return self.components[kind][name]
+
+    def explain_missing(self, kind: str, name: str) -> str:
+        """Why `name` is no component of this kind, and what would do."""
+        installed = sorted(self.components[kind])
+        message = f"no {KIND_NOUNS[kind]} is called '{name}'{did_you_mean(name, installed)}"
+        message += f" (installed: {', '.join(installed) or 'none'})"
+        if self.broken:
+            names = ", ".join(str(each.plugin) for each in self.broken)
+            message += f"; not loaded: {names}, see 'ganforge plugins'"
+        return message
+
+    def explain_clash(self, kind: str, name: str) -> str:
+        """Who claims the name, and how to settle it."""
+        owners = self.clashes[kind, name]
+        listed = " and ".join(["both " + str(owners[0]), *map(str, owners[1:])])
+        namesakes = len({owner.name for owner in owners}) < len(owners)
+        culprit = owners[-1].distribution if namesakes else owners[-1].name
+        return f"{KIND_NOUNS[kind]} '{name}' is provided by {listed}; disable one with {DISABLE}={culprit}"
+
+
+def discover() -> Registry:
+    """The registry of all installed plugins, less those that GANFORGE_DISABLE_PLUGINS names
+    (comma-separated, by plugin or by distribution)."""
+    disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
+    modules: list[tuple[Plugin, ModuleType]] = []
+    broken: list[Broken] = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
+        plugin = _describe(entry)
+        if {plugin.name, plugin.distribution} & disabled:
+            continue
+        try:
+            modules.append((plugin, entry.load()))
+        except (Exception, SystemExit) as error:  # a plugin may fail at import in any way it likes
+            broken.append(Broken(plugin, f"does not import: {one_line(error)}"))
+    return Registry.from_modules(modules, broken)
+
+
+def _describe(entry: EntryPoint) -> Plugin:
+    if entry.dist is None:
+        return Plugin(entry.name)
+    return Plugin(entry.name, entry.dist.name, entry.dist.version)
+
+
+def _collect(modules: list[tuple[Plugin, object]], broken: list[Broken]) -> Registry:
+    claims: dict[tuple[str, str], list[tuple[Plugin, type[Component]]]] = {}
+    plugins: list[Plugin] = []
+    for plugin, module in modules:
+        try:
+            classes = _components_of(plugin, module)
+        except (Exception, SystemExit) as error:  # a hook is the plugin author's code
+            broken.append(Broken(plugin, one_line(error)))
+            continue
+        plugins.append(plugin)
+        for component in classes:
+            component.provider = str(plugin)
+            claims.setdefault((component.kind, component.type_name()), []).append((plugin, component))
+    components: dict[str, dict[str, type[Component]]] = {kind: {} for kind in KINDS}
+    for (kind, name), owners in sorted(claims.items()):
+        if len(owners) == 1:
+            components[kind][name] = owners[0][1]
+    return Registry(
+        components=components,
+        providers={component: plugin for owners in claims.values() for plugin, component in owners},
+        plugins=tuple(plugins),
+        broken=tuple(broken),
+        clashes={key: tuple(o[0] for o in owners) for key, owners in claims.items() if len(owners) > 1},
+    )
+
+
+def _components_of(plugin: Plugin, module: object) -> list[type[Component]]:
+    """The classes one plugin brings, each checked; a manager of its own keeps the blame exact."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hooks)
+    manager.register(module, name=plugin.name)
+    manager.check_pending()
+    answers = manager.hook.ganforge_components()
+    if not answers:
+        raise TypeError("has no hook 'ganforge_components'; is @ganforge.api.hookimpl missing?")
+    return [_checked(component) for answer in answers for component in answer]
+
+
+def _checked(component: object) -> type[Component]:
+    if not (inspect.isclass(component) and issubclass(component, Component)):
+        raise TypeError(f"ganforge_components gave {component!r}, which is no Component class")
+    name = component.__name__
+    if component.kind not in KINDS or not issubclass(component, KINDS[component.kind]):
+        raise TypeError(f"{name} derives from no kind; subclass one of {', '.join(_kind_classes())}")
+    if inspect.isabstract(component):
+        missing = ", ".join(sorted(component.__abstractmethods__))
+        raise TypeError(f"{name} does not implement {missing}")
+    declared = component.model_fields["type"]
+    literal = get_args(declared.annotation) if get_origin(declared.annotation) is Literal else ()
+    if len(literal) != 1 or declared.default != literal[0]:
+        raise TypeError(f'{name} needs a field like: type: Literal["my_name"] = "my_name"')
+    return component
+
+
+def _kind_classes() -> list[str]:
+    return [kind.__name__ for kind in KINDS.values()]

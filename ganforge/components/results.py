@@ -1,0 +1,92 @@
+"""What components must give in an update: types, shapes and graphs.
+
+Looked at in every update, because it is free: no content is read, so nothing waits for a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ganforge.api import Architecture, Callback, Component, Draw, Prior, Role, Verdict
+from ganforge.components.faults import blame, fault
+
+PLAYERS: Mapping[Role, str] = {"d": "discriminator", "g": "generator"}
+
+
+def check_objective(value: object, component: Component, method: str, role: Role) -> None:
+    """A loss or a term: a scalar through which its player can learn."""
+    # Not silently broadcast: (N, 1) minus (N,) would become (N, N).
+    check_scalar(value, component, method)
+    if isinstance(value, Tensor) and not value.requires_grad:
+        raise fault(
+            component,
+            f"{method} gave a tensor off the graph (requires_grad is False), from which the "
+            f"{PLAYERS[role]} cannot learn",
+        )
+
+
+def check_scalar(value: object, component: Component, method: str) -> None:
+    if not isinstance(value, Tensor) or value.ndim != 0 or not value.is_floating_point():
+        raise fault(component, f"{method} gave {_what(value)}; a scalar tensor of floats is due")
+
+
+def check_estimates(values: object, component: Component) -> None:
+    """Name -> scalar."""
+    if not isinstance(values, Mapping):
+        raise fault(component, f"estimates gave {_what(values)}; a dict of scalar tensors is due")
+    for name, value in values.items():
+        check_scalar(value, component, f"estimates ('{name}')")
+
+
+def draw_of(prior: Prior, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
+    """A prior's sample, with latents [n, Z]."""
+    with blame(prior, "sample"):
+        draw = prior.sample(n, cond, generator)
+        width = prior.width()
+    if not isinstance(draw, Draw):
+        raise fault(prior, f"sample gave {_what(draw)}; a Draw is due")
+    _check(draw.z, (n, width), prior, "sample gave latents")
+    return draw
+
+
+def check_samples(samples: object, nets: Architecture, shape: tuple[int, ...]) -> None:
+    """What a generator makes."""
+    _check(samples, shape, nets, "the generator gave")
+
+
+def check_fake(fake: object, nets: Architecture, like: Tensor, attached: bool) -> None:
+    """A generator's samples in an update: shaped as the real ones `like`; `attached` to its weights."""
+    check_samples(fake, nets, tuple(like.shape))
+    if attached and isinstance(fake, Tensor) and not fake.requires_grad:
+        raise fault(
+            nets,
+            "the generator gave a tensor off the graph (requires_grad is False), from which it cannot learn",
+        )
+
+
+def check_verdict(verdict: object, nets: Architecture, heads: Mapping[str, int], n: int) -> None:
+    """A discriminator's logits [n], and the heads that were asked for."""
+    if not isinstance(verdict, Verdict):
+        raise fault(nets, f"the discriminator gave {_what(verdict)}; a Verdict is due")
+    _check(verdict.logits, (n,), nets, "the discriminator gave logits")
+    for name, width in heads.items():
+        _check(verdict.heads.get(name), (n, width), nets, f"the discriminator's head '{name}' gave")
+
+
+def check_augmented(x: object, callback: Callback, like: Tensor) -> None:
+    _check(x, tuple(like.shape), callback, "augment gave")
+
+
+def _check(value: object, shape: tuple[int, ...], component: Component, said: str) -> None:
+    if not isinstance(value, Tensor) or value.shape != shape or not value.is_floating_point():
+        raise fault(component, f"{said} {_what(value)}; floats of shape {shape} are due")
+
+
+def _what(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return "nothing" if value is None else f"a {type(value).__name__}"
+    kind = "" if value.is_floating_point() else f" of {str(value.dtype).removeprefix('torch.')}"
+    return f"a tensor{kind} of shape {tuple(value.shape)}"

@@ -1,0 +1,201 @@
+"""The networks' forward and backward passes, compiled by torch.compile: whether, and from when on.
+
+What differentiates twice asks the discriminator's `exact_critic`, which stays as it is, and so do the moving
+average and all that samples.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ganforge.api import Role
+from ganforge.components.faults import ComponentFault
+from ganforge.engine.acceleration.dry_run import rehearse
+from ganforge.engine.update.game import Game
+from ganforge.engine.update.schedule import Turns
+
+Form = Literal["eager", "compiled"]
+Forward = Callable[..., Any]
+Play = Callable[[Turns, bool], None]
+"""Plays the updates of an iteration; the flag says whether it logs."""
+
+BACKEND = "inductor"
+WARM_UP = 4
+"""Eager iterations at a run's beginning: the first ones allocate, and choose kernels."""
+SETTLE = 2
+"""Iterations of either form, the first in a process, that do not count."""
+TURNS = 40
+"""Iterations in which the forms take turns."""
+END = WARM_UP + SETTLE + TURNS
+"""Iterations after which the choice is made."""
+LEAST = 5
+"""Measured iterations of either form without which nothing is known."""
+GAIN = 1.02
+"""Compiled, an iteration must be so many times as fast."""
+
+WORKING = "compiling the networks (once, a minute or two) ..."
+
+
+def form_at(iteration: int) -> Form:
+    """What the iteration runs in while nothing is chosen; by its number alone, so that a resumed run is
+    the same. In turns of e c c e, so that a machine that slows down slows both."""
+    if iteration < WARM_UP:
+        return "eager"
+    turn = iteration - WARM_UP - SETTLE
+    return "compiled" if turn < 0 or turn % 4 in (1, 2) else "eager"
+
+
+class Trial:
+    """Runs each iteration in the form that is due, and chooses one by their times."""
+
+    def __init__(self, mode: Literal["off", "auto", "on"], game: Game, say: Callable[[str], None]) -> None:
+        """`mode` is `train.compile`; `say` takes a line for the user."""
+        self.mode = mode
+        self.game = game
+        self.say = say
+        self.choice: Form | None = {"off": "eager", "auto": None, "on": "compiled"}[mode]
+        """What all iterations from now on run in; None before it is known."""
+        self._final = False
+        """Whether that was found out, here or before a resume, and not merely asked for."""
+        self.times: dict[Form, list[float]] = {"eager": [], "compiled": []}
+        """Seconds of the iterations that count."""
+        self._here: dict[Form, int] = {"eager": 0, "compiled": 0}
+        """Iterations of the trial in this process."""
+        self._forms: dict[Form, Mapping[Role, Forward]] = {
+            "eager": {role: player.network for role, player in game.players.items()}
+        }
+
+    def iterate(self, play: Play, number: int, turns: Turns, measure: bool) -> None:
+        """Iteration `number`, counted from 0, by `play` or, while nothing is chosen, plainly. One that logs
+        (`measure`) takes longer, and does not count."""
+        form = self.choice or form_at(number)
+        if form == "compiled" and "compiled" not in self._forms and not self._compile(turns):
+            form = self.choice = "eager"
+            self._final = True
+        for role, forward in self._forms[form].items():
+            self.game.players[role].form = forward
+        if self.choice is not None:
+            play(turns, measure)
+            return
+        start = self._now()
+        self.game.play(turns, measure)
+        seconds = self._now() - start
+        self._here[form] += 1
+        if self._here[form] > SETTLE and WARM_UP + SETTLE <= number < END and not measure:
+            self.times[form].append(seconds)
+        if number + 1 >= END:
+            self._choose()
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run takes over, as plain data."""
+        return {"mode": self.mode, "choice": self.choice, "times": self.times}
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Takes over what `state` gave; None from a checkpoint that knows nothing of it. A choice that was
+        made stays, whatever the run goes back to; one that was made by another setting does not count."""
+        if state is not None and state["mode"] == self.mode and not self._final:
+            self.choice = state["choice"]
+            self.times = {
+                "eager": list(state["times"]["eager"]),
+                "compiled": list(state["times"]["compiled"]),
+            }
+            self._final = self.choice is not None
+
+    def _compile(self, turns: Turns) -> bool:
+        """Whether both networks are compiled now, in all processes."""
+        self.say(WORKING)
+        before = {role: player.form for role, player in self.game.players.items()}
+        compiled: dict[Role, Forward] = {}
+        failure = None
+        try:
+            compiled = {role: _compiled(player.network) for role, player in self.game.players.items()}
+            for role, player in self.game.players.items():
+                player.form = compiled[role]
+            rehearse(self.game, next(iter(turns()))[1])
+        except Exception as error:
+            failure = error
+        finally:
+            for role, player in self.game.players.items():
+                player.form = before[role]
+        if self.game.runtime.any(failure is not None):
+            why = reason(failure) if failure is not None else "it failed in another process"
+            self.say(
+                f"warning: the networks are not compiled ({why}), and the run goes on without; "
+                "set train.compile = 'off' to begin one that does not try, or on a machine without a C++ "
+                "compiler install one, such as g++"
+            )
+            return False
+        self._forms["compiled"] = {role: _fixed(forward) for role, forward in compiled.items()}
+        return True
+
+    def _choose(self) -> None:
+        counts = [len(times) for times in self.times.values()]
+        eager, compiled = (statistics.median(times or [0.0]) for times in self.times.values())
+        known = min(counts) >= LEAST
+        faster = torch.tensor(float(known and compiled * GAIN <= eager), device=self.game.runtime.device)
+        self.game.runtime.broadcast(faster)
+        self.choice = "compiled" if faster.item() else "eager"
+        self._final = True
+        if not known:
+            self.say(
+                "compile: kept eager, as too few iterations could be measured: those with a row of the log "
+                "(logging.every) do not count"
+            )
+        elif self.choice == "compiled":
+            self.say(f"compile: took compiled, {_ms(compiled)} an iteration against {_ms(eager)} eager")
+        else:
+            self.say(f"compile: kept eager, {_ms(eager)} an iteration against {_ms(compiled)} compiled")
+
+    def _now(self) -> float:
+        """Seconds, when the device has done all it was given."""
+        if self.game.runtime.device.type == "cuda":
+            torch.cuda.synchronize(self.game.runtime.device)
+        return time.perf_counter()
+
+
+def _compiled(network: nn.Module) -> Forward:
+    """`network`, to be compiled when it is first called. It is left as it is itself."""
+
+    def forward(*args: Any) -> Any:
+        return network(*args)
+
+    # torch keeps, and limits, what it compiled by code object: each network has one of its own.
+    forward.__code__ = forward.__code__.replace()
+    if BACKEND != "inductor":
+        return torch.compile(forward, dynamic=False, backend=BACKEND)
+    # Layers that draw for themselves, such as dropout, draw what they draw eagerly.
+    return torch.compile(forward, dynamic=False, options={"fallback_random": True})
+
+
+def _fixed(forward: Forward) -> Forward:
+    """Compiles nothing more: what the rehearsal did not meet, such as a look at the fakes for the log, runs
+    eagerly. So nothing can fail, or wait for the compiler, in the middle of an update."""
+
+    def run(*args: Any) -> Any:
+        with torch.compiler.set_stance("eager_on_recompile"):
+            return forward(*args)
+
+    return run
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom of it."""
+    while True:
+        cause = error.__cause__ if isinstance(error, ComponentFault) else None
+        cause = cause or getattr(error, "inner_exception", None)
+        if cause is None:
+            break
+        error = cause
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first[:200]}".removesuffix(": ")
+
+
+def _ms(seconds: float) -> str:
+    ms = 1000 * seconds
+    return f"{ms:.3g} ms" if ms < 100 else f"{ms:,.0f} ms"

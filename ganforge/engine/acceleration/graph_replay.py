@@ -1,0 +1,219 @@
+"""Iterations by replay: each kind of update is recorded once, and from then on played back whole.
+
+A small network on a fast device waits for Python, which sends every operation by itself. A recording
+(a CUDA graph: `acceleration.cuda_graph`) is sent in one call. It holds operations, not decisions:
+the same tensors, read again and written again. So
+
+- a batch is copied to where the recording reads it;
+- random streams are put at the start of their update before each replay, as in a plain update;
+- the learning rate is a tensor on the device;
+- an update in which other lazy terms are due is another recording;
+- whatever counts in Python is counted beside the replay.
+
+That a component keeps to this is not taken on trust. The first iterations with a new recording are
+played plainly as well, from the same state: once with the batch that was recorded, and once with the
+next one, in which a frozen batch, stream or rate is far off. Where the two differ by more than `NEAR`,
+or something cannot be recorded, the plain result stands, the run goes on without recordings, and says
+why. What changes more slowly, such as a factor that a component lowers by a percent a call, is not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ganforge.api import Role
+from ganforge.components.faults import one_line
+from ganforge.engine.acceleration.snapshot import Moment
+from ganforge.engine.data.batches import Batch
+from ganforge.engine.instruments.health_signals import FirstBad
+from ganforge.engine.instruments.running_means import Added
+from ganforge.engine.update.game import Game
+from ganforge.engine.update.player import Player
+from ganforge.engine.update.schedule import Turns
+
+WARM_UP = 3
+"""Plain iterations before the first recording: they make the optimisers' state and choose kernels."""
+CHECKS = 2
+"""Iterations in which a recording is compared with the plain update."""
+NEAR = 0.05
+"""The largest distance between the two, as a share of the step: kernels may sum in another order."""
+
+
+class Recording(Protocol):
+    """Operations on a device, to be done again."""
+
+    def record(self, work: Callable[[], None]) -> None:
+        """Notes what `work` would do, without doing it."""
+
+    def replay(self) -> None:
+        """Does it."""
+
+
+class Update(NamedTuple):
+    """A recorded update."""
+
+    recording: Recording
+    names: tuple[str, ...]
+    """What it adds to the tally, a name for each scalar."""
+    noted: tuple[Added, ...]
+    """What it logs, at the places where each replay writes it."""
+
+
+Key = tuple[Role, tuple[str, ...]]
+"""Player, and the terms that decide what its recording reads and writes."""
+
+
+class Replays:
+    """Plays the iterations of a game, by recordings as soon as there are trustworthy ones."""
+
+    def __init__(
+        self,
+        game: Game,
+        schedule: Sequence[Role],
+        blank: Callable[[], Recording],
+        say: Callable[[str], None],
+    ) -> None:
+        """`schedule`: who plays in an iteration; `blank`: a recording that is still empty."""
+        self.game = game
+        self.schedule = schedule
+        self.blank = blank
+        self.say = say
+        self._given_up = False
+        """All updates are played plainly from now on."""
+        self._plain = 0
+        self._updates: dict[Key, Update] = {}
+        self._checked: dict[Key, int] = {}
+        self._place: Batch | None = None
+        """Where the recordings read their batch."""
+        self._shown: Batch | None = None
+        """The one that lies there."""
+        self._states: list[object] = []
+        """Of the optimisers for which all this is."""
+
+    def play(self, turns: Turns, measure: bool = False) -> None:
+        """One iteration. With `measure` always plain: it reads more, and comes seldom."""
+        states = [player.optimizer.state for player in self.game.players.values()]
+        if not self._states or any(a is not b for a, b in zip(self._states, states, strict=True)):
+            self._arm()
+            self._states = list(states)
+        keys = list(self._ahead())
+        if measure or self._given_up or self._plain < WARM_UP:
+            self._plain += not measure
+            self.game.play(turns, measure)
+        elif all(self._checked.get(key, 0) >= CHECKS for key in keys):
+            for key, (_, batch) in zip(keys, turns(), strict=True):
+                self._replay(key, batch)
+        else:
+            self._rehearse(keys, turns)
+
+    def _arm(self) -> None:
+        """Makes the optimisers fit to be recorded. They get another state when a checkpoint is put
+        back; what was recorded before then writes to the old one."""
+        self._updates, self._checked, self._plain = {}, {}, 0
+        device = self.game.runtime.device
+        for player in self.game.players.values():
+            for group in player.optimizer.param_groups:
+                group["lr"] = torch.tensor(float(group["lr"]), device=device)
+                if "capturable" in group and device.type == "cuda":
+                    group["capturable"] = True
+            # Otherwise the count of steps is kept on the CPU.
+            for state in player.optimizer.state.values():
+                if isinstance(state.get("step"), Tensor):
+                    state["step"] = state["step"].to(device)
+
+    def _ahead(self) -> Iterator[Key]:
+        """The updates of the coming iteration."""
+        done: dict[Role, int] = {"d": 0, "g": 0}
+        for role in self.schedule:
+            # What G's recording reuses lies where D's of the same iteration has put it.
+            together: Sequence[Role] = ("d", "g") if self.game.reuse_fakes else (role,)
+            due = [f"{each}/{name}" for each in together for name in self.game.players[each].due(done[role])]
+            yield role, tuple(due)
+            done[role] += 1
+
+    def _rehearse(self, keys: Sequence[Key], turns: Turns) -> None:
+        """An iteration both ways, from the same state. The plain one counts unless they agree."""
+        before = Moment(self.game)
+        self.game.play(turns)
+        plain = Moment(self.game)
+        before.restore()
+        try:
+            for key, (_, batch) in zip(keys, turns(), strict=True):
+                self._replay(key, batch)
+            off = Moment(self.game).far_from(plain, before)
+            reason = None if off <= NEAR else f"a replay is {off:.1%} of a step away from the plain update"
+        # Whatever a component does that cannot be recorded, in words of the device's own.
+        except Exception as error:
+            reason = one_line(error.__cause__ or error)
+        if reason is not None:
+            plain.restore()
+            self._give_up(reason)
+            return
+        for key in set(keys):
+            self._checked[key] = self._checked.get(key, 0) + 1
+
+    def _give_up(self, reason: str) -> None:
+        self._given_up = True
+        self._updates, self._place, self._shown = {}, None, None
+        self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
+
+    def _replay(self, key: Key, batch: Batch) -> None:
+        me = self.game.players[key[0]]
+        shown = self._show(batch)
+        if key not in self._updates:
+            self._updates[key] = self._record(me, shown)
+        self.game.seed_update(me)
+        self._updates[key].recording.replay()
+        # What a plain update counts in Python.
+        me.updates += 1
+        self.game.tally.count(self._updates[key].names)
+        if self.game.first_bad is not None:
+            for noted in self._updates[key].noted:
+                self.game.first_bad.note(*noted)
+            self.game.first_bad.tick()
+
+    def _record(self, me: Player, batch: Batch) -> Update:
+        """Leaves nothing behind in Python either."""
+        game, updates, counts = self.game, me.updates, dict(self.game.tally.counts)
+        watched = game.first_bad
+        recording = self.blank()
+        # To seed a stream while it is captured is allowed only to where it stands already.
+        game.seed_update(me)
+        notes = _Notes()
+        try:
+            game.first_bad = None if watched is None else notes
+            recording.record(lambda: game.update(me.role, batch))
+        finally:
+            game.first_bad = watched
+        after = game.tally.counts
+        names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
+        me.updates = updates
+        game.tally.recount(counts)
+        return Update(recording, names, tuple(notes.kept))
+
+    def _show(self, batch: Batch) -> Batch:
+        """The batch, at the place where recordings read it."""
+        if self._place is None:
+            self._place = Batch(batch.real.clone(), None if batch.cond is None else batch.cond.clone())
+        # Not written again for the generator, whose update may reuse a graph that has read it.
+        if batch is not self._shown:
+            self._shown = batch
+            self._place.real.copy_(batch.real)
+            if self._place.cond is not None and batch.cond is not None:
+                self._place.cond.copy_(batch.cond)
+        return self._place
+
+
+class _Notes(FirstBad):
+    """Keeps the very tensors that an update hands in while it is recorded: replays write there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Added] = []
+
+    def note(self, names: tuple[str, ...], values: Tensor) -> None:
+        self.kept.append(Added(names, values))

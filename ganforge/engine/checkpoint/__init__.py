@@ -1,0 +1,1 @@
+"""Checkpoints: what is saved, how, and whether a resumed run is exact."""

@@ -1,0 +1,299 @@
+"""Checkpoints: safetensors and JSON, written beside, flushed to disk, and renamed into place.
+
+A checkpoint is a folder named by the images seen. `manifest.json` is written last and holds the
+SHA-256 of every other file, so that a damaged checkpoint is known for one before it is loaded.
+Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+import ganforge
+from ganforge.api import UserError
+from ganforge.engine.checkpoint.safetensors_writer import write_tensors
+
+Tensors = dict[str, dict[str, Tensor]]
+"""Group -> name -> tensor; a group is a file."""
+Document = dict[str, Any]
+
+FORMAT = 2
+MANIFEST = "manifest.json"
+BEST = "best.json"
+MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What putting back a state raises that is not of this network, or of none."""
+
+
+class NewerFormat(UserError):
+    """A checkpoint that only a newer ganforge can read; no reason to fall back to an older one."""
+
+
+def save(
+    folder: Path,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    keep: int,
+    records: Iterable[Path] = (),
+) -> Path:
+    """Writes `folder/<images_seen>/`: one safetensors file a group, `state` in the manifest.
+
+    Keeps the newest `keep` checkpoints the one that `state["best"]` names, and the last
+    healthy one. `records` are
+    files that have to be on disk before the checkpoint counts, such as the log so far. Raises
+    `OSError` on a full or unwritable disk, and then every earlier checkpoint is as it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"{state['images_seen']:012d}"
+    beside = folder / f".{final.name}.{os.getpid()}.tmp"
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir()
+        files = {}
+        for group, content in tensors.items():
+            on_cpu = {name: tensor.detach().cpu() for name, tensor in content.items()}
+            file = beside / f"{group}.safetensors"
+            files[file.name] = write_tensors(on_cpu, file)
+        manifest = {
+            "format": FORMAT, "ganforge": ganforge.__version__, "files": files, "state": dict(state),
+        }  # fmt: skip
+        _write(beside / MANIFEST, json.dumps(manifest, indent=1).encode())
+        for path in (*(record for record in records if record.exists()), beside):
+            _sync(path)
+        _put_in_place(beside, final)
+        _sync(folder)
+        _note_best(folder, state.get("best"))
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    kept = {best_of(folder), _last_healthy(folder, state)}
+    for old in complete(folder)[:-keep]:
+        if old not in kept:
+            shutil.rmtree(old)
+    return final
+
+
+def complete(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first; unfinished ones are not counted."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.isdecimal() and (path / MANIFEST).is_file())
+
+
+def best_of(folder: Path) -> Path | None:
+    """The checkpoint that `best.json` names; None where there is none."""
+    try:
+        found = folder / f"{json.loads((folder / BEST).read_text(encoding='utf-8'))['images_seen']:012d}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if (found / MANIFEST).is_file() else None
+
+
+def _last_healthy(folder: Path, state: Mapping[str, Any]) -> Path | None:
+    """The newest checkpoint of before the run fell ill, as the one being written knows it."""
+    seen = (state.get("health") or {}).get("healthy_at")
+    return None if seen is None else folder / f"{seen:012d}"
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left half-made; call it where no other process saves."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.glob(".*.tmp")):
+        replaced = folder / path.name.split(".")[1]
+        # Killed between the two renames that replace a checkpoint by one of the same name.
+        if path.name.endswith(".old.tmp") and not replaced.exists():
+            path.rename(replaced)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def load_newest(
+    folder: Path, say: Callable[[str], None], groups: Collection[str] | None = None
+) -> tuple[Tensors, Document]:
+    """The newest sound checkpoint; a damaged one is passed over, and said.
+
+    Raises `UserError` where there is none, and where the newest is of a newer format.
+    """
+    for candidate in reversed(complete(folder)):
+        try:
+            return load(candidate, groups)
+        except NewerFormat:
+            raise
+        except UserError as error:
+            say(f"warning: {error}; falling back to the checkpoint before it")
+    raise UserError(f"{folder}: no sound checkpoint; the run has to start anew, with 'ganforge run'")
+
+
+def load_chosen(
+    folder: Path, choice: str, say: Callable[[str], None], groups: Collection[str] | None = None
+) -> tuple[Tensors, Document]:
+    """The checkpoint of that `choice`: "newest", "best", or its number of images seen.
+
+    Raises `UserError` where there is none such, or where it is damaged.
+    """
+    if choice == "newest":
+        return load_newest(folder, say, groups)
+    if choice == "best":
+        best = best_of(folder)
+        if best is None:
+            raise UserError(
+                f"{folder}: no best checkpoint was kept; logging.keep_best names the metric to keep it by"
+            )
+        return load(best, groups)
+    for candidate in complete(folder):
+        if choice.isdecimal() and int(choice) == int(candidate.name):
+            return load(candidate, groups)
+    there = ", ".join(str(int(each.name)) for each in complete(folder)) or "none"
+    raise UserError(f"--checkpoint {choice}: expected newest, best, or images seen (there: {there})")
+
+
+def load(checkpoint: Path, groups: Collection[str] | None = None) -> tuple[Tensors, Document]:
+    """The tensors (of these groups, or all) and the state of a checkpoint, brought to this format.
+
+    Raises `UserError` for a damaged one, `NewerFormat` for one of a newer ganforge.
+    """
+    manifest = _read_manifest(checkpoint)
+    tensors: Tensors = {}
+    for name, expected in manifest["files"].items():
+        file = checkpoint / Path(name).name
+        if groups is not None and file.stem not in groups:
+            continue
+        try:
+            if _sha256(file) != expected:
+                raise UserError(f"{file}: damaged: its SHA-256 is not the one in {MANIFEST}")
+            tensors[file.stem] = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{file}: cannot be read: {error}") from None
+    state = manifest["state"]
+    for version in range(manifest["format"], FORMAT):
+        tensors, state = MIGRATIONS[version](tensors, state)
+    return tensors, state
+
+
+def _remember_more(tensors: Tensors, state: Document) -> tuple[Tensors, Document]:
+    """1 -> 2: metrics that a stop put off, the best value so far, and what the run ran under."""
+    return tensors, {"owes_metrics": False, "best": None, "stamp": {}, "health": None, **state}
+
+
+MIGRATIONS: dict[int, Callable[[Tensors, Document], tuple[Tensors, Document]]] = {1: _remember_more}
+"""Format -> what makes the next one of it. The tensors are those that were asked for."""
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """An optimiser's state as (tensors by `index.name`, parameter groups as plain data)."""
+    state = optimizer.state_dict()
+    tensors = {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, entry in state["state"].items()
+        for name, value in entry.items()
+        if value is not None
+    }
+    # What a faster way of playing updates has made of a group is not part of the run's state.
+    for group in state["param_groups"]:
+        group |= {"lr": float(group["lr"])} | ({"capturable": False} if "capturable" in group else {})
+    return tensors, state["param_groups"]
+
+
+def unpack_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
+) -> None:
+    """Puts back what `pack_optimizer` took, in the memory format of each parameter: fused
+    kernels walk through weight and moment side by side."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:
+            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        state.setdefault(int(index), {})[name] = value
+    # JSON has no tuples; a group's betas come back as the list they became.
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def weights(network: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers."""
+    return dict(network.state_dict())
+
+
+def _read_manifest(checkpoint: Path) -> Document:
+    """`format`, `files` and `state`, with a format that can be read."""
+    file = checkpoint / MANIFEST
+
+    def refuse(reason: object) -> NoReturn:
+        raise UserError(f"{file}: not a checkpoint manifest: {reason}")
+
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        version, files, state = manifest["format"], dict(manifest["files"]), dict(manifest["state"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        refuse(error)
+    if not isinstance(version, int):
+        refuse(f"format {version!r:.40}")
+    if version > FORMAT:
+        raise NewerFormat(
+            f"{checkpoint}: checkpoint format {version} was written by a newer ganforge "
+            f"({manifest.get('ganforge', 'of unknown version')!s:.40}; this is {ganforge.__version__}, which "
+            f"reads up to format {FORMAT}); upgrade ganforge"
+        )
+    if not all(isinstance(each, str) and "\0" not in each for pair in files.items() for each in pair):
+        refuse("'files' are not names with hashes")
+    if type(state.get("images_seen")) is not int or not isinstance(state.get("stamp", {}), dict):
+        refuse("'state' is not that of a run")
+    if not all(step in MIGRATIONS for step in range(version, FORMAT)):
+        refuse(f"format {version} is older than any that can be read")
+    return {"format": version, "files": files, "state": state}
+
+
+def _put_in_place(beside: Path, final: Path) -> None:
+    """Renames; a checkpoint of the same name goes only once the new one has its place."""
+    old = final.with_name(f".{final.name}.old.tmp")
+    if final.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        final.rename(old)
+    beside.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _note_best(folder: Path, best: Mapping[str, Any] | None) -> None:
+    """`best.json`: which checkpoint is kept because of which value."""
+    if best is None:
+        (folder / BEST).unlink(missing_ok=True)
+        return
+    beside = folder / f".{BEST}.{os.getpid()}.tmp"
+    _write(beside, (json.dumps(best, indent=1) + "\n").encode())
+    beside.replace(folder / BEST)
+
+
+def _write(file: Path, content: bytes) -> None:
+    with file.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _sync(path: Path) -> None:
+    """Makes a file's bytes, or a folder's names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

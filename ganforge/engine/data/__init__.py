@@ -1,0 +1,1 @@
+"""Batches of real samples: which ones, where they live, how they reach the device."""

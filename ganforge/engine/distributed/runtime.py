@@ -1,0 +1,274 @@
+"""Where a run runs: device, precision and processes, through Accelerate.
+
+The networks are not wrapped in DistributedDataParallel. A GAN's two players, unused heads,
+double backward and several forwards to one backward each meet a trap of its reducer; one
+all-reduce of the flat gradient before the optimiser step meets none, and is what StyleGAN3 and
+R3GAN do. Nor are the optimisers prepared: Accelerate has one gradient scaler and one
+accumulation counter for both players, so that one player's overflow would slow the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any
+
+import torch
+
+# Its functions have the default process group of the moment as a default argument. An optimiser
+# imports it: after the group is made, it would keep the group alive until the interpreter dies.
+import torch.distributed.nn.functional
+from accelerate import Accelerator, InitProcessGroupKwargs
+from torch import Tensor, nn
+
+from ganforge.api import UserError
+from ganforge.config import Train
+from ganforge.engine.distributed.rendezvous import meet
+from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
+from ganforge.engine.distributed.stragglers import Pace
+from ganforge.engine.kernels.malloc import keep_freed_memory
+from ganforge.engine.kernels.matmul_precision import round_products
+
+HOST_BYTES = 64
+
+
+class LostProcess(BaseException):
+    """Another process of the run has ended or does not answer. No fault of a component, and nothing
+    for one to catch; whoever started the processes may start them again."""
+
+
+class Runtime:
+    """Device, autocast, scalers and the collective operations of one run."""
+
+    def __init__(self, train: Train) -> None:
+        """Raises `UserError` where the machine cannot do what `train` asks for."""
+        cuda = torch.cuda.is_available()
+        if train.device == "cuda" and not cuda:
+            raise UserError(
+                "train.device is 'cuda' but torch finds no CUDA device here; use 'auto' or 'cpu', "
+                "or check the driver with nvidia-smi"
+            )
+        on_cpu = train.device == "cpu" or not cuda
+        if train.precision == "fp16" and on_cpu:
+            raise UserError("train.precision 'fp16' needs a CUDA device; use 'bf16' or 'no' on the CPU")
+        if on_cpu:
+            keep_freed_memory()
+        else:
+            _one_gpu_each()
+        patience = timedelta(seconds=train.timeout_s)
+        with _said_of(os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")):
+            meet("gloo" if on_cpu else "nccl", patience)
+        with warnings.catch_warnings():
+            # Accelerate warns of every CPU feature it does not use.
+            warnings.simplefilter("ignore")
+            self.accelerator = Accelerator(
+                mixed_precision=train.precision,
+                cpu=on_cpu,
+                kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
+            )
+        round_products(train.float32 == "fast")
+        self.precision = train.precision
+        self.device: torch.device = self.accelerator.device
+        self.rank: int = self.accelerator.process_index
+        self.world: int = self.accelerator.num_processes
+        check_shares(train, self.world)
+        if train.sync_batchnorm and on_cpu and self.world > 1:
+            raise UserError(
+                "train.sync_batchnorm needs CUDA devices (torch.nn.SyncBatchNorm has no CPU kernel); set "
+                "it to false, or use a norm that looks at one sample at a time, such as nets.d_norm = 'layer'"
+            )
+        self.hosts: list[str] = self._hosts()
+        """Rank -> name of the machine."""
+        self.pace = Pace(self.device)
+        self.stop = StopRequest()
+        """The run's wish to stop; it travels with the gradients."""
+        self._heard: Tensor | None = None
+        self._told: Tensor | None = None
+        self._cutting = False
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The run's precision for a forward pass."""
+        if self.precision == "no":
+            return contextlib.nullcontext()
+        context: AbstractContextManager[None] = self.accelerator.autocast()
+        return context
+
+    def full_precision(self) -> AbstractContextManager[None]:
+        """float32, also inside `autocast`."""
+        return torch.autocast(self.device.type, enabled=False)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """A gradient scaler of a player's own; passes everything through unless fp16."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replaces each gradient by its mean over the processes, in one message, at whose end the
+        processes' wishes to stop travel along."""
+        if self.world == 1:
+            return
+        self.pace.stop()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = torch.cat([*(gradient.flatten() for gradient in gradients), self._wish(gradients[0])])
+        with self._together():
+            torch.distributed.all_reduce(flat)
+        flat.div_(self.world)
+        sizes = [gradient.numel() for gradient in gradients]
+        *means, told = torch.split(flat, [*sizes, 2])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
+        self._heard = told.clone()
+        self.pace.start()
+
+    def asked_to_stop(self) -> bool:
+        """Whether any process wished to stop in this iteration, as the gradients' messages told; all
+        get the same answer. On a GPU, in the iteration before: reading waits for the device."""
+        if self.world == 1:
+            return bool(self.stop)
+        if self.device.type == "cuda":
+            told, self._told = self._told, self._heard
+        else:
+            told = self._heard
+        return told is not None and self._adopt(told)
+
+    def cut_short(self) -> AbstractContextManager[None]:
+        """See `StopRequest.cut_short`. With several processes only at `heed`, and in all of them."""
+        return self.stop.cut_short() if self.world == 1 else self._heeding()
+
+    def heed(self) -> None:
+        """Inside `cut_short`, raises `Interrupted` in all processes where one has got a signal."""
+        if self._cutting and self.any(self.stop.by_signal):
+            self.stop.adopt(by_signal=True)
+            raise Interrupted
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean over the processes, differentiable any number of times."""
+        if self.world == 1:
+            return x
+        with self._together():
+            mean: Tensor = _Mean.apply(x)
+        return mean
+
+    def gather(self, x: Tensor) -> Tensor:
+        """`x` of every process, [world, *x.shape]; of the same shape in all of them."""
+        x = x.contiguous().to(self.device)
+        everyone = [torch.empty_like(x) for _ in range(self.world)]
+        with self._together():
+            torch.distributed.all_gather(everyone, x)
+        return torch.stack(everyone)
+
+    def broadcast(self, x: Tensor) -> None:
+        """Overwrites `x` by the main process's."""
+        if self.world > 1:
+            with self._together():
+                torch.distributed.broadcast(x, src=0)
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is up in any process; all of them get the same answer."""
+        if self.world == 1:
+            return flag
+        return bool(self.gather(torch.tensor(float(flag))).max().item() > 0)
+
+    def close(self, together: bool = False) -> None:
+        """Leaves the process group. Without it an interpreter that ends is torn down under gloo's
+        threads, and now and then aborts after all work was done.
+
+        With `together` no process leaves before all are here. A launcher ends the others as soon as
+        one has ended by a code other than 0; what it then sends finds the work done, and the last
+        lines and the exit code unspoiled.
+        """
+        if not torch.distributed.is_initialized():
+            return
+        if together and self.world > 1:
+            self.any(False)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        torch.distributed.destroy_process_group()
+
+    def _wish(self, like: Tensor) -> Tensor:
+        """[2]: to stop, and because of a signal."""
+        return like.new_tensor([float(bool(self.stop)), float(self.stop.by_signal)])
+
+    def _adopt(self, told: Tensor) -> bool:
+        """Whether to stop, by `told` [2] of all processes; then `stop` knows as well."""
+        asked, by_signal = told.tolist()
+        if asked > 0:
+            self.stop.adopt(by_signal > 0)
+        return bool(asked > 0)
+
+    @contextlib.contextmanager
+    def _heeding(self) -> Iterator[None]:
+        self._cutting = True
+        try:
+            self.heed()
+            yield
+        finally:
+            self._cutting = False
+
+    def _hosts(self) -> list[str]:
+        if self.world == 1:
+            return [platform.node()]
+        name = platform.node().encode()[:HOST_BYTES].ljust(HOST_BYTES, b"\0")
+        rows = self.gather(torch.tensor(list(name), dtype=torch.uint8)).tolist()
+        return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in rows]
+
+    def _together(self) -> AbstractContextManager[None]:
+        return _said_of(self.rank, self.world)
+
+
+@contextlib.contextmanager
+def _said_of(rank: int | str, world: int | str) -> Iterator[None]:
+    """Says in one line what a broken connection means."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise LostProcess(
+            f"process {rank} of {world} ends: another one has ended or does not answer ({reason}). What that "
+            "one says, or whoever started it, tells why; 'ganforge resume' continues from the newest "
+            "checkpoint"
+        ) from error
+
+
+def check_shares(train: Train, world: int) -> None:
+    """Raises `UserError` where the batch does not divide."""
+    if train.batch_size % (world * train.accumulate):
+        raise UserError(
+            f"train.batch_size = {train.batch_size} is the global batch and must divide evenly among "
+            f"{world} processes x {train.accumulate} accumulation steps"
+        )
+
+
+class _Mean(torch.autograd.Function):
+    """The mean over the processes. Each objective counts 1 / world in the whole, and each process's
+    part 1 / world in the mean; so the gradient is the mean of the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        torch.distributed.all_reduce(total)
+        return total.div_(torch.distributed.get_world_size())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        mean: Tensor = _Mean.apply(*gradients)
+        return mean
+
+
+def _one_gpu_each() -> None:
+    wanted, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if wanted > there:
+        raise UserError(
+            f"{wanted} processes on this machine need as many CUDA devices, and torch finds {there}; start "
+            "fewer processes, or set train.device to 'cpu'"
+        )

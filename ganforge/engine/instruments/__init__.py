@@ -1,0 +1,1 @@
+"""What an update measures without waiting for the device."""

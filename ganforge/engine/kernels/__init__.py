@@ -1,0 +1,1 @@
+"""Convolutions and their derivatives, faster than torch has them on a CPU."""

@@ -1,0 +1,1 @@
+"""Samples from a generator and its moving average."""

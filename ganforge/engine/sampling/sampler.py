@@ -1,0 +1,118 @@
+"""Sampling from a generator: the same image for the same seed and index, whatever the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import Architecture, DataSpec, Draw, Prior
+from ganforge.components.faults import blame
+from ganforge.components.results import check_samples, draw_of
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.random import generator_for, stream_seed
+
+CHUNK = 64
+
+
+class GeneratorSampler:
+    """Draws from a generator in evaluation mode."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        prior: Prior,
+        nets: Architecture,
+        spec: DataSpec,
+        device: torch.device | str = "cpu",
+        labels: Tensor | None = None,
+        truncation: float | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        """`labels` [M, K] are what conditions are drawn from where none are asked for;
+        `truncation`: see `Prior.truncated`; `runtime`: whose processes share the work."""
+        self.network = network
+        self.prior = prior
+        self.nets = nets
+        self.spec = spec
+        self.device = torch.device(device)
+        self.labels = labels
+        self.truncation = truncation
+        self.runtime = runtime
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
+        """`n` samples [n, *shape] on the CPU, float32, in [-1, 1] for images; `cond` [n, K]."""
+        return self.draw(n, seed, cond)[0]
+
+    def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
+        """Samples as from `sample`, and the draw they were made from, on the CPU."""
+        if cond is None and self.labels is not None:
+            cond = self.conditions(n, seed)
+        latents = self.latents(n, seed)
+        return self.generate(latents.z, cond), Draw(latents.z, cond, latents.codes)
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        """What the generator makes of `z` [n, Z] and `cond` [n, K]: [n, *shape] on the CPU.
+
+        Processes share the chunks out; all must ask for the same, and all get the whole.
+        """
+        was_training = self.network.training
+        self.network.eval()
+        parts = [slice(start, start + CHUNK) for start in range(0, len(z), CHUNK)]
+        if self.runtime is None or self.runtime.world == 1:
+            chunks = [self._chunk(z[part], None if cond is None else cond[part]).cpu() for part in parts]
+        else:
+            chunks = list(self._shared(parts, z, cond, self.runtime))
+        self.network.train(was_training)
+        return torch.cat(chunks)
+
+    def _shared(
+        self, parts: list[slice], z: Tensor, cond: Tensor | None, runtime: Runtime
+    ) -> Iterator[Tensor]:
+        """The chunks in order, each made by one process and sent to all, a chunk a process at a time."""
+        for buffer in self.network.buffers():
+            # BatchNorm's statistics differ between processes, and the checkpoint has the main one's.
+            runtime.broadcast(buffer)
+        for first in range(0, len(parts), runtime.world):
+            turn = parts[first : first + runtime.world]
+            mine = torch.zeros(CHUNK, *self.spec.shape, device=self.device)
+            if runtime.rank < len(turn):
+                part = turn[runtime.rank]
+                images = self._chunk(z[part], None if cond is None else cond[part])
+                mine[: len(images)] = images
+            runtime.heed()
+            everyone = runtime.gather(mine).cpu()
+            for part, images in zip(turn, everyone, strict=False):
+                yield images[: len(z[part])]
+
+    def _chunk(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        """At most `CHUNK` samples, on the device."""
+        latents, wanted = z.to(self.device), None if cond is None else cond.to(self.device)
+        with blame(self.nets, "the generator's forward pass"):
+            images: Tensor = self.network(latents, wanted)
+        check_samples(images, self.nets, (len(latents), *self.spec.shape))
+        return images.float()
+
+    def conditions(self, n: int, seed: int) -> Tensor:
+        """`n` rows [n, K] of the training labels, drawn with replacement."""
+        assert self.labels is not None
+        chosen = torch.randint(len(self.labels), (n,), generator=generator_for(seed, "conditions"))
+        return self.labels[chosen.to(self.labels.device)].float().cpu()
+
+    def latents(self, n: int, seed: int) -> Draw:
+        """`n` latents without conditions: one stream a sample, on the CPU, so that neither the
+        batch nor the device changes an image."""
+        rng = torch.Generator()
+        draws = []
+        for index in range(n):
+            rng.manual_seed(stream_seed(seed, "sample", index))
+            draws.append(draw_of(self.prior, 1, None, rng))
+        codes = {name: torch.cat([draw.codes[name] for draw in draws]) for name in draws[0].codes}
+        z = torch.cat([draw.z for draw in draws])
+        if self.truncation is not None:
+            with blame(self.prior, "truncated"):
+                z = self.prior.truncated(z, self.truncation)
+        return Draw(z, None, codes)

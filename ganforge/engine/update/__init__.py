@@ -1,0 +1,1 @@
+"""The update: two sides, one loss, one optimiser step."""

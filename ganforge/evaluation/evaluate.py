@@ -1,0 +1,293 @@
+"""Metrics of a finished or stopped run, each number with what it takes to make it again."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+import ganforge
+from ganforge.api import Component, Context, Draw, Metric, Samples, UserError
+from ganforge.components.calls import values_of
+from ganforge.components.comparability import depends_on, describe, file_sha256, fingerprint, tensor_sha256
+from ganforge.components.faults import one_line
+from ganforge.components.registry import Plugin, Registry
+from ganforge.config import RunConfig, dump, load, validate
+from ganforge.config.load import parse_override
+from ganforge.engine import GeneratorSampler
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.outputs.recall_chart import write_recall_charts
+from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.build import load_samples, plan
+
+Which = Literal["ema", "raw"]
+GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
+RECORD = "evaluations.jsonl"
+EXAMPLE = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"'
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A run's generator, and where its weights come from."""
+
+    sampler: GeneratorSampler
+    which: Which
+    images_seen: int
+    sha256: str
+    """Of the safetensors file in the checkpoint."""
+
+
+class LazySamples(Samples):
+    """The training data, opened at the first look: most metrics of a generator need none. Keeps
+    count of what was looked at."""
+
+    def __init__(self, load: Callable[[], Samples]) -> None:
+        self.__dict__["_load"] = load
+        self.__dict__["seen"] = set[str]()
+        self.__dict__["_hashes"] = dict[str, str]()
+
+    @cached_property
+    def _opened(self) -> Samples:
+        opened: Samples = self.__dict__["_load"]()
+        return opened
+
+    @property
+    def images(self) -> Tensor:
+        self.__dict__["seen"].add("images")
+        return self._opened.images
+
+    @property
+    def labels(self) -> Tensor | None:
+        self.__dict__["seen"].add("labels")
+        return self._opened.labels
+
+    @property
+    def mirror(self) -> bool:
+        return self._opened.mirror
+
+    @property
+    def random_crop(self) -> int:
+        return self._opened.random_crop
+
+    @property
+    def groups(self) -> Tensor | None:
+        return self._opened.groups
+
+    def forget(self) -> None:
+        """Begins the count anew."""
+        self.__dict__["seen"].clear()
+
+    def provenance(self) -> dict[str, Any] | None:
+        """What identifies the parts that were looked at; None where nothing was."""
+        seen: set[str] = self.__dict__["seen"]
+        if not seen:
+            return None
+        hashes = {f"{part}_sha256": self._sha256(part) for part in sorted(seen)}
+        return {"split": "train", "samples": len(self._opened), **hashes}
+
+    def _sha256(self, part: str) -> str:
+        kept: dict[str, str] = self.__dict__["_hashes"]
+        tensor: Tensor | None = getattr(self._opened, part)
+        if part not in kept:
+            kept[part] = "" if tensor is None else tensor_sha256(tensor)
+        return kept[part]
+
+
+class EvaluationSampler:
+    """A generator that reads the training labels only when it has to draw conditions."""
+
+    def __init__(self, generator: GeneratorSampler, data: Samples) -> None:
+        self.generator = generator
+        self.data = data
+        self.spec = generator.spec
+        self.drawn = 0
+        """Samples so far."""
+
+    def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
+        return self.draw(n, seed, cond)[0]
+
+    def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
+        if cond is None and self.spec.labels.width:
+            self.generator.labels = self.data.labels
+        self.drawn += n
+        return self.generator.draw(n, seed, cond)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `ganforge evaluate` is asked for."""
+
+    metrics_file: Path | None = None
+    """A file of [[metrics]] tables; None = the run's own."""
+    overrides: Sequence[str] = ()
+    seeds: int | None = None
+    """Seeds of each metric; None = as its settings say."""
+    network: Which | None = None
+    """None = the moving average where the run has one."""
+    checkpoint: str = "newest"
+    """See `checkpoint.load_chosen`."""
+
+
+def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
+    """Computes the metrics on a checkpoint of the run, and adds the record to evaluations.jsonl.
+
+    Raises `UserError` for what does not fit, and then nothing is written.
+    """
+    run = RunFolder.open(folder)
+    config, metrics = read_metrics(run, registry, asked)
+    generator = open_generator(run, config, asked, context.say)
+    spec = generator.sampler.spec
+    data = LazySamples(lambda: load_samples(config, spec, context))
+    sampler = EvaluationSampler(generator.sampler, data)
+    rows = [
+        {"plugin": _plugin(registry.providers[type(metric)]), **measure(metric, sampler, data, asked.seeds)}
+        for metric in metrics
+    ]
+    record = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ganforge": ganforge.__version__,
+        "torch": str(torch.__version__),
+        "device": str(generator.sampler.device),
+        "images_seen": generator.images_seen,
+        "network": generator.which,
+        "generator_sha256": generator.sha256,
+        # Without its folders: where the data lie changes no number.
+        "data": json.loads(config.data.model_dump_json(exclude=_paths(config.data), exclude_none=True)),
+        "metrics": rows,
+    }
+    _append(run.path / RECORD, record)
+    write_recall_charts(run, rows)
+    return record
+
+
+def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple[RunConfig, Sequence[Metric]]:
+    """The run's settings, and the metrics to compute. Raises `UserError` where there are none."""
+    if asked.metrics_file is None:
+        config = load(run.config, registry, asked.overrides)
+        if not config.metrics:
+            raise UserError(
+                f"{run.config} names no metrics; give some with --metrics FILE.toml, such as\n{EXAMPLE}"
+            )
+        return config, config.metrics
+    file = asked.metrics_file
+    tables, text = _read_tables(file)
+    for_run: list[str] = []
+    for_metrics: dict[tuple[str | int, ...], str] = {}
+    for override in asked.overrides:
+        path, value = parse_override(override)
+        if path[0] != "metrics":
+            for_run.append(override)
+            continue
+        if len(path) != 3 or not path[1].isdecimal() or int(path[1]) >= len(tables):
+            raise UserError(
+                f"--set {override}: expected metrics.N.KEY=VALUE, N being one of the {len(tables)} tables of "
+                f"{file}, counted from 0"
+            )
+        tables[int(path[1])][path[2]] = value
+        for_metrics[path] = override
+    config = load(run.config, registry, for_run)
+    document = dump(config) | {"metrics": tables}
+    checked = validate(document, registry, file=str(file), text=text, overrides=for_metrics)
+    return config, checked.metrics
+
+
+def open_generator(
+    run: RunFolder, config: RunConfig, asked: Evaluation, say: Callable[[str], None]
+) -> Generator:
+    """The generator of the checkpoint asked for. Raises `UserError` where there is none."""
+    which: Which = asked.network or ("ema" if config.ema.halflife else "raw")
+    if which == "ema" and not config.ema.halflife:
+        raise UserError(f"{run.path} has no moving average (ema.halflife = 0); use --network raw")
+    spec, group = run.read_data_spec(), GROUPS[which]
+    tensors, state = checkpoint.load_chosen(run.checkpoints, asked.checkpoint, say, groups={group})
+    images_seen = int(state["images_seen"])
+    made = plan(config, spec).networks().generator
+    try:
+        made.load_state_dict(tensors[group])
+    except checkpoint.MISFITS as error:
+        raise run.misfit(one_line(error)) from error
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    sampler = GeneratorSampler(made.to(device), config.prior, config.nets, spec, device)
+    file = run.checkpoints / f"{images_seen:012d}" / f"{group}.safetensors"
+    return Generator(sampler, which, images_seen, _sha256(file))
+
+
+def measure(
+    metric: Metric, sampler: EvaluationSampler, data: LazySamples, seeds: int | None
+) -> dict[str, Any]:
+    """One metric's values, and what they depend on.
+
+    With `seeds`, a metric that repeats itself does so that often; another is computed with as many
+    seeds, one after the other, and its values are the mean and, as `_std`, the standard deviation.
+    """
+    repeating = "repeats" in type(metric).model_fields
+    if seeds and repeating:
+        metric = metric.model_copy(update={"repeats": seeds})
+    times: int = dict(metric)["repeats"] if repeating else seeds or 1
+    used = [metric.seed + step for step in range(times)]
+    data.forget()
+    sampler.drawn = 0
+    runs = [metric] if repeating else [metric.model_copy(update={"seed": seed}) for seed in used]
+    found = [values_of(run, sampler, data) for run in runs]
+    values = {name: statistics.fmean(each[name] for each in found) for name in found[0]}
+    if len(found) > 1:
+        values |= {f"{name}_std": statistics.stdev(each[name] for each in found) for name in found[0]}
+    described = describe(metric, sampler.spec)
+    real = data.provenance()
+    conditions = depends_on(metric, sampler.spec, described, generated=sampler.drawn // times, real=real)
+    return {
+        **described,
+        "seeds": used,
+        # JSON has no NaN.
+        "values": {name: value if math.isfinite(value) else None for name, value in values.items()},
+        "depends_on": conditions,
+        "fingerprint": fingerprint(conditions),
+    }
+
+
+def _plugin(plugin: Plugin) -> dict[str, str]:
+    return {"distribution": plugin.distribution, "version": plugin.version}
+
+
+def _paths(component: Component) -> set[str]:
+    """The keys that hold a path."""
+    return {name for name, value in component if isinstance(value, Path)}
+
+
+def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: not TOML: {error}") from None
+    tables = document.pop("metrics", None)
+    if document or not isinstance(tables, list) or not tables:
+        raise UserError(f"{file}: expected [[metrics]] tables and nothing else, such as\n{EXAMPLE}")
+    return tables, text
+
+
+def _append(file: Path, record: Mapping[str, Any]) -> None:
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(record, allow_nan=False) + "\n")
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return file_sha256(file)
+    except OSError as error:
+        raise UserError(
+            f"{file}: cannot be read: {error.strerror}; if the run is training, it has just gone on to "
+            "another checkpoint: try again"
+        ) from None

@@ -1,0 +1,76 @@
+"""What the metrics give for real images in place of generated ones: the best a generator can reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganforge.api import Context, DataSpec, Draw, Samples, UserError
+from ganforge.api.judge.features import real
+from ganforge.components.registry import Registry
+from ganforge.engine import generator_for
+from ganforge.evaluation.evaluate import Evaluation, EvaluationSampler, LazySamples, measure, read_metrics
+from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.build import load_samples
+
+
+class RealSampler(EvaluationSampler):
+    """Real images where metrics expect a generator's."""
+
+    def __init__(self, data: Samples, spec: DataSpec) -> None:
+        self.data = data
+        self.spec = spec
+        self.drawn = 0
+
+    def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
+        """`n` different images. Raises `UserError` for more than there are, and for conditions."""
+        if cond is not None:
+            raise UserError(
+                "real images cannot be made to order; what a metric of conditions gives for them is the "
+                "judge's own accuracy: see its judge.json"
+            )
+        if n > len(self.data):
+            raise UserError(
+                f"{n:,} samples are asked for, but the half of the real images that stands in for them has "
+                f"{len(self.data):,}; set samples = {len(self.data)} or less"
+            )
+        rows = torch.randperm(len(self.data), generator=generator_for(seed, "real samples"))[:n]
+        self.drawn += n
+        return real(self.data, rows), Draw(torch.zeros(n, 0), None, {})
+
+
+def evaluate_real(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
+    """The metrics of one half of the run's training images against the other.
+
+    Nothing is written: the numbers are not the run's. Raises `UserError` for what does not fit.
+    """
+    run = RunFolder.open(folder)
+    config, metrics = read_metrics(run, registry, asked)
+    spec = run.read_data_spec()
+    reference, stand_ins = halves(load_samples(config, spec, context))
+    sampler, data = RealSampler(stand_ins, spec), LazySamples(lambda: reference)
+    rows = [measure(metric, sampler, data, asked.seeds) for metric in metrics]
+    return {"network": "real", "images_seen": 0, "metrics": rows}
+
+
+def halves(data: Samples) -> tuple[Samples, Samples]:
+    """Two halves at random; images of one group are all in one of them."""
+    everything = torch.arange(len(data))
+    groups, member_of = torch.unique(
+        everything if data.groups is None else data.groups.cpu(), return_inverse=True
+    )
+    order = torch.randperm(len(groups), generator=generator_for(0, "halves"))
+    first = torch.zeros(len(groups), dtype=torch.bool)
+    first[order[: len(groups) // 2]] = True
+    chosen = first[member_of]
+    return _only(data, everything[chosen]), _only(data, everything[~chosen])
+
+
+def _only(data: Samples, rows: Tensor) -> Samples:
+    rows = rows.to(data.images.device)
+    labels = None if data.labels is None else data.labels[rows]
+    groups = None if data.groups is None else data.groups[rows.to(data.groups.device)]
+    return Samples(data.images[rows], labels, data.mirror, groups)

@@ -1,0 +1,166 @@
+"""Sampling from a finished or stopped run: needs its folder, and neither W&B nor the data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.components.faults import one_line
+from ganforge.components.registry import Registry
+from ganforge.config import load
+from ganforge.engine import GeneratorSampler, generator_for
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.outputs.grid import save_grid, save_png
+from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.build import plan
+
+MAX_SAMPLES = 100_000
+MOST_BYTES = 16 * 2**20
+"""Of a list of conditions."""
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A run's generator and what it was trained on."""
+
+    sampler: GeneratorSampler
+    spec: DataSpec
+    images_seen: int
+
+
+def open_generator(
+    folder: Path,
+    registry: Registry,
+    say: Callable[[str], None],
+    truncation: float | None = None,
+    choice: str = "newest",
+) -> TrainedGenerator:
+    """The generator of a run (its moving average where it has one), on the CPU; `choice`: see
+    `checkpoint.load_chosen`."""
+    run = RunFolder.open(folder)
+    config = load(run.config, registry)
+    spec = run.read_data_spec()
+    group = "generator" if config.ema.halflife else "network_g"
+    tensors, state = checkpoint.load_chosen(run.checkpoints, choice, say, groups={group})
+    network = plan(config, spec).networks().generator
+    try:
+        network.load_state_dict(tensors[group])
+    except checkpoint.MISFITS as error:
+        raise run.misfit(one_line(error)) from error
+    sampler = GeneratorSampler(network, config.prior, config.nets, spec, truncation=truncation)
+    return TrainedGenerator(sampler, spec, state["images_seen"])
+
+
+def parse_condition(text: str) -> list[str]:
+    """`"red cube, blue sphere"` -> the names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read_conditions(file: Path) -> list[list[str]]:
+    """A JSON list of conditions, each a list of names or one string as for `--condition`."""
+    try:
+        with file.open("rb") as handle:
+            # No more than that, for a device has no end.
+            content = handle.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UserError(f"{file}: a list of conditions has at most {MOST_BYTES:,} bytes")
+        found: Any = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file}:{error.lineno}: not JSON: {error.msg}") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: not JSON: {error}") from None
+    conditions = [parse_condition(each) if isinstance(each, str) else each for each in _as_list(found, file)]
+    for position, names in enumerate(conditions):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(
+                f"{file}: condition {position} (counted from 0) is no list of names: {names!r:.60}"
+            )
+    return conditions
+
+
+def condition_rows(
+    labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int
+) -> Tensor | None:
+    """The condition of each sample [n * conditions, K], `n` in a row for each; where none is
+    asked for, a spread of what the data can have; None for data without labels.
+
+    Raises `UserError` for a condition that the data cannot have, and for too many samples.
+    """
+    total = n * max(1, len(conditions))
+    if total > MAX_SAMPLES:
+        raise UserError(f"{total:,} samples are more than the {MAX_SAMPLES:,} of one call; ask for fewer")
+    if conditions:
+        wanted = torch.stack([_encoded(labels, conditions, i) for i in range(len(conditions))])
+        return wanted.repeat_interleave(n, dim=0)
+    if labels.kind == "none":
+        return None
+    if labels.kind == "vector":
+        raise UserError("the condition is a vector of numbers; sampling by name is not possible for it")
+    rows = torch.zeros(n, labels.width)
+    rng = generator_for(seed, "conditions")
+    for position, row in enumerate(rows):
+        if labels.kind == "one_of_k":
+            row[position % labels.width] = 1.0
+        else:
+            most = labels.most or labels.width
+            count = int(torch.randint(1, most + 1, (), generator=rng))
+            row[torch.randperm(labels.width, generator=rng)[:count]] = 1.0
+    return rows
+
+
+def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
+    """A grid, 8 a row, for `x.png`; else a folder with one PNG a sample and `samples.json`.
+
+    Raises `UserError` where the folder holds samples already, or where nothing can be written.
+    """
+    try:
+        if (out / "samples.json").exists():
+            raise UserError(f"{out} holds samples already; choose another folder with --out")
+        if out.suffix.lower() == ".png":
+            out.parent.mkdir(parents=True, exist_ok=True)
+            save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
+        elif not generator.spec.is_image:
+            raise UserError(f"the samples are points, not images; draw them as one plot with --out {out}.png")
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            _write_folder(generator, cond, n, seed, out)
+    except OSError as error:
+        raise UserError(
+            f"cannot write samples to {out}: {error.strerror}; choose another place with --out"
+        ) from error
+    return out
+
+
+def _write_folder(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> None:
+    total = n if cond is None else len(cond)
+    listed = []
+    for index, image in enumerate(generator.sampler.sample(total, seed, cond)):
+        name = f"{index:06d}.png"
+        save_png(image, out / name)
+        names = [] if cond is None else generator.spec.labels.decode(cond[index])
+        listed.append({"file": name, "condition": names, "seed": seed, "index": index})
+    (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+
+
+def _encoded(labels: LabelSpec, conditions: Sequence[Sequence[str]], position: int) -> Tensor:
+    """One condition as a row [K]; its position is told where there are several."""
+    try:
+        return labels.encode(conditions[position])
+    except UserError as error:
+        where = f"condition {position} (counted from 0): " if len(conditions) > 1 else ""
+        raise UserError(f"{where}{error}") from None
+
+
+def _as_list(found: Any, file: Path) -> list[Any]:
+    if not isinstance(found, list) or not found:
+        raise UserError(f'{file}: expected a list of conditions, such as [["red cube"], ["gray sphere"]]')
+    return found

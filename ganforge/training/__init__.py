@@ -1,0 +1,1 @@
+"""A run, from its file to its folder."""

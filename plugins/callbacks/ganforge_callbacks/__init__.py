@@ -1,0 +1,14 @@
+"""Callbacks, one per file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ganforge.api import Component, hookimpl
+from ganforge_callbacks.diff_augment import DiffAugment
+from ganforge_callbacks.weight_clip import WeightClip
+
+
+@hookimpl
+def ganforge_components() -> Iterable[type[Component]]:
+    return [DiffAugment, WeightClip]

@@ -1,0 +1,44 @@
+"""Adam with decay of the weights themselves, not of their gradients.
+
+Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019), arXiv:1711.05101, algorithm 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from torch import nn
+
+from ganforge.api import Field, Optimizer
+from ganforge_optimizers.fused import fused
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AdamW(Optimizer):
+    type: Literal["adamw"] = "adamw"
+    source: ClassVar[str] = (
+        "Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019), arXiv:1711.05101, algorithm 2"
+    )
+
+    lr: float = Field(2e-4, gt=0, description="Learning rate before the schedule of `[lr]`.")
+    betas: tuple[Decay, Decay] = Field(
+        (0.5, 0.999), description="Decay per update of the mean of gradients and of their squares."
+    )
+    eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
+    weight_decay: float = Field(
+        0.01, ge=0, description="Each update shrinks the weights by lr times this; 0 = off."
+    )
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        parameters = list(parameters)
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            fused=fused(parameters),
+        )
