@@ -22,8 +22,10 @@ from torch.utils.flop_counter import flop_registry
 from ganforge.api import DataSpec, Samples
 from ganforge.components.registry import discover
 from ganforge.config import load
-from ganforge.engine import Grid, Loop, Runtime
+from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.kernels.convolution import convolutions_by_torch
+from ganforge.engine.loop import Loop
+from ganforge.engine.sampling.grids import Grid
 from ganforge.training.build import Plan, build_loop, plan
 
 HERE = Path(__file__).resolve().parent

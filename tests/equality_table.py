@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Context, Role
-from ganforge.engine import Runtime
 from ganforge.engine.data.batches import Batch
+from ganforge.engine.distributed.runtime import Runtime
 from ganforge.training.build import build_loop, plan
 from support.toys import Recorder, toy_config, toy_registry
 

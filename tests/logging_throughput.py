@@ -25,7 +25,7 @@ IMAGES = 1024
 
 def child(folder: str, mode: str) -> None:
     """One run; tells its CPU seconds, and its images a second between start and end of the loop."""
-    from ganforge.engine import StopRequest
+    from ganforge.engine.distributed.stop_request import StopRequest
     from ganforge.outputs.mirror import link as wandb_link
     from ganforge.training.run import start
     from support.toys import toy_config, toy_registry

@@ -22,7 +22,8 @@ from benchmarks.loops import WAYS, ExpertLoop
 from benchmarks.settings import Settings
 from benchmarks.works import WORKS
 from ganforge.api import Role
-from ganforge.engine import Batches, generator_for
+from ganforge.engine.data.batches import Batches
+from ganforge.engine.random import generator_for
 from support.toys import toy_registry
 
 REGISTRY = toy_registry()

@@ -9,9 +9,9 @@ import pytest
 import ganforge.engine.acceleration.compile_trial as module
 from ganforge.api import Context
 from ganforge.config.drift import changes
-from ganforge.engine import StopRequest
 from ganforge.engine.acceleration.compile_trial import END, form_at
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.profiling.profile import profile_run
 from support.compiled import MLP, Clock, kept_apart, same, toy
 from support.toys import toy_config

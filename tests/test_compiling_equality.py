@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 import ganforge.engine.acceleration.compile_trial as module
-from ganforge.engine import Loop, StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.loop import Loop
 from support.compiled import DCGAN, same, toy
 from support.toys import weights_of
 

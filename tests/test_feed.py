@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Samples
-from ganforge.engine import Batches, StopRequest, generator_for
+from ganforge.engine.data.batches import Batches
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.random import generator_for
 from support.records import numbers
 from support.streamed import COUNT, CPU, both, same
 from support.streamed import mapped as mapped

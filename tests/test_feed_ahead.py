@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Samples
-from ganforge.engine import Batches
 from ganforge.engine.data import prefetch as feed
+from ganforge.engine.data.batches import Batches
 from support.streamed import CPU, both, same
 from support.streamed import mapped as mapped
 from support.streamed import no_thread_is_left as no_thread_is_left
@@ -125,7 +125,8 @@ def test_resident_images_start_no_thread(mapped: Tensor, monkeypatch: pytest.Mon
 HANGS = """\
 import time, torch
 from ganforge.api import Samples
-from ganforge.engine import Batches, feed
+from ganforge.engine.data import prefetch
+from ganforge.engine.data.batches import Batches
 
 plain, calls = feed.gather, []
 def gather(images, chosen, into):

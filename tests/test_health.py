@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api import Field, Play, Role, Term
-from ganforge.engine import Loop, StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.loop import Loop
 from support.toys import Recorder, toy_config, toy_loop
 
 

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from test_health import Bomb, run, with_bomb
 
 from ganforge.cli.health import health
-from ganforge.engine import Loop, StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.loop import Loop
 from ganforge.outputs.events import append_event, drop_findings_after, read_events
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.mirror.files import WandbSettings

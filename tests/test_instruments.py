@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api import Verdict
-from ganforge.engine import StopRequest
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.sampling.grids import MESH, backdrop
 from ganforge.outputs.plots import draw_charts
 from support.toys import Recorder, toy_config, toy_loop

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from test_cli_main import EXAMPLE, TINY, call, contents, sets
 
-from ganforge.engine import Interrupted, StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
 from support.records import logged
 from support.trained import AUTO, auto
 from support.trained import place as place

@@ -20,7 +20,7 @@ import pytest
 from test_cli_main import ROOT
 from wandb_server import Server
 
-from ganforge.engine import StopRequest
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.outputs.mirror.files import MirrorStatus
 from ganforge.outputs.mirror.link import PATIENCE_S, WandbLink
 from ganforge.outputs.run_folder import RunFolder

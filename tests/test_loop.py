@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from ganforge.api import UserError
-from ganforge.engine import Loop, StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.loop import Loop
 from support.stops import StopAfter
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 

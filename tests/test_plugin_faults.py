@@ -183,7 +183,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 
 def train(folder: Path, registry: Registry, kind: str) -> None:
-    from ganforge.engine import StopRequest
+    from ganforge.engine.distributed.stop_request import StopRequest
 
     config = validate(toy_document(**SECTIONS[kind]), registry, file="toy.toml")
     loop, _ = toy_loop(folder, config)

@@ -17,10 +17,11 @@ from torch._C._distributed_c10d import HashStore
 
 from ganforge.api import Samples, Stream, UserError, rows
 from ganforge.config.sections import Train
-from ganforge.engine import Batches, Runtime, StopRequest
+from ganforge.engine.data.batches import Batches
 from ganforge.engine.distributed.log_reduction import Pool
 from ganforge.engine.distributed.rendezvous import name_of_start
-from ganforge.engine.distributed.runtime import check_shares
+from ganforge.engine.distributed.runtime import Runtime, check_shares
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.distributed.stragglers import PATIENCE, Laggards
 from ganforge.engine.instruments.running_means import Tally
 from ganforge.engine.replica_check import checksum

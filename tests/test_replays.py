@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Callback, Field, Play, Term
-from ganforge.engine import Loop, StopRequest
 from ganforge.engine.acceleration.graph_replay import CHECKS, WARM_UP, Replays
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.loop import Loop
 from support.tape import Tape
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 

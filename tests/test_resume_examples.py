@@ -12,8 +12,8 @@ from conftest import RUN_FILES
 from torch import Tensor
 
 from ganforge.components.registry import Registry, discover
-from ganforge.engine import StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
 from support.records import numbers
 from support.small_runs import open_loop, small
 from support.stops import StopAfter

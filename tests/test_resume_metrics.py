@@ -14,8 +14,8 @@ import torch
 from test_cli_main import EXAMPLE, TINY, call, contents, sets
 
 from ganforge.api import Metric, Sampler, Samples
-from ganforge.engine import StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
 from support.records import numbers
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 

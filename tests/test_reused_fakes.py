@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.api import Draw, UserError
-from ganforge.engine import Loop, StopRequest
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.loop import Loop
 from ganforge.training.build import plan
 from support.toys import toy_config, toy_loop, weights_of
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Role, UserError
-from ganforge.engine import Game, Loop
 from ganforge.engine.data.batches import Batch
+from ganforge.engine.loop import Loop
+from ganforge.engine.update.game import Game
 from support.toys import toy_config, toy_loop, toy_registry, weights_of
 
 LOSSES = sorted(toy_registry().of("loss"))

@@ -55,7 +55,7 @@ def run_sweep(file: Path, out: Path | None, trials: int | None, max_minutes: flo
 
     need_optuna()
     from ganforge.components.registry import discover
-    from ganforge.engine import StopRequest
+    from ganforge.engine.distributed.stop_request import StopRequest
     from ganforge.sweep.report import write_report
     from ganforge.sweep.worker import sweep as work
 

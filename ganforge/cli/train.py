@@ -14,7 +14,7 @@ import click
 from ganforge.cli.launch import launch, processes, wanted
 
 if TYPE_CHECKING:
-    from ganforge.engine import StopRequest
+    from ganforge.engine.distributed.stop_request import StopRequest
     from ganforge.training.run import Outcome
 
 REQUEUE = 75
@@ -63,8 +63,8 @@ def run(
     """
     from ganforge.components.registry import discover
     from ganforge.config import dumps, load
-    from ganforge.engine import StopRequest
     from ganforge.engine.distributed import launchers as cluster
+    from ganforge.engine.distributed.stop_request import StopRequest
     from ganforge.training import run as training
 
     cluster.join()
@@ -125,8 +125,8 @@ def resume(
     It says whether it continues exactly, or what is different.
     """
     from ganforge.components.registry import discover
-    from ganforge.engine import StopRequest
     from ganforge.engine.distributed import launchers as cluster
+    from ganforge.engine.distributed.stop_request import StopRequest
     from ganforge.training import run as training
 
     cluster.join()
@@ -138,7 +138,7 @@ def resume(
 
 def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:
     """Trains; then the last lines and the exit code."""
-    from ganforge.engine import Interrupted
+    from ganforge.engine.distributed.stop_request import Interrupted
 
     try:
         outcome = train()

@@ -24,8 +24,8 @@ from ganforge.components.faults import one_line
 from ganforge.components.registry import Plugin, Registry
 from ganforge.config import RunConfig, dump, load, validate
 from ganforge.config.load import parse_override
-from ganforge.engine import GeneratorSampler
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.outputs.recall_chart import write_recall_charts
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan

@@ -20,7 +20,7 @@ from ganforge.api import Context, Samples, UserError
 from ganforge.api.judge.features import FeatureSpace, real
 from ganforge.components.registry import Registry
 from ganforge.config import load
-from ganforge.engine import generator_for
+from ganforge.engine.random import generator_for
 from ganforge.evaluation.sample import open_generator
 from ganforge.outputs.atomic import write_bytes, write_json
 from ganforge.outputs.run_folder import RunFolder

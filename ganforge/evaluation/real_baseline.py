@@ -11,7 +11,7 @@ from torch import Tensor
 from ganforge.api import Context, DataSpec, Draw, Samples, UserError
 from ganforge.api.judge.features import real
 from ganforge.components.registry import Registry
-from ganforge.engine import generator_for
+from ganforge.engine.random import generator_for
 from ganforge.evaluation.evaluate import Evaluation, EvaluationSampler, LazySamples, measure, read_metrics
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples

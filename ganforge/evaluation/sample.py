@@ -15,8 +15,9 @@ from ganforge.api import DataSpec, LabelSpec, UserError
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
 from ganforge.config import load
-from ganforge.engine import GeneratorSampler, generator_for
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.random import generator_for
+from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.outputs.grid import save_grid, save_png
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan

@@ -20,7 +20,8 @@ from ganforge.api.judge.network import JudgeNetwork, build_network
 from ganforge.api.judge.score import score
 from ganforge.components.calls import open_data, spec_of
 from ganforge.config import RunConfig
-from ganforge.engine import Runtime, generator_for, stream_seed
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.random import generator_for, stream_seed
 from ganforge.outputs.progress import Progress
 from ganforge.training.build import load_samples
 

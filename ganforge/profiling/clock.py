@@ -15,7 +15,8 @@ import torch
 from torch.profiler import record_function
 
 from ganforge.api import Role
-from ganforge.engine import Loop, Player
+from ganforge.engine.loop import Loop
+from ganforge.engine.update.player import Player
 
 OTHER = "other"
 """Losses, checks, sums for the log: all that is in no other part."""

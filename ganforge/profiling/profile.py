@@ -18,7 +18,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from ganforge.api import Context, UserError
 from ganforge.config import RunConfig
-from ganforge.engine import Grid, Loop, Runtime
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.loop import Loop
+from ganforge.engine.sampling.grids import Grid
 from ganforge.profiling.clock import OTHER, Watch, attach, settle
 from ganforge.training.build import build_loop, load_samples, plan
 

@@ -18,7 +18,7 @@ from ganforge.sweep.spec import Sweep
 if TYPE_CHECKING:
     import optuna
 
-    from ganforge.engine import StopRequest
+    from ganforge.engine.distributed.stop_request import StopRequest
 
 POLL_S = 0.25
 """Between two looks at a trial."""

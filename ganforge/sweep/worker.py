@@ -25,7 +25,7 @@ from ganforge.sweep.trial import Attempt, Ending, MetricMissing
 if TYPE_CHECKING:
     import optuna
 
-    from ganforge.engine import StopRequest
+    from ganforge.engine.distributed.stop_request import StopRequest
 
 WAIT_S = 0.5
 """Between two looks at what other workers do."""

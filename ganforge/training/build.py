@@ -16,22 +16,19 @@ from torch import nn
 from ganforge.api import Context, DataSpec, Networks, Role, Samples, UserError
 from ganforge.components.calls import heads_of, networks_of, open_data, optimizer_of, spec_of, width_of
 from ganforge.config import RunConfig
-from ganforge.engine import (
-    Batches,
-    Game,
-    GeneratorSampler,
-    Loop,
-    MovingAverage,
-    Observer,
-    Player,
-    Runtime,
-    stream_seed,
-    terms_of,
-)
 from ganforge.engine.acceleration.cuda_graph import CudaGraph
 from ganforge.engine.acceleration.graph_replay import Replays
+from ganforge.engine.data.batches import Batches
+from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.instruments.health_signals import FirstBad
 from ganforge.engine.kernels.fast_convolutions import faster_convolutions
+from ganforge.engine.loop import Loop
+from ganforge.engine.observer import Observer
+from ganforge.engine.random import stream_seed
+from ganforge.engine.sampling.ema import MovingAverage
+from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.engine.update.game import Game
+from ganforge.engine.update.player import Player, terms_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ganforge.engine import Grid
+from ganforge.engine.sampling.grids import Grid
 from ganforge.outputs.events import append_event
 from ganforge.outputs.grid import save_grid, save_plane
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after

@@ -16,12 +16,13 @@ from ganforge.components.comparability import depends_on, describe, fingerprint
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump, load
-from ganforge.engine import Loop, Runtime, StopRequest
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
 from ganforge.engine.checkpoint.environment import differences, surroundings
-from ganforge.engine.distributed.runtime import check_shares
+from ganforge.engine.distributed.runtime import Runtime, check_shares
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.instruments.memory import gpu_name
+from ganforge.engine.loop import Loop
 from ganforge.outputs.events import drop_findings_after
 from ganforge.outputs.metrics_log import truncate_after
 from ganforge.outputs.mirror.files import WandbSettings

@@ -60,7 +60,8 @@ def _measured(data: str, images: int, batch: int, device: str, folder: Path) -> 
     from ganforge.api import Samples
     from ganforge.components.registry import discover
     from ganforge.config import validate
-    from ganforge.engine import Loop, Runtime
+    from ganforge.engine.distributed.runtime import Runtime
+    from ganforge.engine.loop import Loop
     from ganforge.training.build import build_loop, plan
     from ganforge_datasets.uint8_cache import cached
     from support.toys import Recorder

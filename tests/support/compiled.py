@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import ganforge.engine.acceleration.compile_trial as module
-from ganforge.engine import Loop
 from ganforge.engine.acceleration.compile_trial import END
+from ganforge.engine.loop import Loop
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
 MLP: dict[str, Any] = {

@@ -11,7 +11,8 @@ from test_datasets_digits import files as digit_files
 from ganforge.api import Context
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, validate
-from ganforge.engine import Loop, Runtime
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.loop import Loop
 from ganforge.training.build import build_loop, load_samples, plan
 from support.toys import Recorder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganforge.engine import StopRequest
+from ganforge.engine.distributed.stop_request import StopRequest
 
 
 class StopAfter(StopRequest):

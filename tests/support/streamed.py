@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Samples
-from ganforge.engine import Batches
-from ganforge.engine.data.batches import Batch
+from ganforge.engine.data.batches import Batch, Batches
 from ganforge_datasets.uint8_cache import cached
 
 CPU = torch.device("cpu")

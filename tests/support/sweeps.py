@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ganforge.components.registry import discover
-from ganforge.engine import StopRequest
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.sweep import child
 from ganforge.sweep.worker import Outcome, sweep
 

@@ -12,7 +12,9 @@ from ganforge.api import Context, Dataset, DataSpec, Field, LabelKind, LabelSpec
 from ganforge.components import registry
 from ganforge.components.registry import Plugin, Registry
 from ganforge.config import RunConfig, validate
-from ganforge.engine import Grid, Loop, Runtime
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.loop import Loop
+from ganforge.engine.sampling.grids import Grid
 from ganforge.training.build import build_loop, plan
 
 NAMES = ("red", "green", "blue")

@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 
 from ganforge.api import Play, UserError
-from ganforge.engine import GeneratorSampler, Loop, StopRequest
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.loop import Loop
+from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge_losses import GradientPenalty
 from ganforge_losses.r1 import R1
 from support.toys import toy_config, toy_loop

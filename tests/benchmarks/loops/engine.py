@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.job import Job
 from ganforge.api import Networks
-from ganforge.engine import Grid, Runtime
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.sampling.grids import Grid
 from ganforge.training.build import build_loop
 
 
