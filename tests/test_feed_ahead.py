@@ -128,11 +128,11 @@ from ganforge.api import Samples
 from ganforge.engine.data import prefetch
 from ganforge.engine.data.batches import Batches
 
-plain, calls = feed.gather, []
+plain, calls = prefetch.gather, []
 def gather(images, chosen, into):
     calls.append(0)
     plain(images, chosen, into) if len(calls) == 1 else time.sleep(3600)
-feed.gather = gather
+prefetch.gather = gather
 batches = Batches(Samples(torch.zeros(9, 3, 4, 4, dtype=torch.uint8)), 2, 0, torch.device("cpu"), data="streamed")
 batches.at(0)
 {end}
