@@ -1,6 +1,7 @@
 """Updates by replay are the plain ones; what cannot be recorded is played plainly, and said.
 
-The recordings are tapes (tests/support/tape.py), which freeze what a CUDA graph freezes.
+The recordings are tapes (tests/support/tape.py), which freeze what a CUDA graph freezes and refuse what
+it refuses.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Callback, Field, Play, Term
+from ganforge.engine.acceleration.cuda_graph import CudaGraph
 from ganforge.engine.acceleration.graph_replay import CHECKS, WARM_UP, Replays
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
-from support.tape import Tape
+from ganforge.engine.update.device_optimizer import keep_on_device
+from support.tape import TapeGraph, capture
+from support.tape import graphs_on_tape as graphs_on_tape
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
 ADAM = {"optimizer": {"type": "adam", "lr": 1e-3}}
@@ -54,7 +58,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def loop_of(folder: Path, replays: bool, **sections: Any) -> tuple[Loop, Recorder, list[Tape]]:
+def loop_of(folder: Path, replays: bool, **sections: Any) -> tuple[Loop, Recorder]:
     defaults: dict[str, Any] = {
         "train": {"images": 8 * 30},
         "logging": {"every": 8 * 7, "grid_every": 0, "checkpoint_every": 10**9},
@@ -62,31 +66,33 @@ def loop_of(folder: Path, replays: bool, **sections: Any) -> tuple[Loop, Recorde
         "discriminator": ADAM,
     }
     loop, log = toy_loop(folder, toy_config(**{**defaults, **sections}))
-    tapes: list[Tape] = []
-
-    def blank() -> Tape:
-        tapes.append(Tape())
-        return tapes[-1]
-
     if replays:
-        loop.play = Replays(loop.game, loop.schedule, blank, loop.say).play
+        loop.replays = Replays(
+            loop.game, loop.schedule, lambda: CudaGraph([loop.game.rng], pool=None), loop.say
+        )
     else:
-        # Of the learning rate as a tensor, in float32, as the recordings read it.
         for player in loop.game.players.values():
-            for group in player.optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
-                group["lr"] = torch.tensor(group["lr"])
-    return loop, log, tapes
+            keep_on_device(player.optimizer, loop.game.runtime.device)
+    return loop, log
 
 
+def replays_of(loop: Loop) -> Replays:
+    assert loop.replays is not None
+    return loop.replays
+
+
+@pytest.mark.usefixtures("graphs_on_tape")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_by_replays_is_the_plain_run_bit_for_bit(tmp_path: Path, kind: str) -> None:
-    plain, plain_log, _ = loop_of(tmp_path / "plain", False, **KINDS[kind])
-    fast, log, tapes = loop_of(tmp_path / "fast", True, **KINDS[kind])
+    plain, plain_log = loop_of(tmp_path / "plain", False, **KINDS[kind])
+    fast, log = loop_of(tmp_path / "fast", True, **KINDS[kind])
     assert plain.run(StopRequest()) and fast.run(StopRequest())
-    assert log.lines == []
     # With a lazy penalty there are two kinds of updates of the discriminator.
-    assert len(tapes) == {"penalised": 3, "lazy": 4}.get(kind, 2)
+    replays = replays_of(fast)
+    assert replays.recorded == {"penalised": 3, "lazy": 4}.get(kind, 2)
+    # Every iteration but the first ones and those that log is played by recordings.
+    assert replays.replayed == (30 - len(log.rows) - WARM_UP) * len(fast.schedule) > 0
+    assert len(log.lines) == 1 and log.lines[0].startswith("cuda graphs: on (")
     expected, found = weights_of(plain), weights_of(fast)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
@@ -98,30 +104,54 @@ def test_a_run_by_replays_is_the_plain_run_bit_for_bit(tmp_path: Path, kind: str
         }
 
 
+@pytest.mark.usefixtures("graphs_on_tape")
 def test_a_run_by_replays_resumes_exactly(tmp_path: Path) -> None:
-    whole, _, _ = loop_of(tmp_path / "whole", True, **PENALISED)
+    whole, _ = loop_of(tmp_path / "whole", True, **PENALISED)
     whole.run(StopRequest())
     half = {**PENALISED, "train": {"d_updates": 3, "images": 24 * 14}}
-    first, _, _ = loop_of(tmp_path / "parts", True, **half)
+    first, _ = loop_of(tmp_path / "parts", True, **half)
     first.run(StopRequest())
-    second, log, tapes = loop_of(tmp_path / "parts", True, **PENALISED)
+    second, log = loop_of(tmp_path / "parts", True, **PENALISED)
     second.restore(*checkpoint.load_newest(tmp_path / "parts", print))
     second.run(StopRequest())
-    assert tapes and not log.lines
+    assert log.lines == ["cuda graphs: on (3 updates recorded)"]
+    assert all(replays_of(loop).replayed > 0 for loop in (whole, first, second))
     expected, found = weights_of(whole), weights_of(second)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_after_a_checkpoint_is_put_back_recordings_are_made_anew(tmp_path: Path) -> None:
-    loop, log, tapes = loop_of(tmp_path, True)
+def test_after_a_checkpoint_is_put_back_recordings_are_made_again(
+    tmp_path: Path, graphs_on_tape: list[TapeGraph]
+) -> None:
+    loop, log = loop_of(tmp_path, True)
     state = loop.state()
-    for _ in range(WARM_UP + CHECKS + 1):
-        loop._iterate(False)
-    assert len(tapes) == 2
-    loop.restore(*state)
-    for _ in range(WARM_UP + CHECKS + 1):
-        loop._iterate(False)
-    assert len(tapes) == 4 and not log.lines
+    for made in (2, 4):
+        for _ in range(WARM_UP + CHECKS + 1):
+            loop._iterate(False)
+        assert len(graphs_on_tape) == replays_of(loop).recorded == made
+        assert replays_of(loop).replayed == made * (CHECKS + 1)
+        loop.restore(*state)
+    assert log.lines == ["cuda graphs: on (2 updates recorded)"]
+
+
+class Subclass(torch.Generator):
+    """What a graph does not take."""
+
+
+@pytest.mark.usefixtures("graphs_on_tape")
+def test_the_tape_refuses_what_a_graph_refuses() -> None:
+    with pytest.raises(TypeError, match="expected a Generator, but got Subclass"):
+        TapeGraph().register_generator_state(Subclass())
+    registered, other = torch.Generator(), torch.Generator()
+    graph = TapeGraph()
+    graph.register_generator_state(registered)
+    with capture(graph):
+        torch.rand(1, generator=registered)
+        torch.rand(1)
+        with pytest.raises(RuntimeError, match="not registered"):
+            torch.rand(1, generator=other)
+        with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
+            torch.ones(1).item()
 
 
 class Pushing(Term):
@@ -148,11 +178,12 @@ CALLS: list[int] = []
         ("frozen", "a replay is "),
     ],
 )
+@pytest.mark.usefixtures("graphs_on_tape")
 def test_what_cannot_be_recorded_is_played_plainly(tmp_path: Path, how: str, reason: str) -> None:
     results = []
     for replays in (False, True):
         CALLS.clear()
-        loop, log, _ = loop_of(tmp_path / str(replays), replays)
+        loop, log = loop_of(tmp_path / str(replays), replays)
         loop.game.players["d"].terms["pushing"] = Pushing(how=how)
         assert loop.run(StopRequest())
         results.append(weights_of(loop))
@@ -172,10 +203,11 @@ class Late(Callback):
         float(next(network.parameters()).sum())
 
 
+@pytest.mark.usefixtures("graphs_on_tape")
 def test_an_update_that_breaks_off_in_a_recording_leaves_no_trace(tmp_path: Path) -> None:
     both = []
     for replays in (False, True):
-        loop, log, _ = loop_of(tmp_path / str(replays), replays)
+        loop, log = loop_of(tmp_path / str(replays), replays)
         loop.game.callbacks = [Late()]
         assert loop.run(StopRequest())
         both.append((weights_of(loop), log.rows[-1]["loss/d"], log.lines))
@@ -184,31 +216,6 @@ def test_an_update_that_breaks_off_in_a_recording_leaves_no_trace(tmp_path: Path
     assert len(both[1][2]) == 1
 
 
-def test_on_the_cpu_it_says_that_there_are_no_graphs(tmp_path: Path) -> None:
-    loop, log = toy_loop(tmp_path, toy_config(train={"cuda_graphs": "auto"}))
-    assert log.lines == ["cuda graphs: not used (the run is on the CPU)"]
-    loop._iterate(False)
-
-
-ON_GPU = {
-    **KINDS,
-    # Its kernel takes a rate that is a tensor on a GPU only.
-    "rmsprop": {"generator": {"optimizer": {"type": "rmsprop"}}},
-    "compiled": {"train": {"compile": "on", "images": 8 * 30}},
-}
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("kind", ON_GPU)
-def test_cuda_graphs_do_what_plain_updates_do(tmp_path: Path, kind: str) -> None:
-    results = []
-    for graphs in ("off", "auto"):
-        sections = {**ON_GPU[kind]}
-        train = {"images": 8 * 30, **sections.pop("train", {}), "device": "cuda", "cuda_graphs": graphs}
-        loop, log = toy_loop(tmp_path / graphs, toy_config(**sections, train=train))
-        assert loop.run(StopRequest()) and log.lines == []
-        results.append(weights_of(loop))
-    plain, fast = results
-    apart = sum(float((plain[k] - fast[k]).float().norm()) for k in plain if k.startswith("network"))
-    size = sum(float(plain[k].float().norm()) for k in plain if k.startswith("network"))
-    assert apart < 1e-3 * size
+def test_a_run_on_the_cpu_has_no_graphs_and_says_nothing(tmp_path: Path) -> None:
+    loop, log = toy_loop(tmp_path, toy_config(train={"cuda_graphs": "auto", "device": "cpu"}))
+    assert (loop.replays, log.lines) == (None, [])

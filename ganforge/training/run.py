@@ -18,7 +18,7 @@ from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump, load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
-from ganforge.engine.checkpoint.environment import differences, surroundings
+from ganforge.engine.checkpoint.environment import differences, inexact, surroundings
 from ganforge.engine.distributed.runtime import Runtime, check_shares
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.instruments.memory import gpu_name
@@ -131,6 +131,8 @@ def _begin(
         if runtime.is_main:
             # Not from networks on the meta device, for which torch would load its whole compiler.
             run.update_info({"parameters": _parameters(loop)})
+            for reason in inexact(config.train, runtime.device):
+                progress.say(f"a resumed run will not be exact, because {reason}")
         return _run(loop, progress, config, run, stop)
 
 
@@ -164,12 +166,13 @@ def _go_on(
             raise run.misfit(one_line(error)) from error
         because = [f"{change.key} was {change.old} and is {change.new}" for change in drift]
         because += differences(state["stamp"].get("surroundings", {}), loop.stamp["surroundings"])
+        because += inexact(config.train, runtime.device)
         if runtime.is_main:
             truncate_after(run.metrics, loop.images_seen, loop.owes_metrics)
             drop_findings_after(run.events, loop.images_seen)
             run.write_config(dump(config))
             resuming.record(run, loop.images_seen, because)
-            say(resuming.remark(loop.images_seen, because, runtime.device.type == "cuda"))
+            say(resuming.remark(loop.images_seen, because))
         return _run(loop, progress, config, run, stop)
 
 

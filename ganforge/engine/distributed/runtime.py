@@ -33,6 +33,7 @@ from ganforge.config import Train
 from ganforge.engine.distributed.rendezvous import meet
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
 from ganforge.engine.distributed.stragglers import Pace
+from ganforge.engine.kernels.determinism import choose_kernels
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import round_products
 
@@ -73,6 +74,7 @@ class Runtime:
                 cpu=on_cpu,
                 kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
             )
+        choose_kernels(train.deterministic, self.accelerator.device)
         round_products(train.float32 == "fast")
         self.precision = train.precision
         self.device: torch.device = self.accelerator.device
