@@ -14,9 +14,9 @@ from accelerate.state import AcceleratorState
 
 from ganforge.engine.kernels import convolution
 
-ROOT = Path(__file__).resolve().parent.parent
-RUN_FILES = sorted(set((ROOT / "examples").rglob("*.toml")) - set((ROOT / "examples" / "sweeps").rglob("*")))
-"""The examples that `ganforge run` takes."""
+pytest.register_assert_rewrite("support")
+
+from support.paths import ROOT
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

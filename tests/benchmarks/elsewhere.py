@@ -18,8 +18,8 @@ import click
 
 from benchmarks.settings import Settings
 from benchmarks.settings import options as settings_options
+from support.paths import TESTS
 
-TESTS = Path(__file__).resolve().parent.parent
 READY = "ready"
 
 
