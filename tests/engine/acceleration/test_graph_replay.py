@@ -20,42 +20,10 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
 from ganforge.engine.update.device_optimizer import keep_on_device
+from support.replayed import ADAM, KINDS, PENALISED, replays_of
 from support.tape import TapeGraph, capture
 from support.tape import graphs_on_tape as graphs_on_tape
 from support.toys import Recorder, toy_config, toy_loop, weights_of
-
-ADAM = {"optimizer": {"type": "adam", "lr": 1e-3}}
-PENALISED: dict[str, Any] = {
-    "nets": {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "none", "spectral_norm": True},
-    "loss": {"type": "wasserstein"},
-    "terms": [{"type": "gradient_penalty", "every": 3}],
-    "callbacks": [{"type": "diff_augment"}],
-    "train": {"d_updates": 3, "images": 24 * 30},
-}
-KINDS: dict[str, dict[str, Any]] = {
-    "dcgan": {},
-    "reused": {"train": {"fakes": "reused", "images": 8 * 30}},
-    "lazy": {
-        "nets": {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "none"},
-        "terms": [{"type": "r1", "every": 4}],
-        "train": {"fakes": "reused", "images": 8 * 30},
-        "generator": {"optimizer": {"type": "adam", "lr": 1e-5}},
-    },
-    "penalised": PENALISED,
-    "wgan": {
-        "loss": {"type": "wasserstein"},
-        "callbacks": [{"type": "weight_clip"}],
-        "generator": {"optimizer": {"type": "sgd", "momentum": 0.5}},
-        "discriminator": {"optimizer": {"type": "adamw"}},
-    },
-    "codes": {
-        "data": {"type": "squares", "labels": "none"},
-        "prior": {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2},
-        "terms": [{"type": "mutual_information"}],
-        "lr": {"decay": "linear"},
-    },
-    "micro": {"train": {"accumulate": 2, "images": 8 * 30, "clip_grad_norm": 0.5}},
-}
 
 
 def loop_of(folder: Path, replays: bool, **sections: Any) -> tuple[Loop, Recorder]:
@@ -74,11 +42,6 @@ def loop_of(folder: Path, replays: bool, **sections: Any) -> tuple[Loop, Recorde
         for player in loop.game.players.values():
             keep_on_device(player.optimizer, loop.game.runtime.device)
     return loop, log
-
-
-def replays_of(loop: Loop) -> Replays:
-    assert loop.replays is not None
-    return loop.replays
 
 
 @pytest.mark.usefixtures("graphs_on_tape")
