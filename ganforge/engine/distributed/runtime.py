@@ -26,6 +26,7 @@ import torch
 # imports it: after the group is made, it would keep the group alive until the interpreter dies.
 import torch.distributed.nn.functional
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from ganforge.api import UserError
@@ -66,14 +67,8 @@ class Runtime:
         patience = timedelta(seconds=train.timeout_s)
         with _said_of(os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")):
             meet("gloo" if on_cpu else "nccl", patience)
-        with warnings.catch_warnings():
-            # Accelerate warns of every CPU feature it does not use.
-            warnings.simplefilter("ignore")
-            self.accelerator = Accelerator(
-                mixed_precision=train.precision,
-                cpu=on_cpu,
-                kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
-            )
+        self._owns_accelerate = not AcceleratorState._shared_state
+        self.accelerator = _accelerator(train.precision, on_cpu, patience)
         choose_kernels(train.deterministic, self.accelerator.device)
         round_products(train.float32 == "fast")
         self.precision = train.precision
@@ -189,6 +184,9 @@ class Runtime:
         one has ended by a code other than 0; what it then sends finds the work done, and the last
         lines and the exit code unspoiled.
         """
+        if self._owns_accelerate:
+            # Accelerate keeps one state a process; the next run may want another precision.
+            AcceleratorState._reset_state(reset_partial_state=True)
         if not torch.distributed.is_initialized():
             return
         if together and self.world > 1:
@@ -239,6 +237,27 @@ def _said_of(rank: int | str, world: int | str) -> Iterator[None]:
             f"process {rank} of {world} ends: another one has ended or does not answer ({reason}). What that "
             "one says, or whoever started it, tells why; 'ganforge resume' continues from the newest "
             "checkpoint"
+        ) from error
+
+
+def _accelerator(precision: str, on_cpu: bool, patience: timedelta) -> Accelerator:
+    """Raises `UserError` where this process has one of another precision or device."""
+    try:
+        with warnings.catch_warnings():
+            # Accelerate warns of every CPU feature it does not use.
+            warnings.simplefilter("ignore")
+            return Accelerator(
+                mixed_precision=precision,
+                cpu=on_cpu,
+                kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
+            )
+    except ValueError as error:
+        if "already been initialized" not in str(error):
+            raise
+        raise UserError(
+            "this process already has an Accelerator with another precision or device, and Accelerate allows "
+            f"only one (train.precision is '{precision}'); close that run first (Runtime.close), or start "
+            "this one in a process of its own"
         ) from error
 
 

@@ -1,0 +1,142 @@
+"""How fast the works of the benchmarks are on a GPU, by every way that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import torch
+
+from benchmarks.bound import cost, matrix_rate, precision
+from benchmarks.elsewhere import Elsewhere
+from benchmarks.loops import ExpertLoop
+from benchmarks.measure import Spread, alternate
+from benchmarks.settings import Settings
+
+ROUNDS = 3
+WARM_UP = 12
+"""Iterations of each way before any is timed: recordings are made and compared within them."""
+
+OFF = 'train.cuda_graphs="off"'
+WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "tutorial": ("tutorial", ()),
+    "expert": ("expert", ()),
+    "eager": ("ganforge", (OFF,)),
+    "graphs": ("ganforge", ()),
+    "compiled": ("ganforge", ('train.compile="on"',)),
+    "deterministic": ("ganforge", ("train.deterministic=true",)),
+}
+"""Name in the table -> a loop of the benchmarks, and what its run file says."""
+
+
+class Case(NamedTuple):
+    work: str
+    batch: int
+    precision: str
+    ways: tuple[str, ...]
+
+
+USUAL = ("expert", "eager", "graphs", "deterministic")
+CASES = (
+    Case("cgan_iclevr64", 64, "bf16", (*USUAL, "compiled")),
+    Case("cgan_iclevr64", 512, "bf16", (*USUAL, "compiled")),
+    Case("cgan_iclevr64", 64, "no", ("tutorial", *USUAL)),
+    Case("mlp_gan_mnist28", 64, "no", ("tutorial", *USUAL)),
+    Case("wgan_gp_resnet32", 64, "no", USUAL),
+    Case("dcgan_mnist28", 64, "no", USUAL),
+    Case("infogan_mnist28", 64, "no", USUAL),
+)
+
+
+def measure(case: Case, device: str, seconds: float, full: bool = True) -> dict[str, Any]:
+    """Images per second of each way, in turns, each in a process of its own."""
+    settings = {
+        way: Settings(case.batch, device, case.precision, full, overrides=WAYS[way][1]) for way in case.ways
+    }
+    with TemporaryDirectory() as place, ExitStack() as processes:
+        folder = Path(place)
+        # Before the others open them, the data are written down.
+        job = settings[case.ways[0]].open(case.work, folder, "expert")
+        with ThreadPoolExecutor(len(case.ways)) as pool:
+            loops = dict(
+                zip(
+                    case.ways,
+                    pool.map(lambda way: _started(case.work, way, settings[way], folder), case.ways),
+                    strict=True,
+                )
+            )
+        for loop in loops.values():
+            processes.enter_context(loop)
+        times = alternate(loops, seconds, ROUNDS)
+        facts = {way: loop.facts() for way, loop in loops.items()}
+        counted = cost(ExpertLoop(job).iterate)
+    rate = matrix_rate(job.device, precision(job.device, case.precision == "bf16"))
+    return {
+        **case._asdict(),
+        "flops_per_image": counted.flops / job.per_iteration,
+        "bytes_per_image": counted.bytes / job.per_iteration,
+        "matrix_flops_per_second": rate,
+        "bytes_per_second": copy_rate(job.device),
+        "found": {
+            way: {
+                "images_per_second": Spread.of([job.per_iteration / each for each in took])._asdict(),
+                **facts[way],
+            }
+            for way, took in times.items()
+        },
+    }
+
+
+def _started(work: str, way: str, settings: Settings, folder: Path) -> Elsewhere:
+    started = Elsewhere(work, WAYS[way][0], settings, folder)
+    started(WARM_UP)
+    return started
+
+
+def copy_rate(device: torch.device) -> float:
+    """Bytes per second that a copy within the device's memory reads and writes."""
+    size = 2**30 if device.type == "cuda" else 2**26
+    source = torch.randint(256, (size,), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    seconds = _best(lambda: target.copy_(source), device)
+    return 2 * size / seconds
+
+
+def _best(work: Callable[[], object], device: torch.device) -> float:
+    from benchmarks.measure import timed
+
+    class Way:
+        def iterate(self) -> None:
+            work()
+
+        def settle(self) -> None: ...
+
+    stretch = timed(Way(), device)  # type: ignore[arg-type]
+    return min(stretch(5) for _ in range(4))
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Markdown: a row for each case, images per second, and the shares of the two bounds."""
+    names = [way for way in WAYS if any(way in each["found"] for each in results)]
+    lines = [
+        f"| work, batch, precision | {' | '.join(names)} | graphs / expert | share of matrix rate | of memory rate |",
+        "|---" * (len(names) + 4) + "|",
+    ]
+    for each in results:
+        speeds = {way: found["images_per_second"]["median"] for way, found in each["found"].items()}
+        best = max(speeds.get("graphs", 0.0), speeds.get("compiled", 0.0))
+        cells = [f"{speeds[way]:,.0f}" if way in speeds else "" for way in names]
+        ratio = f"{speeds['graphs'] / speeds['expert']:.2f}" if {"graphs", "expert"} <= speeds.keys() else ""
+        shares = [
+            f"{best * each['flops_per_image'] / each['matrix_flops_per_second']:.2f}",
+            f"{best * each['bytes_per_image'] / each['bytes_per_second']:.2f}",
+        ]
+        head = (
+            f"{each['work']}, {each['batch']}, {'TF32' if each['precision'] == 'no' else each['precision']}"
+        )
+        lines.append("| " + " | ".join([head, *cells, ratio, *shares]) + " |")
+    return "\n".join(lines)
