@@ -17,7 +17,7 @@ from ganforge.api import Context, DataSpec, Networks, Role, Samples, UserError
 from ganforge.components.calls import heads_of, networks_of, open_data, optimizer_of, spec_of, width_of
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.cuda_graph import CudaGraph
-from ganforge.engine.acceleration.graph_replay import Replays
+from ganforge.engine.acceleration.graph_replay import Replays, prefers_own_double_backward
 from ganforge.engine.data.batches import Batches
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.instruments.health_signals import FirstBad
@@ -125,6 +125,8 @@ def build_loop(
     loop = Loop(game, batches, samples, config, sampler, average, observer, checkpoints)
     if train.cuda_graphs == "auto":
         _record_updates(loop)
+    replays = loop.replays is not None
+    game.fast_double_backward = prefers_own_double_backward(runtime.device, replays)
     return loop
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,20 @@ from safetensors.torch import load_file
 
 from support.paths import ROOT
 
+Tensors = Mapping[str, torch.Tensor]
+
 CASES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "cGAN, DCGAN 64, float32": ("baselines/cgan_iclevr_dcgan.toml", ("train.precision=no",)),
     "cGAN, DCGAN 64, bf16": ("baselines/cgan_iclevr_dcgan.toml", ("train.precision=bf16",)),
     "main recipe, bf16": ("cgan_iclevr.toml", ("train.precision=bf16",)),
     "InfoGAN, float32": ("mnist/infogan.toml", ("train.precision=no",)),
     "WGAN-GP, float32": ("mnist/wgan_gp.toml", ("train.precision=no",)),
+    "WGAN-GP, float32, no graphs": ("mnist/wgan_gp.toml", ("train.precision=no", "train.cuda_graphs=off")),
 }
 COMMON = (
     "train.batch_size=64",
     "logging.grid_every=0",
-    "logging.checkpoint_every=1_000_000",
+    "logging.keep_checkpoints=10",
     "wandb.mode=disabled",
 )
 
@@ -37,7 +41,7 @@ def measure(
     device: str = "cuda",
 ) -> dict[str, Any]:
     """One run at a stretch against the same run stopped halfway and resumed: how many tensors of the
-    last checkpoint differ, and by how much at most."""
+    checkpoints halfway and at the end differ, and by how much at most."""
     example, settings = CASES[name]
     file = ROOT / "examples" / example
     here = folder / name.replace(" ", "_").replace(",", "")
@@ -50,40 +54,41 @@ def measure(
     ]
     if data is not None:
         wanted.append(f"data.root={data / ('mnist' if 'mnist' in example else 'iclevr')}")
-    shown = 64 * _updates(file)
+    half = 64 * _updates(file) * (iterations // 2)
+    wanted.append(f"logging.checkpoint_every={half}")
     said = [
-        _ganforge(here, "run", file, "--out", "whole", *_sets(*wanted, f"train.images={shown * iterations}")),
-        _ganforge(
-            here, "run", file, "--out", "parts", *_sets(*wanted, f"train.images={shown * iterations // 2}")
-        ),
-        _ganforge(here, "resume", "parts", *_sets(f"train.images={shown * iterations}")),
+        _ganforge(here, "run", file, "--out", "whole", *sets(*wanted, f"train.images={2 * half}")),
+        _ganforge(here, "run", file, "--out", "parts", *sets(*wanted, f"train.images={half}")),
+        _ganforge(here, "resume", "parts", *sets(f"train.images={2 * half}")),
     ]
-    whole, parts = (_newest(here / run) for run in ("whole", "parts"))
+    lines = [
+        line for text in said for line in text.splitlines() if "cuda graphs" in line or "continues" in line
+    ]
     apart = {
+        at: _apart(*(_tensors(here / run / "checkpoints" / f"{images:012d}") for run in ("whole", "parts")))
+        for at, images in (("halfway", half), ("end", 2 * half))
+    }
+    return {"case": name, "deterministic": deterministic, **apart, "said": lines}
+
+
+def _apart(whole: Tensors, parts: Tensors) -> dict[str, Any]:
+    differences = {
         key: float((value.double() - parts[key].double()).abs().max())
         for key, value in whole.items()
         if not torch.equal(value, parts[key])
     }
-    lines = [
-        line for text in said for line in text.splitlines() if "cuda graphs" in line or "continues" in line
-    ]
     return {
-        "case": name,
-        "deterministic": deterministic,
         "tensors": len(whole),
-        "differ": len(apart),
-        "largest": max(apart.values(), default=0.0),
-        "said": lines,
+        "differ": len(differences),
+        "largest": max(differences.values(), default=0.0),
     }
 
 
 def _updates(file: Path) -> int:
-    import tomllib
-
     return int(tomllib.loads(file.read_text()).get("train", {}).get("d_updates", 1))
 
 
-def _sets(*overrides: str) -> list[str]:
+def sets(*overrides: str) -> list[str]:
     return [word for override in overrides for word in ("--set", override)]
 
 
@@ -95,8 +100,7 @@ def _ganforge(folder: Path, *words: object) -> str:
     return done.stdout + done.stderr
 
 
-def _newest(run: Path) -> dict[str, torch.Tensor]:
-    checkpoint = max(path for path in (run / "checkpoints").iterdir() if path.is_dir())
+def _tensors(checkpoint: Path) -> Tensors:
     return {
         f"{file.stem}.{name}": value
         for file in sorted(checkpoint.glob("*.safetensors"))

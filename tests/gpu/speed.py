@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.bound import cost, matrix_rate, precision
 from benchmarks.elsewhere import Elsewhere
+from benchmarks.job import Job
 from benchmarks.loops import ExpertLoop
 from benchmarks.measure import Spread, alternate
 from benchmarks.settings import Settings
@@ -52,49 +53,66 @@ CASES = (
 )
 
 
-def measure(case: Case, device: str, seconds: float, full: bool = True) -> dict[str, Any]:
-    """Images per second of each way, in turns, each in a process of its own."""
-    settings = {
-        way: Settings(case.batch, device, case.precision, full, overrides=WAYS[way][1]) for way in case.ways
-    }
+class Started(NamedTuple):
+    case: Case
+    job: Job
+    loops: dict[str, Elsewhere]
+
+
+def measure(
+    cases: Sequence[Case], device: str, seconds: float, full: bool = True
+) -> Iterator[dict[str, Any]]:
+    """For each case, images per second of each way, in turns. Every way has a process of its own; all of
+    them start, compile and record at once, and then wait for their turn."""
     with TemporaryDirectory() as place, ExitStack() as processes:
-        folder = Path(place)
-        # Before the others open them, the data are written down.
-        job = settings[case.ways[0]].open(case.work, folder, "expert")
-        with ThreadPoolExecutor(len(case.ways)) as pool:
-            loops = dict(
-                zip(
-                    case.ways,
-                    pool.map(lambda way: _started(case.work, way, settings[way], folder), case.ways),
-                    strict=True,
-                )
-            )
-        for loop in loops.values():
+        # The data are written down once, before the processes open them.
+        settings = [Settings(case.batch, device, case.precision, full) for case in cases]
+        folders = [Path(place, case.work) for case in cases]
+        jobs = [
+            each.open(case.work, folder, "expert")
+            for each, case, folder in zip(settings, cases, folders, strict=True)
+        ]
+        orders = [
+            (case, folder, way) for case, folder in zip(cases, folders, strict=True) for way in case.ways
+        ]
+        with ThreadPoolExecutor(len(orders)) as pool:
+            begun = list(pool.map(lambda order: _started(*order, device, full), orders))
+        for loop in begun:
             processes.enter_context(loop)
-        times = alternate(loops, seconds, ROUNDS)
-        facts = {way: loop.facts() for way, loop in loops.items()}
-        counted = cost(ExpertLoop(job).iterate)
-    rate = matrix_rate(job.device, precision(job.device, case.precision == "bf16"))
+        found = dict(zip(((case, way) for case, _, way in orders), begun, strict=True))
+        for case, job in zip(cases, jobs, strict=True):
+            loops = {way: found[case, way] for way in case.ways}
+            yield _measured(Started(case, job, loops), seconds)
+
+
+def _started(case: Case, folder: Path, way: str, device: str, full: bool) -> Elsewhere:
+    loop, overrides = WAYS[way]
+    settings = Settings(case.batch, device, case.precision, full, overrides=overrides)
+    started = Elsewhere(case.work, loop, settings, folder)
+    started(WARM_UP)
+    return started
+
+
+def _measured(started: Started, seconds: float) -> dict[str, Any]:
+    case, job, loops = started
+    times = alternate(loops, seconds, ROUNDS)
+    counted = cost(ExpertLoop(job).iterate)
+    numbers = precision(job.device, case.precision == "bf16")
     return {
         **case._asdict(),
+        "numbers": numbers,
         "flops_per_image": counted.flops / job.per_iteration,
         "bytes_per_image": counted.bytes / job.per_iteration,
-        "matrix_flops_per_second": rate,
+        "matrix_flops_per_second": matrix_rate(job.device, numbers),
         "bytes_per_second": copy_rate(job.device),
         "found": {
             way: {
                 "images_per_second": Spread.of([job.per_iteration / each for each in took])._asdict(),
-                **facts[way],
+                **loops[way].facts(),
             }
             for way, took in times.items()
         },
     }
-
-
-def _started(work: str, way: str, settings: Settings, folder: Path) -> Elsewhere:
-    started = Elsewhere(work, WAYS[way][0], settings, folder)
-    started(WARM_UP)
-    return started
 
 
 def copy_rate(device: torch.device) -> float:

@@ -31,8 +31,9 @@ class Tally:
         """float32 [CAPACITY]."""
         self.counts: dict[str, int] = {}
         """Name -> scalars added; the order of the names is that of the sums."""
-        self._slots: dict[tuple[str, ...], Tensor | slice] = {}
-        """Names that were added together -> their places in the sums: a slice, or int64 [n]."""
+        self._slots: dict[tuple[str, ...], Tensor] = {}
+        """Names that were added together -> their places in the sums: a view [n] of these, float32, or int64
+        [n]."""
         self._waiting: list[tuple[str, Tensor]] = []
 
     def add(self, name: str, value: Tensor) -> None:
@@ -49,8 +50,8 @@ class Tally:
         if added.names not in self._slots:
             self._slots[added.names] = self._places(added.names)
         slots = self._slots[added.names]
-        if isinstance(slots, slice):
-            self.sums[slots].add_(added.values)
+        if slots.dtype == self.sums.dtype:
+            slots.add_(added.values)
         else:
             self.sums.index_add_(0, slots, added.values)
         self._waiting = []
@@ -99,7 +100,7 @@ class Tally:
         totals = torch.tensor([float(total) for total, _ in state.values()])
         self.sums[: len(totals)].copy_(totals)
 
-    def _places(self, names: Sequence[str]) -> Tensor | slice:
+    def _places(self, names: Sequence[str]) -> Tensor:
         for name in names:
             self.counts.setdefault(name, 0)
         known = list(self.counts)
@@ -107,5 +108,5 @@ class Tally:
         places = [known.index(name) for name in names]
         # Side by side where they came together first, which is most of the time.
         if places == list(range(places[0], places[0] + len(places))):
-            return slice(places[0], places[0] + len(places))
+            return self.sums[places[0] : places[0] + len(places)]
         return torch.tensor(places, device=self.sums.device)

@@ -30,6 +30,10 @@ def choose_kernels(deterministic: bool, device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", WORKSPACE)
         # Against reads of memory that nothing has written yet: no result of ours depends on such.
         fill.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        # A backward pass on a GPU has a thread of its own, and what is differentiated twice is ordered by
+        # counters of both threads. Gradients that meet would be added in an order that depends on how much
+        # each thread has done, and so on whether the process was resumed.
+        torch.autograd.set_multithreading_enabled(False)
     torch.use_deterministic_algorithms(deterministic)
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic
