@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torchvision
 
 from ganforge.api import KINDS
 from ganforge.components.registry import discover
@@ -21,6 +20,8 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_cuda")
 def test_a_sound_installation(tmp_path: Path) -> None:
+    import torchvision
+
     done = call(tmp_path, "doctor")
     registry = discover()
     count = sum(len(registry.of(kind)) for kind in KINDS)
@@ -81,7 +82,7 @@ def test_operators_that_are_not_there_are_a_fault(tmp_path: Path, monkeypatch: p
     def nms(*arguments: object) -> None:
         raise RuntimeError("operator torchvision::nms\ndoes not exist")
 
-    monkeypatch.setattr(torchvision.ops, "nms", nms)
+    monkeypatch.setattr("torchvision.ops.nms", nms)
     done = call(tmp_path, "doctor")
     assert done.code == 1
     assert "torch    FAULT: RuntimeError: operator torchvision::nms does not exist\n" in done.out

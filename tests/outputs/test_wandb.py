@@ -24,7 +24,8 @@ from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.mirror.files import MirrorStatus, WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
 from ganforge.outputs.run_folder import RunFolder
-from support.wandb_server import Server, history, records
+from support.wandb_records import history, records
+from support.wandb_server import Server
 
 KEY = "0123456789" * 4
 TRAINER = """

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torchvision
 
 from ganforge.api import Split
 from ganforge_datasets.digits import FILES
@@ -55,8 +54,10 @@ def test_without_labels(tmp_path: Path) -> None:
 
 
 def test_names() -> None:
+    from torchvision.datasets import FashionMNIST as Torchvisions
+
     assert MNIST().spec().labels.names == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-    assert FashionMNIST().spec().labels.names == tuple(torchvision.datasets.FashionMNIST.classes)
+    assert FashionMNIST().spec().labels.names == tuple(Torchvisions.classes)
 
 
 def test_no_root_is_explained(tmp_path: Path) -> None:
@@ -161,16 +162,16 @@ def served(folder: Path) -> Iterator[str]:
 def test_download_goes_into_the_cache_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = files(tmp_path / "site", packed=True)
     sums = [(f"{name}.gz", hashlib.md5((site / f"{name}.gz").read_bytes()).hexdigest()) for name in FILES]
-    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
+    monkeypatch.setattr("torchvision.datasets.MNIST.resources", sums)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     said = list[str]()
     with served(site) as address:
-        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
+        monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [address])
         first = opened(MNIST(download=True), tmp_path / "cache", said=said)
     home = tmp_path / "cache" / "torchvision" / "MNIST"
     assert said == [f"data: fetching MNIST into {home}"]
     assert [path.name for path in home.parent.iterdir()] == ["MNIST"]
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [])
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
     again = opened(MNIST(download=True), tmp_path / "cache", said=said)
     assert len(said) == 1
     assert torch.equal(first.images, again.images)
@@ -178,7 +179,7 @@ def test_download_goes_into_the_cache_once(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_download_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     message = refused(MNIST(download=True), tmp_path)
     assert message.startswith(

@@ -10,21 +10,22 @@ import torch
 from torch import Tensor
 
 from ganforge.api import DataSpec, Draw, Samples
-
-pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
-
 from ganforge_fidelity import base
 from ganforge_fidelity.frechet import FrechetDistance
 from ganforge_fidelity.inception_score import InceptionScore
 from ganforge_fidelity.kernel import KernelDistance
 from ganforge_fidelity.precision_recall import PrecisionRecall
-from support.tiny_extractor import TINY_NAME, Noise, TinyExtractor
-from support.tiny_extractor import data as data
-from support.tiny_extractor import hub as hub
+from support.tiny_fidelity import TINY_NAME, Noise, needs_torch_fidelity
+from support.tiny_fidelity import data as data
+from support.tiny_fidelity import hub as hub
+
+pytestmark = needs_torch_fidelity
 
 
 def features(images: Tensor, layer: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """In float64, for formulas written anew."""
+    from support.tiny_extractor import TinyExtractor
+
     (found,) = TinyExtractor(TINY_NAME, [layer])(images)
     return found.detach().numpy().astype(np.float64)
 
@@ -128,6 +129,8 @@ def test_nothing_global_is_moved(data: Samples) -> None:
 
 
 def test_real_images_are_looked_at_once(data: Samples) -> None:
+    from support.tiny_extractor import TinyExtractor
+
     metric = FrechetDistance(extractor=TINY_NAME, samples=50)
     TinyExtractor.saw = 0
     first = metric.compute(Noise(), data)

@@ -15,24 +15,23 @@ from unittest import mock
 import pytest
 from torch import Tensor
 
+import ganforge_fidelity
 from ganforge.api import Context, DataSpec, Metric
 from ganforge.components import registry
 from ganforge.components.registry import Plugin, Registry
 from ganforge.evaluation import evaluate as evaluation
-from support.command_line import EXAMPLE, TINY, call, sets
-from support.environments import Environment
-from support.paths import ROOT
-from support.toys import _Given
-
-pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
-
-import ganforge_fidelity
 from ganforge_fidelity.frechet import FrechetDistance
 from ganforge_fidelity.inception_score import InceptionScore
 from ganforge_fidelity.kernel import KernelDistance
 from ganforge_fidelity.precision_recall import PrecisionRecall
-from support.tiny_extractor import TINY_NAME, TinyExtractor, refusal
-from support.tiny_extractor import hub as hub
+from support.command_line import EXAMPLE, TINY, call, sets
+from support.environments import Environment
+from support.paths import ROOT
+from support.tiny_fidelity import TINY_NAME, needs_torch_fidelity, refusal
+from support.tiny_fidelity import hub as hub
+from support.toys import _Given
+
+pytestmark = needs_torch_fidelity
 
 
 def test_it_uses_the_api_and_nothing_else_of_ganforge() -> None:
@@ -95,6 +94,8 @@ def with_plugin() -> Registry:
 
 
 def test_an_evaluation_records_the_extractor(tmp_path: Path) -> None:
+    from support.tiny_extractor import TinyExtractor
+
     assert call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY)).code == 0
     (tmp_path / "m.toml").write_text(
         f'[[metrics]]\ntype = "fidelity_fid"\nextractor = "{TINY_NAME}"\nsamples = 20\n'

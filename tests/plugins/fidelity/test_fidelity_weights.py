@@ -14,16 +14,15 @@ import torch
 from torch import nn
 
 from ganforge.api import Samples, UserError
-
-fidelity = pytest.importorskip("torch_fidelity", reason="torch-fidelity is not installed")
-
 from ganforge_fidelity import base, extractors, weights
 from ganforge_fidelity.frechet import FrechetDistance
 from ganforge_fidelity.kernel import KernelDistance
 from ganforge_fidelity.precision_recall import PrecisionRecall
-from support.tiny_extractor import SPEC, Noise, refusal
-from support.tiny_extractor import data as data
-from support.tiny_extractor import hub as hub
+from support.tiny_fidelity import SPEC, Noise, needs_torch_fidelity, refusal
+from support.tiny_fidelity import data as data
+from support.tiny_fidelity import hub as hub
+
+pytestmark = needs_torch_fidelity
 
 
 def test_an_inception_number_has_its_own_name() -> None:
@@ -34,6 +33,8 @@ def test_an_inception_number_has_its_own_name() -> None:
 
 def untrained_inception() -> nn.Module:
     """torch-fidelity's Inception with the weights it was born with."""
+    import torch_fidelity as fidelity
+
     cls = fidelity.FeatureExtractorInceptionV3
     torch.manual_seed(0)
     with (
@@ -45,6 +46,8 @@ def untrained_inception() -> nn.Module:
 
 
 def test_inception_with_given_weights(tmp_path: Path, data: Samples) -> None:
+    import torch_fidelity
+
     file = tmp_path / "mine.pth"
     network = untrained_inception()
     torch.save(network.state_dict(), file)
@@ -60,7 +63,7 @@ def test_inception_with_given_weights(tmp_path: Path, data: Samples) -> None:
         "weights_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "resizer": {"interpolation": "bilinear, grid of TensorFlow 1", "antialias": False, "side": 299},
         "pixels": "8 bits",
-        "torch_fidelity": fidelity.__version__,
+        "torch_fidelity": torch_fidelity.__version__,
     }
 
 
