@@ -14,6 +14,8 @@ from torch import Tensor
 from ganforge.api import Critic, Role, UserError, Verdict
 from plays import PENALTIES, TERMS, N, make, normal, play
 
+pytestmark = pytest.mark.numeric
+
 
 def reader(on_real: Mapping[str, Tensor], on_fake: Mapping[str, Tensor], real: Tensor) -> Critic:
     """A discriminator whose heads are given, not computed."""

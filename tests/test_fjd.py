@@ -15,6 +15,8 @@ from ganforge.api import DataSpec, Samples, UserError
 from ganforge_metrics.fjd import FrechetJudgeDistance, frechet_distance
 from support.two_sets import SPEC, Given, uint8_images
 
+pytestmark = pytest.mark.numeric
+
 
 def normal(n: int, f: int, seed: int) -> Tensor:
     return torch.randn(n, f, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

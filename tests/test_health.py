@@ -15,6 +15,8 @@ from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
 from support.toys import Recorder, toy_config, toy_loop
 
+pytestmark = pytest.mark.numeric
+
 
 class Bomb(Term):
     """Finite but for one update of the discriminator, in which it is NaN."""

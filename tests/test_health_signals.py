@@ -15,6 +15,8 @@ from ganforge.engine.instruments import health_signals as signals
 from ganforge.engine.instruments.health_signals import FirstBad, bad_layer, jump, separation
 from support.toys import toy_config, toy_loop, weights_of
 
+pytestmark = pytest.mark.numeric
+
 
 def test_a_nan_weight_is_traced_to_its_layer(tmp_path: Path) -> None:
     loop, _ = toy_loop(tmp_path)

@@ -16,6 +16,8 @@ from ganforge.api import Samples, UserError
 from ganforge_metrics.mmd import MMD, gaussian_mixture, mmd_squared, polynomial
 from support.two_sets import SPEC, Given, uint8_images
 
+pytestmark = pytest.mark.numeric
+
 Rows = list[list[float]]
 
 

@@ -16,6 +16,8 @@ from ganforge.api import DataSpec, UserError
 from ganforge.api.judge.judge import Judge
 from ganforge_metrics.mutual_information import MutualInformation, information
 
+pytestmark = pytest.mark.numeric
+
 WHAT, SHARE = "judged_mutual_information", "judged_information_share"
 
 

@@ -13,6 +13,8 @@ from torch import Tensor
 from ganforge.api import Critic, Term, UserError, Verdict
 from plays import PENALTIES, N, make, normal, play
 
+pytestmark = pytest.mark.numeric
+
 Shape = tuple[int, ...]
 each_penalty = pytest.mark.parametrize("name", PENALTIES)
 each_input = pytest.mark.parametrize("shape", [(2,), (1, 5, 4), (3, 5, 4)], ids=["points", "grey", "rgb"])

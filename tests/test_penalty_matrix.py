@@ -17,6 +17,8 @@ from ganforge.api import Critic, Draw, Play, Stream, Verdict
 from plays import PENALTIES, make, normal, play
 from support.toys import toy_config, toy_loop, weights_of
 
+pytestmark = pytest.mark.numeric
+
 Shape = tuple[int, ...]
 Floats = NDArray[np.float64]
 each_penalty = pytest.mark.parametrize("name", PENALTIES)

@@ -15,6 +15,8 @@ from ganforge.api import DataSpec, Samples, UserError
 from ganforge_metrics.prdc import PRDC, prdc
 from support.two_sets import SPEC, Given, uint8_images
 
+pytestmark = pytest.mark.numeric
+
 KEYS = ("precision", "recall", "density", "coverage")
 
 

@@ -20,6 +20,8 @@ from ganforge.engine.loop import Loop
 from support.tape import Tape
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
+pytestmark = pytest.mark.numeric
+
 ADAM = {"optimizer": {"type": "adam", "lr": 1e-3}}
 PENALISED: dict[str, Any] = {
     "nets": {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "none", "spectral_norm": True},

@@ -11,6 +11,8 @@ import pytest
 import torch
 from conftest import ROOT
 
+pytestmark = pytest.mark.numeric
+
 PAGE = ROOT / "docs" / "scaling.md"
 
 
