@@ -71,7 +71,11 @@ def ganforge(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
+THREADS = int(os.environ.get("GANFORGE_TEST_THREADS", "1"))
+"""Torch's threads in the tests' own process. What they find may not depend on it: set it to 2 to see."""
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """Tests use small tensors, for which threads only cost; and sums come out the same anywhere."""
-    torch.set_num_threads(1)
+    """Tests use small tensors, for which threads only cost."""
+    torch.set_num_threads(THREADS)

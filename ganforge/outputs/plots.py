@@ -44,9 +44,8 @@ class Chart:
 
 HEALTH = (
     Panel("share of pairs", ("health/separation",)),
-    Panel("standard deviation", ("health/spread",)),
     Panel("change of score", ("health/g_gain",)),
-    Panel("change of logit", ("health/g_step",)),
+    Panel("of samples' spread", ("health/g_jump",)),
     Panel("of real samples' distance", ("health/diversity", "health/diversity_within")),
     Panel("norm", ("health/weights_d", "health/weights_g")),
     Panel("scale", ("health/scale_d", "health/scale_g")),
@@ -68,9 +67,8 @@ LEGEND = {
     "score/fake_before_g": "D(G(z)) before G's update",
     "score/fake_after_g": "D(G(z)) after G's update",
     "health/separation": "real above fake (0.5 = D cannot tell)",
-    "health/spread": "spread of D's logits",
     "health/g_gain": "what G's update adds to D(G(z))",
-    "health/g_step": "what G's update adds to the logit of G(z)",
+    "health/g_jump": "how far G's update moves a fake",
     "health/diversity": "distance of two fakes",
     "health/diversity_within": "distance of two fakes of one label",
     "health/weights_d": "weights of D",
@@ -81,9 +79,8 @@ LEGEND = {
 ONE_ITERATION = {
     "score/fake_after_g",
     "health/separation",
-    "health/spread",
     "health/g_gain",
-    "health/g_step",
+    "health/g_jump",
 }
 """Measured on the batch of the row's iteration alone, where the others are means over all iterations
 since the row before: they scatter far more."""

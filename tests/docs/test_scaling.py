@@ -12,6 +12,8 @@ import torch
 
 from support.paths import ROOT
 
+pytestmark = pytest.mark.numeric
+
 PAGE = ROOT / "docs" / "scaling.md"
 
 

@@ -146,6 +146,25 @@ def separation(real: Tensor, fake: Tensor) -> Tensor:
     return ((difference > 0).float() + 0.5 * (difference == 0).float()).mean()
 
 
+def jump(before: Tensor, after: Tensor, real: Tensor) -> Tensor:
+    """How far an update of the generator moves its fakes, `before` and `after` it from the same latents,
+    in units of the spread of the `real` samples, or of the fakes where that is larger; all [N, ...], N > 1.
+
+    Both lengths are root mean squares over the samples: of Euclidean distances before to after, and of
+    Euclidean distances to the mean. 0 = the update changed nothing, the root of 2 = a fake is as far from
+    itself as from another one. Rescaling the data changes nothing, and no verdict of the discriminator
+    comes in. A young generator's fakes lie close together, so their spread alone is no measure.
+    """
+    moved = (after.float() - before).flatten(1).square().sum(1).mean()
+    spread = torch.stack([_variance(real), _variance(before)]).amax()
+    return (moved / spread.clamp_min(torch.finfo(spread.dtype).tiny)).sqrt()
+
+
+def _variance(x: Tensor) -> Tensor:
+    """The mean squared Euclidean distance of the samples `x` [N, ...] to their mean, unbiased."""
+    return x.float().flatten(1).var(0).sum()
+
+
 def weight_norm(network: nn.Module) -> Tensor:
     """The Euclidean norm of all parameters together."""
     return nn.utils.get_total_norm([parameter.detach() for parameter in network.parameters()])

@@ -29,7 +29,7 @@ from ganforge.engine.data.batches import Batch
 from ganforge.engine.data.micro_batches import micro_batches
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
-from ganforge.engine.instruments.health_signals import FirstBad, separation, weight_norm
+from ganforge.engine.instruments.health_signals import FirstBad, jump, separation, weight_norm
 from ganforge.engine.instruments.running_means import Tally
 from ganforge.engine.kernels.double_backward import TwiceDifferentiable
 from ganforge.engine.random import seed_layers, stream_seed
@@ -115,9 +115,8 @@ class Game:
             self._look_again(play)
         if self.first_bad is not None:
             if role == "d" and measure and play is not None:
-                real, fake = play.real_verdict.logits.detach(), play.fake_verdict.logits.detach()
-                self.tally.add("health/separation", separation(real, fake))
-                self.tally.add("health/spread", torch.cat([real, fake]).std())
+                shown = separation(play.real_verdict.logits.detach(), play.fake_verdict.logits.detach())
+                self.tally.add("health/separation", shown)
             self.first_bad.tick()
         self._settle()
 
@@ -129,10 +128,8 @@ class Game:
 
     def _play(self, role: Role, batch: Batch) -> Play:
         """What the player sees; only in the generator's own update have the fakes a graph."""
-        if role == "g" and self.reuse_fakes:
-            made = self.kept.pop(0)
-        else:
-            made = self._make(batch, attached=role == "g" or self.reuse_fakes)
+        reused = role == "g" and self.reuse_fakes
+        made = self.kept.pop(0) if reused else self._make(batch, attached=role == "g" or self.reuse_fakes)
         if role == "d" and self.reuse_fakes:
             self.kept.append(made)
         return Play(
@@ -229,15 +226,14 @@ class Game:
         return score
 
     def _step(self, me: Player, measure: bool) -> None:
-        parameters = me.parameters
         # Reduced before unscaling, so that an overflow in one process is seen by all of them.
-        self.runtime.average_gradients(parameters)
+        self.runtime.average_gradients(me.parameters)
         if self.clip_grad_norm or measure:
             me.scaler.unscale_(me.optimizer)
-            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            norm = nn.utils.get_total_norm([p.grad for p in me.parameters if p.grad is not None])
             self.tally.add(f"grad/{me.role}", norm)
             if self.clip_grad_norm:
-                nn.utils.clip_grads_with_norm_(parameters, self.clip_grad_norm, norm)
+                nn.utils.clip_grads_with_norm_(me.parameters, self.clip_grad_norm, norm)
         me.scaler.step(me.optimizer)
         me.scaler.update()
         if measure and self.first_bad is not None:
@@ -250,16 +246,18 @@ class Game:
 
     @torch.no_grad()
     def _look_again(self, play: Play) -> None:
-        """D(G(z)) on the same latents after the generator's step."""
-        networks = [player.network for player in self.players.values()]
-        with kept_buffers(networks), self.runtime.autocast():
+        """The same latents after the generator's step. Layers that draw for themselves draw again what
+        they drew when these fakes were made, as long as there is one micro-batch."""
+        maker = self.players["d" if self.reuse_fakes else "g"]
+        self._seed_layers(maker.role, maker.updates - 1)
+        with kept_buffers([player.network for player in self.players.values()]), self.runtime.autocast():
             fake = self.players["g"].forward(play.draw.z, play.draw.cond)
             logits = self._critic(_at_least_float32(fake), play.draw.cond).logits
         after = self._add_score("fake_after_g", logits)
         if self.first_bad is not None:
-            before = play.fake_verdict.logits.detach()
-            self.tally.add("health/g_gain", after - self.loss.score(before).mean())
-            self.tally.add("health/g_step", (logits - before).mean())
+            self.tally.add("health/g_gain", after - self.loss.score(play.fake_verdict.logits).mean())
+            if len(play.real) > 1:
+                self.tally.add("health/g_jump", jump(play.fake.detach(), fake, play.real))
 
     def _critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.autocast():
@@ -292,13 +290,14 @@ class Game:
         return x
 
     def seed_update(self, me: Player) -> None:
-        """Puts the streams of this update at their start: ours, and torch's global one for
-        layers that draw for themselves, such as dropout."""
-        place = (me.role, me.updates, self.runtime.rank)
+        """Puts the streams of this update at their start: ours, and torch's for layers such as dropout."""
         self.rng.shared.manual_seed(stream_seed(self.seed, "update", me.role, me.updates, 0))
         if self.runtime.world > 1:
-            self.rng.manual_seed(stream_seed(self.seed, "process", *place))
-        seed_layers(stream_seed(self.seed, "layers", *place), self.runtime.device)
+            self.rng.manual_seed(stream_seed(self.seed, "process", me.role, me.updates, self.runtime.rank))
+        self._seed_layers(me.role, me.updates)
+
+    def _seed_layers(self, role: Role, update: int) -> None:
+        seed_layers(stream_seed(self.seed, "layers", role, update, self.runtime.rank), self.runtime.device)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ from support.tape import TapeGraph, capture
 from support.tape import graphs_on_tape as graphs_on_tape
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
+pytestmark = pytest.mark.numeric
+
 
 def loop_of(folder: Path, replays: bool, **sections: Any) -> tuple[Loop, Recorder]:
     defaults: dict[str, Any] = {

@@ -14,6 +14,8 @@ from ganforge.engine.distributed.stop_request import StopRequest
 from support.bomb import Bomb, with_bomb
 from support.toys import Recorder, run, toy_config, toy_loop
 
+pytestmark = pytest.mark.numeric
+
 
 def adam(lr: float) -> dict[str, Any]:
     return {"optimizer": {"type": "adam", "lr": lr, "betas": [0.5, 0.9]}}
@@ -39,20 +41,46 @@ def found(log: Recorder) -> list[str]:
     return [event["diagnosis"] for event in log.events if event["event"] == "finding"]
 
 
-@pytest.mark.parametrize("loss", ["bce", "hinge", "wasserstein"])
-def test_a_hundredfold_learning_rate_oscillates(tmp_path: Path, loss: str) -> None:
-    loop, log = toy_loop(tmp_path, toy_config(**points(0.1, iterations=320, loss={"type": loss})))
+LOSSES = ("bce", "hinge", "wasserstein")
+
+
+def seeded(folder: Path, loss: str, seed: int, lr: float) -> Recorder:
+    """The log of a run of 320 iterations on points, 17 rows."""
+    sections = {"loss": {"type": loss}, "train": {"seed": seed}}
+    loop, log = toy_loop(folder / f"{loss}{seed}", toy_config(**points(lr, iterations=320, **sections)))
     assert run(loop)
+    return log
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_hundredfold_learning_rate_oscillates(tmp_path: Path, loss: str, seed: int) -> None:
+    log = seeded(tmp_path, loss, seed, 0.1)
     assert found(log) == ["oscillation"]
+    assert log.events[0]["players"] == ("d", "g")
     assert log.lines[0].startswith("health: oscillation at ")
     assert log.lines[1].startswith("  try: lower both learning rates")
 
 
-def test_a_healthy_run_is_left_in_peace(tmp_path: Path) -> None:
-    loop, log = toy_loop(tmp_path, toy_config(**points()))
-    assert run(loop)
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_hundredfold_learning_rate_oscillates_whatever_the_seed(tmp_path: Path, loss: str) -> None:
+    findings = {seed: found(seeded(tmp_path, loss, seed, 0.1)) for seed in range(20)}
+    assert findings == {seed: ["oscillation"] for seed in range(20)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_right_learning_rate_is_no_alarm_whatever_the_seed(tmp_path: Path, loss: str) -> None:
+    findings = {seed: found(seeded(tmp_path, loss, seed, 1e-3)) for seed in range(10)}
+    assert findings == {seed: [] for seed in range(10)}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_healthy_run_is_left_in_peace(tmp_path: Path, loss: str) -> None:
+    log = seeded(tmp_path, loss, 0, 1e-3)
     assert (log.events, log.lines) == ([], [])
-    assert {"health/separation", "health/g_gain", "health/g_step", "health/spread", "health/diversity",
+    assert {"health/separation", "health/g_gain", "health/g_jump", "health/diversity",
             "health/weights_d", "health/weights_g"} <= log.rows[-1].keys()  # fmt: skip
 
 
@@ -120,7 +148,7 @@ def test_what_is_ignored_is_not_found(tmp_path: Path) -> None:
 
 
 def test_a_stopped_and_resumed_run_finds_the_same(tmp_path: Path) -> None:
-    config = toy_config(**points(0.1, iterations=260))
+    config = toy_config(**points(0.1, iterations=320))
     straight, straight_log = toy_loop(tmp_path / "straight", config)
     assert run(straight)
 

@@ -12,7 +12,7 @@ from ganforge.engine.health.sentinel import Sentinel
 def row(iteration: int, **values: Any) -> dict[str, Any]:
     healthy = {
         "loss/g": 1.0, "grad/g": 1.0, "lr/g": 1e-3, "score/real": 0.9, "score/fake": 0.1,
-        "health/separation": 1.0, "health/g_gain": 0.05, "health/g_step": 0.1, "health/spread": 1.0,
+        "health/separation": 1.0, "health/g_gain": 0.05, "health/g_jump": 0.05,
         "health/diversity": 0.9, "health/weights_g": 10.0,
     }  # fmt: skip
     given = {key.replace("__", "/"): value for key, value in values.items()}
@@ -69,3 +69,27 @@ def test_the_memory_passes_through_a_checkpoint(tmp_path: Path) -> None:
         assert before + second.replay(rows[cut:]) == expected
         assert second.state() == whole.state()
     assert len(expected) == 1
+
+
+def test_steps_that_replace_the_fakes_oscillate_whatever_the_losses_do() -> None:
+    for losses in ([1.0] * 14, [2.0**i for i in range(14)], [(-1e6) ** i for i in range(14)], [None] * 14):
+        rows = [row(i, loss__g=losses[i], health__g_jump=0.1 if i % 2 else 0.6) for i in range(14)]
+        sentinel = Sentinel(patience=5, grace=0, ignore=["non_finite"])
+        assert sentinel.replay(rows[:13]) == []
+        [finding] = sentinel.replay(rows[13:])
+        assert (finding.diagnosis, finding.players) == ("oscillation", ("d", "g"))
+        assert finding.what == (
+            "a step of G moves a fake by 0.35 of the spread of the samples, on average over 10 rows of the log"
+        )
+
+
+def test_one_large_step_or_many_small_ones_are_no_oscillation() -> None:
+    lone = [row(i, health__g_jump=1e9 if i % 10 == 5 else 0.1) for i in range(40)]
+    assert Sentinel(patience=2, grace=0).replay(lone) == []
+    small = [row(i, health__g_jump=0.29, loss__g=(-3.0) ** i) for i in range(40)]
+    assert Sentinel(patience=2, grace=0).replay(small) == []
+
+
+def test_steps_that_were_not_measured_are_no_oscillation() -> None:
+    rows = [row(i, health__g_jump=None if i % 10 == 5 else 1.0) for i in range(40)]
+    assert Sentinel(patience=2, grace=0).replay(rows) == []

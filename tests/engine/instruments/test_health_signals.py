@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from ganforge.engine.instruments import health_signals as signals
-from ganforge.engine.instruments.health_signals import FirstBad, bad_layer, separation
+from ganforge.engine.instruments.health_signals import FirstBad, bad_layer, jump, separation
 from support.paths import TESTS
 from support.toys import run, toy_config, toy_loop, weights_of
+
+pytestmark = pytest.mark.numeric
 
 
 def test_a_nan_weight_is_traced_to_its_layer(tmp_path: Path) -> None:
@@ -104,6 +106,62 @@ def test_the_separation_is_the_area_under_the_roc_curve() -> None:
     real, fake = (torch.randint(0, 9, (n,), generator=rng).float() for n in (13, 17))
     pairs = [(r > f) + 0.5 * (r == f) for r in real.tolist() for f in fake.tolist()]
     assert float(separation(real, fake)) == pytest.approx(sum(pairs) / len(pairs))
+
+
+def images(seed: int, scale: float) -> torch.Tensor:
+    return torch.randn(12, 3, 4, 4, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+@pytest.mark.parametrize(("real_scale", "fake_scale"), [(1.0, 0.1), (0.1, 1.0)])
+def test_a_jump_is_measured_in_the_larger_spread(real_scale: float, fake_scale: float) -> None:
+    real, before = images(0, real_scale), images(1, fake_scale)
+    after = before + images(2, 0.3)
+    # Of two samples drawn from a set without replacement, the mean squared distance is twice the variance.
+    larger = (real if real_scale > fake_scale else before).double().flatten(1)
+    spread = (torch.pdist(larger) ** 2).mean().sqrt() / 2**0.5
+    moved = [float((p - q).double().norm()) ** 2 for p, q in zip(before, after, strict=True)]
+    expected = (sum(moved) / 12) ** 0.5 / float(spread)
+    assert float(jump(before, after, real)) == pytest.approx(expected, rel=1e-5)
+    # Neither the scale of the data nor an offset counts.
+    scaled = [7.0 * x + 3.0 for x in (before, after, real)]
+    assert float(jump(scaled[0], scaled[1], scaled[2])) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_jump_to_other_latents_is_the_distance_of_two_samples() -> None:
+    fakes = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
+    assert float(jump(fakes[:2000], fakes[2000:], fakes[:2000])) == pytest.approx(2**0.5, rel=0.05)
+    assert float(jump(fakes, fakes, fakes)) == 0
+    assert float(jump(torch.zeros(5, 2), torch.zeros(5, 2), torch.zeros(5, 2))) == 0
+
+
+def test_a_batch_of_one_has_no_spread_to_measure_jumps_in(tmp_path: Path) -> None:
+    for size in (1, 2):
+        config = toy_config(
+            data={"type": "toy2d"},
+            nets={"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
+            train={"batch_size": size, "images": 4 * size},
+        )
+        loop, log = toy_loop(tmp_path / str(size), config)
+        assert run(loop)
+        assert ("health/g_jump" in log.rows[-1]) == (size == 2)
+
+
+@pytest.mark.parametrize("fakes", ["fresh", "reused"])
+@pytest.mark.parametrize("lr", [0.0, 1e-3])
+def test_noise_in_the_layers_is_no_jump(tmp_path: Path, lr: float, fakes: str) -> None:
+    config = toy_config(
+        data={"type": "toy2d"},
+        nets={"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
+        train={"images": 8 * 5, "fakes": fakes},
+        ema={"halflife": 0},
+    )
+    loop, log = toy_loop(tmp_path, config)
+    player = loop.game.players["g"]
+    player.network.get_submodule("trunk").append(torch.nn.Dropout(0.5))
+    player.optimizer.param_groups[0]["lr"] = lr
+    assert run(loop)
+    jumps = [row["health/g_jump"] for row in log.rows]
+    assert all(each == 0 if lr == 0 else 0 < each < 0.1 for each in jumps), jumps
 
 
 @pytest.mark.parametrize("labels", ["none", "many_of_k"])

@@ -17,6 +17,8 @@ from ganforge.engine.kernels.convolution import (
 )
 from support.tensors import normal
 
+pytestmark = pytest.mark.numeric
+
 FORMATS = [torch.channels_last, torch.contiguous_format]
 
 

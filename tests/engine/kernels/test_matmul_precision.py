@@ -15,6 +15,8 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.kernels.matmul_precision import exact_products, round_products
 from support.toys import toy_config, toy_loop, weights_of
 
+pytestmark = pytest.mark.numeric
+
 MULTIPLIES_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
     torch.cpu.get_capabilities().get("amx_bf16")
 )

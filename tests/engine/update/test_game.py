@@ -15,6 +15,8 @@ from ganforge.engine.loop import Loop
 from ganforge.engine.update.game import Game
 from support.toys import toy_config, toy_loop, toy_registry, weights_of
 
+pytestmark = pytest.mark.numeric
+
 LOSSES = sorted(toy_registry().of("loss"))
 TERMS = sorted(toy_registry().of("terms"))
 DOUBLE_BACKWARD = {"gradient_penalty", "r1", "r2"}

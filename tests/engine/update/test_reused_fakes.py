@@ -18,6 +18,8 @@ from ganforge.engine.loop import Loop
 from ganforge.training.build import plan
 from support.toys import toy_config, toy_loop, weights_of
 
+pytestmark = pytest.mark.numeric
+
 ADAM = {"optimizer": {"type": "adam", "lr": 1e-3, "betas": [0.5, 0.999], "eps": 1e-3}}
 
 

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 
 from ganforge_architectures.point_convolution import FromPoint, ToPoint
 
+pytestmark = pytest.mark.numeric
+
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 

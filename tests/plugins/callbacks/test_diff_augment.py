@@ -11,6 +11,8 @@ from ganforge.api import UserError
 from ganforge_callbacks import diff_augment
 from ganforge_callbacks.diff_augment import DiffAugment, cut_out, recolor, translate
 
+pytestmark = pytest.mark.numeric
+
 SHAPES = [(5, 3, 8, 8), (5, 1, 7, 12)]
 
 

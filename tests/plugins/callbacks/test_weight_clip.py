@@ -11,6 +11,8 @@ from torch import nn
 
 from ganforge_callbacks.weight_clip import WeightClip
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def network() -> nn.Module:

@@ -15,6 +15,8 @@ from ganforge.api import Critic, Role, UserError, Verdict
 from support.plays import PENALTIES, TERMS, N, make, play
 from support.tensors import normal
 
+pytestmark = pytest.mark.numeric
+
 
 def reader(on_real: Mapping[str, Tensor], on_fake: Mapping[str, Tensor], real: Tensor) -> Critic:
     """A discriminator whose heads are given, not computed."""

@@ -16,6 +16,8 @@ from ganforge.api import Loss
 from ganforge_losses.bce import Bce
 from ganforge_losses.wasserstein import Wasserstein
 
+pytestmark = pytest.mark.numeric
+
 LOSSES = [c for c in ganforge_losses.ganforge_components() if issubclass(c, Loss)]
 BY_NAME = {c.type_name(): c for c in LOSSES}
 SHAPES = [(6,), (6, 1), (6, 1, 1, 1), (6, 1, 4, 3)]

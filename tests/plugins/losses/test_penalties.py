@@ -14,6 +14,8 @@ from ganforge.api import Critic, Term, UserError, Verdict
 from support.plays import PENALTIES, N, make, play
 from support.tensors import normal
 
+pytestmark = pytest.mark.numeric
+
 Shape = tuple[int, ...]
 each_penalty = pytest.mark.parametrize("name", PENALTIES)
 each_input = pytest.mark.parametrize("shape", [(2,), (1, 5, 4), (3, 5, 4)], ids=["points", "grey", "rgb"])

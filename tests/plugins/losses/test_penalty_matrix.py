@@ -18,6 +18,8 @@ from support.plays import PENALTIES, make, play
 from support.tensors import normal
 from support.toys import toy_config, toy_loop, weights_of
 
+pytestmark = pytest.mark.numeric
+
 Shape = tuple[int, ...]
 Floats = NDArray[np.float64]
 each_penalty = pytest.mark.parametrize("name", PENALTIES)

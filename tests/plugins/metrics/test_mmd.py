@@ -16,6 +16,8 @@ from support.judges import blank_judge
 from support.tensors import normal
 from support.two_sets import SPEC, Given, uint8_images
 
+pytestmark = pytest.mark.numeric
+
 Rows = list[list[float]]
 
 

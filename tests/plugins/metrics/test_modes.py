@@ -14,6 +14,8 @@ from ganforge.api import DataSpec, Samples, UserError
 from ganforge_datasets import toy2d
 from ganforge_metrics.modes import Modes, mixture
 
+pytestmark = pytest.mark.numeric
+
 Shape = Literal["ring8", "grid25"]
 
 

@@ -15,6 +15,8 @@ from support.coded import NO_DATA, Coded, spec
 from support.coded import by_hand as by_hand
 from support.judges import blank_judge
 
+pytestmark = pytest.mark.numeric
+
 WHAT, SHARE = "judged_mutual_information", "judged_information_share"
 
 

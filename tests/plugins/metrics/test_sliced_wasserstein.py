@@ -12,6 +12,8 @@ from torch import Tensor
 from ganforge.api import DataSpec, Samples, UserError
 from ganforge_metrics.sliced_wasserstein import SlicedWasserstein, sliced_distance
 
+pytestmark = pytest.mark.numeric
+
 
 class Given:
     """A sampler that hands out the samples it was given."""

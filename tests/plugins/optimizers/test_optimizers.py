@@ -13,6 +13,8 @@ from torch import nn
 import ganforge_optimizers
 from ganforge.api import Optimizer
 
+pytestmark = pytest.mark.numeric
+
 OPTIMIZERS = {c.type_name(): c for c in ganforge_optimizers.ganforge_components()}
 each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 
