@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,7 +30,14 @@ FACTS = "facts"
 class Elsewhere:
     """Stretches of a way, timed where they are run; its process ends with the block."""
 
-    def __init__(self, work: str, way: str, settings: Settings, folder: Path) -> None:
+    def __init__(
+        self,
+        work: str,
+        way: str,
+        settings: Settings,
+        folder: Path,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         """The data are written to `folder`, or found there."""
         command = [
             sys.executable,
@@ -43,7 +51,7 @@ class Elsewhere:
         self.process = subprocess.Popen(
             command,
             cwd=TESTS,
-            env=dict(os.environ),
+            env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from ganforge.api import Samples
@@ -125,15 +126,35 @@ def test_other_surroundings_are_said_and_the_run_goes_on(place: Path) -> None:
     assert line.endswith("; processes was 2 and is 1")
 
 
-def test_another_number_of_threads_is_a_difference(place: Path) -> None:
+@pytest.fixture
+def another_number(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Threads that torch uses, one more than when the run began."""
     before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(before + 1)
-        done = call(place, "resume", "mine", *sets("train.images=96"))
-    finally:
-        torch.set_num_threads(before)
+    torch.set_num_threads(before + 1)
+    yield before + 1
+    torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_is_kept(
+    place: Path, monkeypatch: pytest.MonkeyPatch, another_number: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    done = call(place, "resume", "mine", *sets("train.images=96"))
+    assert (
+        f"threads: {another_number - 1}, as before; OMP_NUM_THREADS sets another number, with which the run "
+        "is not exact\n"
+    ) in done.err
+    assert said(done) == ["continues exactly at 64 images"]
+    assert torch.get_num_threads() == another_number - 1
+
+
+def test_another_number_that_the_user_wants_is_a_difference(
+    place: Path, monkeypatch: pytest.MonkeyPatch, another_number: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", str(another_number))
+    done = call(place, "resume", "mine", *sets("train.images=96"))
     assert said(done) == [
-        f"continues at 64 images; not exact, because: threads was {before} and is {before + 1}"
+        f"continues at 64 images; not exact, because: threads was {another_number - 1} and is {another_number}"
     ]
 
 

@@ -37,6 +37,7 @@ from ganforge.engine.distributed.stragglers import Pace
 from ganforge.engine.kernels.determinism import choose_kernels
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import round_products
+from ganforge.engine.kernels.threads import use_threads
 
 HOST_BYTES = 64
 
@@ -62,6 +63,7 @@ class Runtime:
             raise UserError("train.precision 'fp16' needs a CUDA device; use 'bf16' or 'no' on the CPU")
         if on_cpu:
             keep_freed_memory()
+            use_threads()
         else:
             _one_gpu_each()
         patience = timedelta(seconds=train.timeout_s)
