@@ -61,7 +61,7 @@ def test_the_record_names_what_ran(ran: Done, place: Path) -> None:
     assert info["ganforge"] == ganforge.__version__
     assert {"torch", "pydantic", "safetensors", "wandb"} <= set(info["packages"])
     assert [(each["name"], each["distribution"]) for each in info["plugins"]] == [
-        (name, "ganforge") for name in ("architectures", "datasets", "losses", "training")
+        (name, "ganforge") for name in ("architectures", "datasets", "losses", "optimizers", "priors")
     ]
     assert {"git", "started", "platform", "cpu", "python"} <= set(info)
     assert (info["device"], info["processes"], info["seed"]) == ("cpu", 1, 0)

@@ -16,7 +16,7 @@ from ganforge.engine.kernels import malloc as heap
 CODE = """
 import ctypes, sys
 import torch
-from ganforge.engine.heap import keep_freed_memory
+from ganforge.engine.kernels.malloc import keep_freed_memory
 
 FIELDS = ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"]
 
