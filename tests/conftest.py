@@ -37,6 +37,7 @@ def everything_by_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """All convolutions are matrix products, lest a test need large ones."""
     monkeypatch.setattr(convolution, "SMALL", 10**9)
     monkeypatch.setattr(convolution, "HEAVY", 0)
+    monkeypatch.setattr(convolution, "FAST_PRODUCTS", True)
 
 
 @pytest.fixture

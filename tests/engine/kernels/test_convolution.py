@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
+from ganforge.engine.kernels import convolution
 from ganforge.engine.kernels import im2col as patches
 from ganforge.engine.kernels.convolution_autograd import conv2d, conv_transpose2d, twice_differentiable_conv2d
 from support.convolutions import Torchs
@@ -79,9 +80,15 @@ def passes(
 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_form_alone_says_which_are_ours(dtype: torch.dtype, transposed: bool) -> None:
+@pytest.mark.parametrize("fast_products", [False, True])
+def test_the_form_and_the_processor_say_which_are_ours(
+    fast_products: bool, dtype: torch.dtype, transposed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "FAST_PRODUCTS", fast_products)
     three = {"value": 1, "input": 1, "weight": 1}
-    assert passes(SMALL_AND_HEAVY, transposed, dtype) == {}
+    # The gradient of the weights gains on every processor.
+    left = {} if fast_products else {"value": 1, "input": 1}
+    assert passes(SMALL_AND_HEAVY, transposed, dtype) == left
     assert passes(HEAD, transposed, dtype) == {}
     assert passes(LARGE, transposed, dtype) == three
     # Added up in the thin images: the gradient of a convolution, the value of a transposed one.
