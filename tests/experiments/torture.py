@@ -209,6 +209,8 @@ class Torturer:
         largest = max(file.stat().st_size for file in files)
         log = self.run / "metrics.jsonl"
         if mounted:
+            for half in self._half_written():
+                shutil.rmtree(half)  # the run itself would, and have that room
             ballast = self.run.parent / "ballast"
             space = os.statvfs(self.run.parent)
             # The file that truncates the log is written beside it.
@@ -279,19 +281,17 @@ def child(command: Sequence[str], work: Path, file_bytes: int | None) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--iterations", type=int, help="of the whole run  [default: 20 a kill]")
     parser.add_argument("--data", type=Path, help="folder with the real i-CLEVR  [default: drawn scenes]")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="torture-"))
-    say: Callable[[str], object] = sys.stdout.write
     try:
         text = run_file(asked.data, asked.iterations or 20 * asked.kills)
-        say(f"{Torturer(work, text, asked.kills, asked.seed).torture()}\n")
+        sys.stdout.write(f"{Torturer(work, text, asked.kills, asked.seed).torture()}\n")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
