@@ -11,8 +11,6 @@ import pytest
 import torch
 from conftest import ROOT
 
-pytestmark = pytest.mark.numeric
-
 PAGE = ROOT / "docs" / "scaling.md"
 
 
