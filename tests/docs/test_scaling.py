@@ -12,8 +12,6 @@ import torch
 
 from support.paths import ROOT
 
-pytestmark = pytest.mark.numeric
-
 PAGE = ROOT / "docs" / "scaling.md"
 
 

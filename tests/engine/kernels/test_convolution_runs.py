@@ -13,8 +13,6 @@ from ganforge.engine.kernels import convolution
 from support.convolutions import Torchs
 from support.toys import toy_config, toy_loop, weights_of
 
-pytestmark = pytest.mark.numeric
-
 NETS: list[dict[str, Any]] = [
     {"type": "dcgan", "width": 8},
     {"type": "dcgan", "width": 8, "conditioning": "conditional_bn", "spectral_norm": True, "d_norm": "none"},

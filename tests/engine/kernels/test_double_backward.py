@@ -25,8 +25,6 @@ from support.convolutions import Torchs
 from support.tensors import normal
 from support.toys import toy_config, toy_loop
 
-pytestmark = pytest.mark.numeric
-
 SPEC = DataSpec(shape=(3, 32, 32))
 CRITICS: dict[str, Architecture] = {
     "dcgan": DCGAN(width=4, d_norm="none"),
