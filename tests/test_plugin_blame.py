@@ -15,8 +15,8 @@ from ganforge.api import UserError
 from ganforge.components.faults import ComponentFault, blame, described
 from ganforge.components.registry import Registry, discover
 from ganforge.config import validate
+from ganforge.profiling.preflight import preflight
 from ganforge.training.build import plan
-from ganforge.training.preflight import preflight
 from support.toys import toy_document, toy_loop
 
 

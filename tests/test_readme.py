@@ -16,8 +16,8 @@ from conftest import ROOT, RUN_FILES
 from ganforge.cli import cli
 from ganforge.components.registry import Plugin, Registry, discover
 from ganforge.config import load
+from ganforge.profiling.preflight import preflight
 from ganforge.training.build import plan
-from ganforge.training.preflight import preflight
 
 PAGES = [ROOT / "README.md", ROOT / "plugins" / "README.md"]
 

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from ganforge.engine.kernels import im2col as patches
 
@@ -36,6 +37,9 @@ ROWS = 9
 """Weights of such an image's patch, below which a product is slow: as many as a 3x3 kernel has."""
 ROOM = 16 * 2**20
 """Bytes of the patches of one image, above which the memory is not worth it."""
+
+PLAIN = (Tensor, torch.nn.Parameter, FakeTensor)
+"""Types that are nothing but numbers in memory, or stand for such where operations are only counted."""
 
 _only_torch = False
 
@@ -147,7 +151,7 @@ def _ours(
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether it is nothing but real numbers in memory."""
-    known = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.layout == torch.strided
+    known = type(tensor) in PLAIN and tensor.layout == torch.strided
     return known and tensor.is_floating_point()
 
 

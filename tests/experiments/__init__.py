@@ -1,0 +1,1 @@
+"""Questions about the framework that take minutes to answer, each a command of its own."""
