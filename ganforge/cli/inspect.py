@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from ganforge.api import Component, LabelSpec
     from ganforge.components.registry import Registry
     from ganforge.config import RunConfig
-    from ganforge.training.preflight import Preflight
+    from ganforge.profiling.preflight import Preflight
 
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'.")
 def check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Say whether CONFIG can run, how big it is and how long it will take; touches no data."""
+    """Say whether CONFIG can run, how big it is and how long it will take here; touches no data."""
     from ganforge.components.registry import discover
     from ganforge.config import load
-    from ganforge.training.preflight import preflight
+    from ganforge.profiling.preflight import preflight
 
     settings = load(config, discover(), overrides)
     click.echo(describe(str(config), preflight(settings), settings))
@@ -30,23 +30,38 @@ def check(config: Path, overrides: tuple[str, ...]) -> None:
 
 def describe(name: str, found: Preflight, config: RunConfig) -> str:
     """The preflight in a few lines."""
-    from ganforge.outputs.progress import duration
-
     shape = "x".join(str(side) for side in found.spec.shape)
-    terms = "; without the terms" if config.terms else ""
     lines = [
         f"{name}: everything fits together",
         f"  data           {config.data.type}: {shape}, {_labels(found.spec.labels)}",
         f"  generator      {config.nets.type}: {found.g_parameters:,} parameters",
         f"  discriminator  {config.nets.type}: {found.d_parameters:,} parameters",
-        f"  memory         about {found.memory_bytes / 2**30:.2f} GiB at batch {config.train.batch_size}, "
-        "besides the data",
-        f"  arithmetic     {found.flops_per_image / 1e9:.3g} GFLOP an image{terms}; "
-        f"matrix rate here {found.device_flops / 1e9:,.0f} GFLOP/s",
-        f"  time           about {duration(found.seconds)} for {config.train.images:,} images, "
-        f"at {found.images_per_second:,.0f} images/s (half of the matrix rate)",
+        *_costs(found, config),
+        *(f"  note           {note}" for note in found.notes),
     ]
     return "\n".join(lines)
+
+
+def _costs(found: Preflight, config: RunConfig) -> list[str]:
+    """Memory, arithmetic and time; nothing where these are not known."""
+    from ganforge.outputs.progress import duration, pace
+
+    if found.cost is None or found.seconds_per_image is None or found.peak_bytes is None:
+        return []
+    iteration, rates = found.cost.iteration, found.cost.rates
+    process = f" with the process's own {_mib(found.process_bytes)}" if found.process_bytes else ""
+    return [
+        f"  memory         about {_mib(found.peak_bytes)} at batch {config.train.batch_size}{process}, "
+        f"besides the data; {_mib(iteration.kept)} of it are weights, gradients and optimizers",
+        f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP an image; "
+        f"matrix rate here {rates.matrix / 1e9:,.0f} GFLOP/s, memory {rates.memory[-1][1] / 1e9:,.0f} GB/s",
+        f"  time           about {duration(found.images * found.seconds_per_image)} for "
+        f"{found.images:,} images, at {pace(found.seconds_per_image)}, on {found.device}",
+    ]
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB" if size < 10 * 2**30 else f"{size / 2**30:,.1f} GiB"
 
 
 def _labels(labels: LabelSpec) -> str:

@@ -75,7 +75,7 @@ def run(
     settings = load(config, registry, overrides)
     if dry_run:
         from ganforge.cli.inspect import describe
-        from ganforge.training.preflight import preflight
+        from ganforge.profiling.preflight import preflight
 
         found = preflight(settings)
         click.echo(dumps(settings))

@@ -29,6 +29,10 @@ KIND_NOUNS = {
 class ComponentFault(UserError):
     """A component did what its contract forbids; the message says which one and whose it is."""
 
+    def __init__(self, message: str, component: Component | type[Component] | None = None) -> None:
+        super().__init__(message)
+        self.component = component
+
 
 class blame:
     """`with blame(loss, "d_loss"): ...`: what goes wrong inside is the component's doing.
@@ -58,13 +62,14 @@ class blame:
             what = f"{one_line(error)}{_place(error, self.component)}"
             raise ComponentFault(
                 f"{described(self.component)} failed in {self.doing}: {what}; "
-                f"{TRACEBACK}=1 shows the traceback"
+                f"{TRACEBACK}=1 shows the traceback",
+                self.component,
             ) from error
 
 
 def fault(component: Component, what: str) -> ComponentFault:
     """What to raise for a wrong result: `what` says which, and what was due."""
-    return ComponentFault(f"{described(component)}: {what}")
+    return ComponentFault(f"{described(component)}: {what}", component)
 
 
 def described(component: Component | type[Component]) -> str:

@@ -100,6 +100,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+def pace(seconds_per_image: float) -> str:
+    """`1,240 images/s`, `0.34 images/s`, or from four seconds on `4.2 s an image`."""
+    if seconds_per_image >= 4:
+        figures = ",.0f" if seconds_per_image >= 10 else ".1f"
+        return f"{seconds_per_image:{figures}} s an image"
+    rate = 1 / seconds_per_image
+    return f"{rate:,.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
+
+
 def _figures(row: Mapping[str, Any], prefix: str) -> dict[str, str]:
     """The numbers under `prefix`, by the rest of their key, short enough to read at a glance."""
     return {

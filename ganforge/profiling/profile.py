@@ -7,11 +7,9 @@ some iterations more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -20,8 +18,8 @@ from ganforge.api import Context, UserError
 from ganforge.config import RunConfig
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.loop import Loop
-from ganforge.engine.sampling.grids import Grid
 from ganforge.profiling.clock import OTHER, Watch, attach, settle
+from ganforge.profiling.silent import Silent
 from ganforge.training.build import build_loop, load_samples, plan
 
 WARM_UP = 3
@@ -91,7 +89,7 @@ def profile_run(config: RunConfig, iterations: int, context: Context, out: Path 
     runtime = Runtime(config.train)
     samples = load_samples(config, agreed.spec, context)
     with TemporaryDirectory() as folder:
-        loop = build_loop(agreed, samples, runtime, _Silent(context.say), Path(folder))
+        loop = build_loop(agreed, samples, runtime, Silent(context.say), Path(folder))
         # One by one: of a replay, the parts could not be told.
         loop.replays = None
         watch = Watch(runtime.device)
@@ -166,20 +164,3 @@ def _trace(loop: Loop, watch: Watch, out: Path | None) -> tuple[tuple[Part, ...]
     operations.sort(key=lambda part: part.ms, reverse=True)
     device_ms = sum(part.ms for part in operations if part.name.startswith("aten::"))
     return tuple(operations[:SLOWEST]), device_ms
-
-
-class _Silent:
-    """An observer that writes nothing down; lines for the user it passes on."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
-
-    def row(self, row: Mapping[str, float | int]) -> None: ...
-
-    def tick(self, images_seen: int) -> None: ...
-
-    def grid(self, images_seen: int, grid: Grid) -> None: ...
-
-    def event(self, event: Mapping[str, Any]) -> None: ...
-
-    def cut(self, images_seen: int) -> None: ...

@@ -79,12 +79,24 @@ def build_loop(
     agreed: Plan, samples: Samples, runtime: Runtime, observer: Observer, checkpoints: Path
 ) -> Loop:
     """Everything on the device, ready to run or to be restored from a checkpoint."""
-    config, train = agreed.config, agreed.config.train
     networks = agreed.networks()
-    if train.sync_batchnorm and runtime.world > 1:
+    if agreed.config.train.sync_batchnorm and runtime.world > 1:
         networks = Networks(*map(nn.SyncBatchNorm.convert_sync_batchnorm, networks))
     for network in networks:
-        network.to(runtime.device).to(memory_format=_memory_format(agreed.spec))
+        network.to(runtime.device).to(memory_format=memory_format(agreed.spec))
+    return assemble(agreed, networks, samples, runtime, observer, checkpoints)
+
+
+def assemble(
+    agreed: Plan,
+    networks: Networks,
+    samples: Samples,
+    runtime: Runtime,
+    observer: Observer,
+    checkpoints: Path,
+) -> Loop:
+    """The loop around `networks`, which are where they are to be trained."""
+    config, train = agreed.config, agreed.config.train
     average = MovingAverage(networks.generator, config.ema) if config.ema.halflife else None
     game = Game(
         discriminator=_player("d", networks, config, runtime),
@@ -180,6 +192,6 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime)
     )
 
 
-def _memory_format(spec: DataSpec) -> torch.memory_format:
+def memory_format(spec: DataSpec) -> torch.memory_format:
     """Convolutions are fastest with the channels last; points have none."""
     return torch.channels_last if spec.is_image else torch.contiguous_format

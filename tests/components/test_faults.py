@@ -12,8 +12,8 @@ from ganforge.api import UserError
 from ganforge.components.faults import ComponentFault, blame, described
 from ganforge.components.registry import Registry, discover
 from ganforge.config import validate
+from ganforge.profiling.preflight import preflight
 from ganforge.training.build import plan
-from ganforge.training.preflight import preflight
 from support.faulty_plugin import OF, BadPrior, behaves, train
 from support.faulty_plugin import registry as registry
 from support.faulty_plugin import well_behaved as well_behaved

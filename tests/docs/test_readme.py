@@ -15,8 +15,8 @@ import torch
 from ganforge.cli import cli
 from ganforge.components.registry import Plugin, Registry, discover
 from ganforge.config import load
+from ganforge.profiling.preflight import preflight
 from ganforge.training.build import plan
-from ganforge.training.preflight import preflight
 from support.paths import ROOT, RUN_FILES
 
 PAGES = [ROOT / "README.md", ROOT / "plugins" / "README.md"]

@@ -12,7 +12,7 @@ import torch
 from ganforge.api import UserError
 from ganforge.config import RunConfig
 from ganforge.engine.loop import Loop
-from ganforge.training.preflight import preflight
+from ganforge.profiling.preflight import preflight
 from support.toys import toy_config, toy_loop, toy_registry
 
 REGISTRY = toy_registry()

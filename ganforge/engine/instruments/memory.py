@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -20,6 +21,13 @@ def peak_memory(device: torch.device) -> dict[str, float]:
     if device.type == "cuda":
         peak["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated(device) / MIB
     return peak
+
+
+def resident_memory() -> int:
+    """Bytes of main memory that this process holds now; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
 
 
 def gpu_name(device: torch.device) -> str | None:

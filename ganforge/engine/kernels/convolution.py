@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from ganforge.engine.kernels import im2col as patches
 
@@ -50,6 +51,9 @@ def _is_intel() -> bool:
 FAST_PRODUCTS = _is_intel()
 """Whether matrix products beat torch's convolutions where neither waits for memory. MKL, which computes them,
 keeps its best kernels for Intel's processors; elsewhere only the gradient of the weights gains."""
+
+PLAIN = (Tensor, torch.nn.Parameter, FakeTensor)
+"""Types that are nothing but numbers in memory, or stand for such where operations are only counted."""
 
 _only_torch = False
 
@@ -167,7 +171,7 @@ def _ours(
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether it is nothing but real numbers in memory."""
-    known = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.layout == torch.strided
+    known = type(tensor) in PLAIN and tensor.layout == torch.strided
     return known and tensor.is_floating_point()
 
 

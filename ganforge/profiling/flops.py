@@ -1,0 +1,91 @@
+"""FLOPs of the operations that torch dispatches: two for each multiplication with its addition.
+
+Torch has such formulas (`torch.utils.flop_counter`), but its gradient of a convolution's weight ignores
+`groups` and so counts `groups` times too much, and products with vectors are missing. What is here
+takes precedence, and can be given to torch's own counter: `FlopCounterMode(custom_mapping=FORMULAS)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import flop_registry, shape_wrapper
+
+aten = torch.ops.aten
+Shape = Sequence[int]
+Formula = Callable[..., int]
+"""The operation's arguments, with the shapes of tensors in their place, and `out_shape` -> FLOPs."""
+
+
+def flops(operation: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> int:
+    """Of one call of an overload such as `torch.ops.aten.mm.default`; 0 for what has no formula, which is
+    all that does as many operations as it has elements, about."""
+    formula = REGISTRY.get(operation.overloadpacket)
+    return 0 if formula is None else int(formula(*args, **kwargs, out_val=result))
+
+
+def _convolution(
+    x: Shape,
+    weight: Shape,
+    bias: Shape | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    *rest: Any,
+    out_shape: Shape,
+    **_: Any,
+) -> int:
+    # Each pixel of the smaller images meets each weight once: weight is [O, C / groups, ...] or, transposed,
+    # [C, O / groups, ...], so it knows of the groups.
+    pixels = math.prod((x if transposed else out_shape)[2:])
+    return 2 * x[0] * pixels * math.prod(weight)
+
+
+def _convolution_backward(
+    gradient: Shape,
+    x: Shape,
+    weight: Shape,
+    bias: Shape | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    wanted: Sequence[bool],
+    **_: Any,
+) -> int:
+    # Both gradients are sums over the same products of three indices as the value.
+    value = _convolution(x, weight, bias, stride, padding, dilation, transposed, out_shape=gradient)
+    return value * sum(map(bool, wanted[:2]))
+
+
+def _matrix_vector(matrix: Shape, vector: Shape, **_: Any) -> int:
+    return 2 * math.prod(matrix)
+
+
+def _add_matrix_vector(added: Shape, matrix: Shape, vector: Shape, **_: Any) -> int:
+    return 2 * math.prod(matrix)
+
+
+FORMULAS: Mapping[Any, Formula] = {
+    aten.convolution: _convolution,
+    aten._convolution: _convolution,
+    aten.convolution_backward: _convolution_backward,
+    aten.mv: _matrix_vector,
+    aten.addmv: _add_matrix_vector,
+    aten.dot: _matrix_vector,
+}
+"""What torch counts wrongly or not at all."""
+
+REGISTRY: Mapping[Any, Formula] = {
+    **flop_registry,
+    **{
+        operation: shape_wrapper(formula)  # type: ignore[no-untyped-call]
+        for operation, formula in FORMULAS.items()
+    },
+}

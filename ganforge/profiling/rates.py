@@ -1,0 +1,140 @@
+"""How fast this device computes, moves memory and starts operations: measured in well under a second.
+
+All on random numbers: a processor that multiplies zeros or ones needs less power, and so clocks higher.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ganforge.profiling.ledger import Ledger, Operation
+
+SIDE = {"cpu": 512, "cuda": 4096}
+"""Of the measured matrix product; a smaller one does not fill a large GPU."""
+SIZES = {"cpu": (2**14, 2**18, 2**21, 2**24), "cuda": (2**20, 2**24, 2**28)}
+"""Bytes that the measured additions move: within each level of cache, and beyond."""
+REPEATS = 3
+STEPS = 30
+"""Of the small training step by which the start of operations is timed."""
+SLEEP = 2_000_000
+"""Cycles for which a GPU waits, while what it is to be timed for is queued: about a millisecond."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What this device does in a second."""
+
+    matrix: float
+    """FLOP/s of a large matrix product."""
+    memory: Sequence[tuple[int, float]]
+    """Bytes moved, by rising size -> bytes/s of an addition."""
+    launch_s: float
+    """Seconds that an operation takes in training, however small: Python, autograd, and torch's dispatch."""
+    bare_s: float
+    """The same without Python and autograd around it."""
+
+    def roofline(self, operation: Operation) -> float:
+        """Seconds of the operation itself, bound by arithmetic or by memory."""
+        return max(operation.flops / self.matrix, operation.bytes / self.bandwidth(operation.bytes))
+
+    def bandwidth(self, size: int) -> float:
+        """Bytes/s where `size` bytes are moved; between two measured sizes by the logarithm."""
+        (low, slow), *rest = self.memory
+        if size <= low:
+            return slow
+        for high, fast in rest:
+            if size <= high:
+                share = math.log(size / low) / math.log(high / low)
+                return slow + share * (fast - slow)
+            low, slow = high, fast
+        return slow
+
+
+def measure(device: torch.device, dtype: torch.dtype) -> Rates:
+    """The rates of `device` for products of `dtype`."""
+    side = SIDE[device.type]
+    a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
+    matrix = 2 * side**3 / best_of(lambda: a @ b, device)
+    x = torch.rand(8, device=device)
+    bare = best_of(lambda: torch.add(x, x), device, 50)
+    memory = [(size, _bandwidth(size, device)) for size in SIZES[device.type]]
+    return Rates(matrix, memory, launch(device), bare)
+
+
+def _bandwidth(size: int, device: torch.device) -> float:
+    """Bytes/s of an addition that moves `size` bytes."""
+    x, y = (torch.rand(size // 12, device=device) for _ in range(2))
+    return size / best_of(lambda: torch.add(x, y), device, 5)
+
+
+def launch(device: torch.device) -> float:
+    """Seconds that the host needs for an operation, from a training step in which none takes long."""
+    blocks = [nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2)) for _ in range(4)]
+    network = nn.Sequential(*blocks).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    x = torch.rand(4, 4, device=device)
+
+    def step() -> None:
+        loss = F.softplus(network(x)).mean() + F.softplus(-network(x)).mean()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    with Ledger() as ledger:
+        step()
+    best: float = math.inf
+    clock = clock_of(torch.device("cpu"))
+    for _ in range(STEPS):
+        start = clock()
+        step()
+        best = min(best, clock() - start)
+        settle(device)
+    calls: float = sum(ledger.operations.values())
+    return best / calls
+
+
+def best_of(call: Callable[[], object], device: torch.device, repeats: int = REPEATS) -> float:
+    """Seconds of the device for `call`: of the best of `repeats`, after one that does not count."""
+    call()
+    if device.type == "cuda":
+        return _of_gpu(call, repeats)
+    best, clock = math.inf, clock_of(device)
+    for _ in range(repeats):
+        start = clock()
+        call()
+        best = min(best, clock() - start)
+    return best
+
+
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """Seconds, as a run would need them on a machine of its own: of a single thread on a CPU, its processor
+    time. Several threads wait for each other, and for a GPU, which counts."""
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    return time.thread_time if alone else time.perf_counter
+
+
+def _of_gpu(call: Callable[[], object], repeats: int) -> float:
+    """The GPU's own seconds: it sleeps until all is queued, so that it never waits for the host."""
+    new: Callable[..., torch.cuda.Event] = torch.cuda.Event
+    start, stop = new(enable_timing=True), new(enable_timing=True)
+    torch.cuda._sleep(SLEEP)  # type: ignore[no-untyped-call]
+    start.record()
+    for _ in range(repeats):
+        call()
+    stop.record()
+    stop.synchronize()
+    return float(start.elapsed_time(stop)) / 1000 / repeats
+
+
+def settle(device: torch.device) -> None:
+    """Waits for the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,129 @@
+"""Seconds of counted operations on this device.
+
+The roofline (Williams, Waterman and Patterson 2009, "Roofline: an insightful visual performance model for
+multicore architectures"): an operation takes as long as its arithmetic or as the memory that it moves,
+whichever is longer. Few kernels reach it. So those that an iteration takes longest for are done once more, on
+random numbers, and how many times as long as the roofline they take goes for all of their name.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from ganforge.profiling.ledger import CONVOLUTIONS, Call, Like, Operation
+from ganforge.profiling.rates import Rates, best_of, clock_of
+
+PART_S = 0.5e-3
+"""Of a convolution on the CPU so many images are computed that they take this long, about ..."""
+MORE = 4
+"""... and so many times as many: a kernel brings the weights into its own form first, whatever the batch."""
+LONGEST_S = 10e-3
+"""What should take longer is not done again."""
+BUDGET_S = 0.7
+"""For all that is done again."""
+REPEATS = 2
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of an iteration, in seconds."""
+
+    device: float
+    """Of the operations themselves."""
+    host: float
+    """To start them all: Python, autograd, torch's dispatch."""
+
+    def seconds(self, device: torch.device, graphs: bool) -> float:
+        """A CPU does one after the other; a GPU computes while the host starts what comes next, unless all is
+        started at once, by CUDA graphs (`graphs`)."""
+        if device.type == "cpu":
+            return self.device + self.host
+        return self.device if graphs else max(self.device, self.host)
+
+
+def times(
+    operations: Mapping[Operation, float], calls: Mapping[Operation, Call], rates: Rates, device: torch.device
+) -> Times:
+    """Of `operations`, by how often each is called; `calls` has an example of each."""
+    slow = dict(_slowness(operations, calls, rates, device))
+    of_name: dict[str, list[float]] = defaultdict(list)
+    for operation, factor in slow.items():
+        of_name[operation.name].append(factor)
+    usual = {name: statistics.median(factors) for name, factors in of_name.items()}
+    total = sum(
+        number * rates.roofline(each) * slow.get(each, usual.get(each.name, 1.0))
+        for each, number in operations.items()
+    )
+    return Times(total, rates.launch_s * sum(operations.values()))
+
+
+def _slowness(
+    operations: Mapping[Operation, float], calls: Mapping[Operation, Call], rates: Rates, device: torch.device
+) -> Iterator[tuple[Operation, float]]:
+    """How many times as long as by the roofline the heaviest operations take, until `BUDGET_S` is over."""
+    clock = clock_of(device)
+    until = clock() + BUDGET_S
+    heaviest = sorted(operations, key=lambda each: operations[each] * rates.roofline(each), reverse=True)
+    for operation in heaviest:
+        if clock() > until or not operation.bytes:
+            return
+        expected = rates.roofline(operation)
+        if calls[operation].function.overloadpacket in CONVOLUTIONS and device.type == "cpu":
+            seconds = _convolution(calls[operation], expected, device)
+        elif expected < LONGEST_S:
+            seconds = _done_again(calls[operation], device)
+        else:
+            seconds = None
+        if seconds is not None:
+            # Torch's dispatch is in what it takes to start an operation already.
+            yield operation, max(seconds - rates.bare_s, 0.1 * expected) / expected
+
+
+def _convolution(call: Call, expected: float, device: torch.device) -> float | None:
+    """Seconds of a convolution or its gradients, reckoned from parts of its images where it takes long."""
+    images: int = call.args[0].shape[0]
+    few = max(1, round(images * PART_S / expected))
+    if images <= MORE * few:
+        return _done_again(call, device)
+    short, long = (_done_again(_of_images(call, part), device) for part in (few, MORE * few))
+    if short is None or long is None:
+        return None
+    return long + (images - MORE * few) * max(long - short, 0.0) / ((MORE - 1) * few)
+
+
+def _of_images(call: Call, images: int) -> Call:
+    """A convolution of the first of its images."""
+    gradient = call.function.overloadpacket is torch.ops.aten.convolution_backward
+    batches = [replace(each, shape=(images, *each.shape[1:])) for each in call.args[: 1 + gradient]]
+    return call._replace(args=(*batches, *call.args[1 + gradient :]))
+
+
+def _done_again(call: Call, device: torch.device) -> float | None:
+    """Seconds of it; None where it cannot be done without the run's own numbers."""
+    try:
+        args, kwargs = tree_map_only(Like, lambda like: _random(like, device), (call.args, call.kwargs))
+        streams = tree_map_only(torch.Generator, lambda _: torch.Generator(device), kwargs)
+        return best_of(lambda: call.function(*args, **streams), device, REPEATS)
+    except (RuntimeError, IndexError, TypeError, ValueError):
+        return None
+
+
+def _random(like: Like, device: torch.device) -> Tensor:
+    """Numbers from U(0, 1), or zeros where there are to be integers, which may be places in a tensor."""
+    size = 0
+    if 0 not in like.shape:
+        size = 1 + sum((side - 1) * step for side, step in zip(like.shape, like.strides, strict=True))
+    if like.dtype.is_floating_point:
+        # A few of them again and again: random numbers take longer than most operations.
+        some = torch.rand(min(size, 2**14), device=device).to(like.dtype)
+        values = some.repeat(-(-size // max(1, len(some))))
+    else:
+        values = torch.zeros(size, dtype=like.dtype, device=device)
+    return values.as_strided(like.shape, like.strides)
