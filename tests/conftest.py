@@ -14,9 +14,9 @@ from accelerate.state import AcceleratorState
 
 from ganforge.engine.kernels import convolution
 
-ROOT = Path(__file__).resolve().parent.parent
-RUN_FILES = sorted(set((ROOT / "examples").rglob("*.toml")) - set((ROOT / "examples" / "sweeps").rglob("*")))
-"""The examples that `ganforge run` takes."""
+pytest.register_assert_rewrite("support")
+
+from support.paths import ROOT
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
@@ -37,6 +37,7 @@ def everything_by_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """All convolutions are matrix products, lest a test need large ones."""
     monkeypatch.setattr(convolution, "SMALL", 10**9)
     monkeypatch.setattr(convolution, "HEAVY", 0)
+    monkeypatch.setattr(convolution, "FAST_PRODUCTS", True)
 
 
 @pytest.fixture

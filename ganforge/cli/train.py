@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli import cores
 from ganforge.cli.launch import launch, processes, wanted
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def run(
     data are opened it stops at once too, and leaves nothing. For a cluster that starts the same
     command again and again: --set train.resume=auto.
     """
+    _share_cores()
     from ganforge.components.registry import discover
     from ganforge.config import dumps, load
     from ganforge.engine.distributed import launchers as cluster
@@ -124,6 +126,7 @@ def resume(
 
     It says whether it continues exactly, or what is different.
     """
+    _share_cores()
     from ganforge.components.registry import discover
     from ganforge.engine.distributed import launchers as cluster
     from ganforge.engine.distributed.stop_request import StopRequest
@@ -134,6 +137,13 @@ def resume(
         sys.exit(launch(processes))
     stop = StopRequest(max_minutes)
     _finish(lambda: training.resume(run_folder, discover(), stop, overrides, config_file, allowed), stop)
+
+
+def _share_cores() -> None:
+    """Before torch is loaded."""
+    line = cores.prepare()
+    if line is not None:
+        click.echo(line, err=True)
 
 
 def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:

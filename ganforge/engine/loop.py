@@ -16,6 +16,7 @@ from ganforge.api import Metric, Role, Samples
 from ganforge.components.calls import values_of
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.compile_trial import Trial
+from ganforge.engine.acceleration.graph_replay import Replays
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.background import Saver
 from ganforge.engine.checkpoint.best import Best
@@ -31,6 +32,7 @@ from ganforge.engine.rollback import heed
 from ganforge.engine.sampling.ema import MovingAverage
 from ganforge.engine.sampling.grids import backdrop, grids
 from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
 from ganforge.engine.update.schedule import lr_factor, set_learning_rate, turns
 
@@ -65,8 +67,8 @@ class Loop:
         d_turns: list[Role] = ["d"] * config.train.d_updates
         g_turns: list[Role] = ["g"] * config.train.g_updates
         self.schedule: Sequence[Role] = d_turns + g_turns
-        self.play = game.play
-        """How the updates of an iteration are played; there are faster ways than one by one."""
+        self.replays: Replays | None = None
+        """Plays the updates by recordings, where the device can."""
         self.trial = Trial(config.train.compile, game, self.say)
         self.iteration = 0
         self.images_seen = 0
@@ -130,7 +132,8 @@ class Loop:
             set_learning_rate(player.optimizer, factor * self.guard.lr[player.role])
         self.game.runtime.pace.iteration()
         coming = partial(turns, self.schedule, self.batches.at, self.iteration * train.d_updates)
-        self.trial.iterate(self.play, self.iteration, coming, measure)
+        play = self.game.play if self.replays is None else self.replays.play
+        self.trial.iterate(play, self.iteration, coming, measure)
         self.game.runtime.pace.stop()
         self.iteration += 1
         self.images_seen += self.per_iteration
@@ -269,6 +272,8 @@ class Loop:
             player.network.load_state_dict(dict(tensors[f"network_{role}"]))
             checkpoint.unpack_optimizer(player.optimizer, tensors[f"optimizer_{role}"], saved["groups"])
             player.updates = saved["updates"]
+            if self.game.runtime.device.type == "cuda":
+                keep_on_device(player.optimizer, self.game.runtime.device)
             if saved["scaler"]:
                 player.scaler.load_state_dict(saved["scaler"])
         if self.average is not None:

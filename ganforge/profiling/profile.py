@@ -93,7 +93,7 @@ def profile_run(config: RunConfig, iterations: int, context: Context, out: Path 
     with TemporaryDirectory() as folder:
         loop = build_loop(agreed, samples, runtime, _Silent(context.say), Path(folder))
         # One by one: of a replay, the parts could not be told.
-        loop.play = loop.game.play
+        loop.replays = None
         watch = Watch(runtime.device)
         attach(loop, watch)
         for _ in range(WARM_UP):

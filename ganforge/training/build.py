@@ -17,7 +17,7 @@ from ganforge.api import Context, DataSpec, Networks, Role, Samples, UserError
 from ganforge.components.calls import heads_of, networks_of, open_data, optimizer_of, spec_of, width_of
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.cuda_graph import CudaGraph
-from ganforge.engine.acceleration.graph_replay import Replays
+from ganforge.engine.acceleration.graph_replay import Replays, prefers_own_double_backward
 from ganforge.engine.data.batches import Batches
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.instruments.health_signals import FirstBad
@@ -27,6 +27,7 @@ from ganforge.engine.observer import Observer
 from ganforge.engine.random import stream_seed
 from ganforge.engine.sampling.ema import MovingAverage
 from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
 from ganforge.engine.update.player import Player, terms_of
 
@@ -124,6 +125,8 @@ def build_loop(
     loop = Loop(game, batches, samples, config, sampler, average, observer, checkpoints)
     if train.cuda_graphs == "auto":
         _record_updates(loop)
+    replays = loop.replays is not None
+    game.fast_double_backward = prefers_own_double_backward(runtime.device, replays)
     return loop
 
 
@@ -144,12 +147,12 @@ def _refuse_contradictions(config: RunConfig) -> None:
 
 
 def _record_updates(loop: Loop) -> None:
-    """Lets `loop` play by CUDA graphs, or says why it does not."""
+    """Lets `loop` play by CUDA graphs on a GPU, or says why it does not. A CPU has none, and needs none."""
     runtime = loop.game.runtime
-    why_not = None
     if runtime.device.type != "cuda":
-        why_not = "the run is on the CPU"
-    elif runtime.world > 1:
+        return
+    why_not = None
+    if runtime.world > 1:
         why_not = "the run is in several processes"
     elif runtime.precision == "fp16":
         # Its gradient scaler decides in Python whether to step.
@@ -158,16 +161,19 @@ def _record_updates(loop: Loop) -> None:
         loop.say(f"cuda graphs: not used ({why_not})")
         return
     pool = torch.cuda.graph_pool_handle()
-    loop.play = Replays(loop.game, loop.schedule, lambda: CudaGraph([loop.game.rng], pool), loop.say).play
+    loop.replays = Replays(loop.game, loop.schedule, lambda: CudaGraph([loop.game.rng], pool), loop.say)
 
 
 def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime) -> Player:
     network = networks.generator if role == "g" else networks.discriminator
     section = config.generator if role == "g" else config.discriminator
+    optimizer = optimizer_of(section.optimizer, network.parameters())
+    if runtime.device.type == "cuda":
+        keep_on_device(optimizer, runtime.device)
     return Player(
         role=role,
         network=network.train(),
-        optimizer=optimizer_of(section.optimizer, network.parameters()),
+        optimizer=optimizer,
         scaler=runtime.scaler(),
         terms=terms_of(role, config.terms),
         faster=faster_convolutions(network, runtime.device),

@@ -39,15 +39,10 @@ def refuse_drift(
     return found
 
 
-def remark(images_seen: int, because: Sequence[str], on_gpu: bool) -> str:
+def remark(images_seen: int, because: Sequence[str]) -> str:
     """The line that says how a run goes on."""
     if because:
         return f"continues at {images_seen:,} images; not exact, because: {'; '.join(because)}"
-    if on_gpu:
-        return (
-            f"continues at {images_seen:,} images with everything as it was; sums on a GPU may still "
-            "differ in their last bits"
-        )
     return f"continues exactly at {images_seen:,} images"
 
 

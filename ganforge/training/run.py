@@ -18,10 +18,11 @@ from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump, load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
-from ganforge.engine.checkpoint.environment import differences, surroundings
+from ganforge.engine.checkpoint.environment import differences, inexact, surroundings
 from ganforge.engine.distributed.runtime import Runtime, check_shares
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.instruments.memory import gpu_name
+from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
 from ganforge.outputs.events import drop_findings_after
 from ganforge.outputs.metrics_log import truncate_after
@@ -131,6 +132,8 @@ def _begin(
         if runtime.is_main:
             # Not from networks on the meta device, for which torch would load its whole compiler.
             run.update_info({"parameters": _parameters(loop)})
+            for reason in inexact(config.train, runtime.device):
+                progress.say(f"a resumed run will not be exact, because {reason}")
         return _run(loop, progress, config, run, stop)
 
 
@@ -156,6 +159,12 @@ def _go_on(
             idle = f"nothing to do: it had seen its {config.train.images:,} images before"
             return Outcome(run.path, True, state["images_seen"], is_main=runtime.is_main, lines=[idle])
         agreed = plan(config, run.read_data_spec())
+        surroundings_before = state["stamp"].get("surroundings", {})
+        if runtime.device.type == "cpu" and use_threads(surroundings_before.get("threads")):
+            say(
+                f"threads: {surroundings_before['threads']}, as before; OMP_NUM_THREADS sets another number, "
+                "with which the run is not exact"
+            )
         with stop.cut_short():
             loop, progress = _prepare(agreed, runtime, run.path, registry)
         try:
@@ -163,13 +172,14 @@ def _go_on(
         except checkpoint.MISFITS as error:
             raise run.misfit(one_line(error)) from error
         because = [f"{change.key} was {change.old} and is {change.new}" for change in drift]
-        because += differences(state["stamp"].get("surroundings", {}), loop.stamp["surroundings"])
+        because += differences(surroundings_before, loop.stamp["surroundings"])
+        because += inexact(config.train, runtime.device)
         if runtime.is_main:
             truncate_after(run.metrics, loop.images_seen, loop.owes_metrics)
             drop_findings_after(run.events, loop.images_seen)
             run.write_config(dump(config))
             resuming.record(run, loop.images_seen, because)
-            say(resuming.remark(loop.images_seen, because, runtime.device.type == "cuda"))
+            say(resuming.remark(loop.images_seen, because))
         return _run(loop, progress, config, run, stop)
 
 

@@ -5,5 +5,5 @@
     cd tests && python -m benchmarks.startup    # from the command line to its first result
 
 The ways differ in the loop alone: networks and priors are ganforge's in all three, so that weights
-and batches can be given to each and must come out the same (tests/test_benchmarks.py).
+and batches can be given to each and must come out the same (tests/benchmarks/test_benchmarks.py).
 """

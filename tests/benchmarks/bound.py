@@ -63,7 +63,8 @@ def matrix_rate(device: torch.device, numbers: str, seconds: float = 0.5) -> flo
     """FLOP/s of a square product in that precision, the best of what fits into `seconds`."""
     side = SIDES[device.type]
     dtype = torch.bfloat16 if numbers == "bf16" else torch.float32
-    a, b = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
+    # Random: a GPU multiplies ones faster, as fewer of its bits change.
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = numbers == "tf32"
     best, until = float("inf"), time.perf_counter() + seconds

@@ -8,25 +8,36 @@ python -m benchmarks.elsewhere cgan_iclevr64 expert FOLDER --batch 64
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import click
 
 from benchmarks.settings import Settings
 from benchmarks.settings import options as settings_options
+from support.paths import TESTS
 
-TESTS = Path(__file__).resolve().parent.parent
 READY = "ready"
+FACTS = "facts"
 
 
 class Elsewhere:
     """Stretches of a way, timed where they are run; its process ends with the block."""
 
-    def __init__(self, work: str, way: str, settings: Settings, folder: Path) -> None:
+    def __init__(
+        self,
+        work: str,
+        way: str,
+        settings: Settings,
+        folder: Path,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         """The data are written to `folder`, or found there."""
         command = [
             sys.executable,
@@ -40,7 +51,7 @@ class Elsewhere:
         self.process = subprocess.Popen(
             command,
             cwd=TESTS,
-            env=dict(os.environ),
+            env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -53,6 +64,14 @@ class Elsewhere:
         self.process.stdin.write(f"{iterations}\n")
         self.process.stdin.flush()
         return float(self._answer())
+
+    def facts(self) -> dict[str, Any]:
+        """What the way says of itself: recordings and replays of ganforge's; empty for the others."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{FACTS}\n")
+        self.process.stdin.flush()
+        found: dict[str, Any] = json.loads(self._answer())
+        return found
 
     def __enter__(self) -> Elsewhere:
         return self
@@ -76,15 +95,19 @@ class Elsewhere:
 @click.argument("folder", type=click.Path(path_type=Path))
 @settings_options
 def main(work: str, way: str, folder: Path, settings: Settings) -> None:
-    from benchmarks.loops import WAYS
+    from benchmarks.loops import WAYS, EngineLoop
     from benchmarks.measure import timed
 
     job = settings.open(work, folder, way)
-    stretch = timed(WAYS[way](job), job.device)
+    trained = WAYS[way](job)
+    stretch = timed(trained, job.device)
     click.echo(READY)
     sys.stdout.flush()
     for line in sys.stdin:
-        click.echo(stretch(int(line)))
+        if line.strip() == FACTS:
+            click.echo(json.dumps(trained.facts() if isinstance(trained, EngineLoop) else {}))
+        else:
+            click.echo(stretch(int(line)))
         sys.stdout.flush()
 
 

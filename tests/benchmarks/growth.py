@@ -22,7 +22,7 @@ from benchmarks.bound import cost, matrix_rate, precision
 from benchmarks.loops import EngineLoop, ExpertLoop
 from benchmarks.measure import alternate, timed
 from benchmarks.settings import Settings, machine, write_json
-from benchmarks.works import EXAMPLES
+from support.paths import EXAMPLES
 
 WORK = "cgan_iclevr64"
 """The convolutional baseline, at other sides than its own, too."""

@@ -127,8 +127,11 @@ def _write_pictures(samples: Samples, folder: Path) -> tuple[Path, ...]:
 
 
 def _write_digits(folder: Path, count: int) -> Path:
-    """Noise in MNIST's form."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Noise in MNIST's form; what is there is left, as another process may be reading it."""
+    folder = folder / str(count)
+    if folder.exists():
+        return folder
+    folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
     labels = (np.arange(count) % 10).astype(np.uint8)

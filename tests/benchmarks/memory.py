@@ -17,10 +17,10 @@ import torch
 
 from benchmarks.bound import settle
 from benchmarks.settings import Settings, options
+from support.paths import TESTS
 
 ITERATIONS = 6
 """More would take long; the memory of a few is that of many."""
-TESTS = Path(__file__).resolve().parent.parent
 MIB = 2**20
 
 

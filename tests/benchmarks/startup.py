@@ -18,7 +18,7 @@ import click
 import torch
 
 from benchmarks.settings import machine, write_json
-from benchmarks.works import EXAMPLES
+from support.paths import EXAMPLES
 
 EXAMPLE = EXAMPLES / "baselines" / "cgan_iclevr_dcgan.toml"
 POLL_S = 0.01

@@ -19,8 +19,9 @@ from typing import Any
 
 import click
 
-from benchmarks.memory import MIB, TESTS
+from benchmarks.memory import MIB
 from benchmarks.settings import Settings
+from support.paths import TESTS
 
 SIDE = 64
 PIECE = 64

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+from support.paths import EXAMPLES
+
 ADAM = {"optimizer": {"type": "adam", "lr": 2e-4, "betas": [0.5, 0.999]}}
 SCENES = 86
 """Drawn i-CLEVR scenes, 3 images each: a few hundred pictures."""

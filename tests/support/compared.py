@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from test_cli_main import Done, call
+
+from support.command_line import Done, call
 
 INFO = {
     "ganforge": "0.1.0",

@@ -6,14 +6,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from test_datasets_digits import files as digit_files
-
 from ganforge.api import Context
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, validate
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.loop import Loop
 from ganforge.training.build import build_loop, load_samples, plan
+from support.digit_files import files as digit_files
 from support.toys import Recorder
 
 NARROW = {

@@ -13,6 +13,7 @@ from ganforge.components import registry
 from ganforge.components.registry import Plugin, Registry
 from ganforge.config import RunConfig, validate
 from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
 from ganforge.engine.sampling.grids import Grid
 from ganforge.training.build import build_loop, plan
@@ -134,6 +135,10 @@ def toy_loop(folder: Path, config: RunConfig | None = None) -> tuple[Loop, Recor
     )
     recorder = Recorder()
     return build_loop(agreed, samples, Runtime(config.train), recorder, folder), recorder
+
+
+def run(loop: Loop) -> bool:
+    return loop.run(StopRequest())
 
 
 def weights_of(loop: Loop) -> dict[str, Tensor]:

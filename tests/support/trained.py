@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_cli_main import EXAMPLE, TINY, Done, call, sets
+
+from support.command_line import EXAMPLE, TINY, Done, call, sets
 
 AUTO = "train.resume=auto"
 

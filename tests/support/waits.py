@@ -100,4 +100,6 @@ def _place() -> str:
     frames = [frame for frame in traceback.extract_stack() if frame.filename != __file__]
     ours = [frame for frame in frames if frame.filename.startswith(CODE)]
     frame = ours[-1] if ours else frames[-1]
-    return f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno}"
+    file = Path(frame.filename)
+    package = next((Path(folder) for folder in CODE if file.is_relative_to(folder)), file.parent.parent)
+    return f"{file.relative_to(package)}:{frame.lineno}"

@@ -170,7 +170,11 @@ def _compiled(network: nn.Module) -> Forward:
     if BACKEND != "inductor":
         return torch.compile(forward, dynamic=False, backend=BACKEND)
     # Layers that draw for themselves, such as dropout, draw what they draw eagerly.
-    return torch.compile(forward, dynamic=False, options={"fallback_random": True})
+    options: dict[str, Any] = {"fallback_random": True}
+    if torch.are_deterministic_algorithms_enabled() and "deterministic" in torch._inductor.list_options():
+        # Reductions are not tuned by timing, which would change the order of their sums.
+        options["deterministic"] = True
+    return torch.compile(forward, dynamic=False, options=options)
 
 
 def _fixed(forward: Forward) -> Forward:

@@ -21,7 +21,7 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
         self._pool = pool
         for stream in streams:
-            self._graph.register_generator_state(stream)
+            self._graph.register_generator_state(_handle(stream))
 
     def record(self, work: Callable[[], None]) -> None:
         # By thread: a checkpoint may be on its way to the disk in another one.
@@ -30,3 +30,9 @@ class CudaGraph:
 
     def replay(self) -> None:
         self._graph.replay()
+
+
+def _handle(stream: torch.Generator) -> torch.Generator:
+    """The same state as an object of the exact type `torch.Generator`: registration refuses a subclass, such
+    as `Stream`."""
+    return stream if type(stream) is torch.Generator else stream.graphsafe_get_state()

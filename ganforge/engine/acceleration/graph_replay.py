@@ -31,6 +31,7 @@ from ganforge.engine.acceleration.snapshot import Moment
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.instruments.health_signals import FirstBad
 from ganforge.engine.instruments.running_means import Added
+from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
 from ganforge.engine.update.player import Player
 from ganforge.engine.update.schedule import Turns
@@ -82,6 +83,11 @@ class Replays:
         self.schedule = schedule
         self.blank = blank
         self.say = say
+        self.recorded = 0
+        """Recordings made so far, over all optimizer states."""
+        self.replayed = 0
+        """Updates played by a recording so far, those of the comparison included."""
+        self._announced = False
         self._given_up = False
         """All updates are played plainly from now on."""
         self._plain = 0
@@ -105,6 +111,9 @@ class Replays:
             self._plain += not measure
             self.game.play(turns, measure)
         elif all(self._checked.get(key, 0) >= CHECKS for key in keys):
+            if not self._announced:
+                self._announced = True
+                self.say(f"cuda graphs: on ({self.recorded} updates recorded)")
             for key, (_, batch) in zip(keys, turns(), strict=True):
                 self._replay(key, batch)
         else:
@@ -114,16 +123,8 @@ class Replays:
         """Makes the optimisers fit to be recorded. They get another state when a checkpoint is put
         back; what was recorded before then writes to the old one."""
         self._updates, self._checked, self._plain = {}, {}, 0
-        device = self.game.runtime.device
         for player in self.game.players.values():
-            for group in player.optimizer.param_groups:
-                group["lr"] = torch.tensor(float(group["lr"]), device=device)
-                if "capturable" in group and device.type == "cuda":
-                    group["capturable"] = True
-            # Otherwise the count of steps is kept on the CPU.
-            for state in player.optimizer.state.values():
-                if isinstance(state.get("step"), Tensor):
-                    state["step"] = state["step"].to(device)
+            keep_on_device(player.optimizer, self.game.runtime.device)
 
     def _ahead(self) -> Iterator[Key]:
         """The updates of the coming iteration."""
@@ -159,6 +160,8 @@ class Replays:
     def _give_up(self, reason: str) -> None:
         self._given_up = True
         self._updates, self._place, self._shown = {}, None, None
+        # Launched one by one, updates wait for Python.
+        self.game.fast_double_backward = prefers_own_double_backward(self.game.runtime.device, replays=False)
         self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
 
     def _replay(self, key: Key, batch: Batch) -> None:
@@ -166,8 +169,10 @@ class Replays:
         shown = self._show(batch)
         if key not in self._updates:
             self._updates[key] = self._record(me, shown)
+            self.recorded += 1
         self.game.seed_update(me)
         self._updates[key].recording.replay()
+        self.replayed += 1
         # What a plain update counts in Python.
         me.updates += 1
         self.game.tally.count(self._updates[key].names)
@@ -206,6 +211,13 @@ class Replays:
             if self._place.cond is not None and batch.cond is not None:
                 self._place.cond.copy_(batch.cond)
         return self._place
+
+
+def prefers_own_double_backward(device: torch.device, replays: bool) -> bool:
+    """Whether penalties are differentiated by the engine's functions: on a CPU, and on a GPU where they are
+    replayed (1.7 times as fast there as torch's own). Otherwise their Python costs a GPU more than they save
+    it, but deterministic runs use them anyway, as those with and without graphs are to be equal."""
+    return device.type == "cpu" or replays or torch.are_deterministic_algorithms_enabled()
 
 
 class _Notes(FirstBad):

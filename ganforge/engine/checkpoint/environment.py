@@ -9,7 +9,9 @@ from collections.abc import Mapping
 import torch
 
 from ganforge.api import Samples
+from ganforge.config import Train
 from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.kernels.determinism import NOT_EXACT
 
 LOOKED_AT = 256
 """Samples of the data that are looked at, evenly spread."""
@@ -26,7 +28,15 @@ def surroundings(runtime: Runtime, samples: Samples) -> dict[str, str]:
     if runtime.device.type == "cpu":
         # How a sum is split among threads decides its last bits.
         found["threads"] = str(torch.get_num_threads())
+    else:
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        found["cuda"] = f"{torch.version.cuda}, cuDNN {cudnn}"
     return found
+
+
+def inexact(train: Train, device: torch.device) -> list[str]:
+    """Why a run with these settings on this device cannot be continued bit for bit; empty where it can."""
+    return [NOT_EXACT] if device.type == "cuda" and not train.deterministic else []
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

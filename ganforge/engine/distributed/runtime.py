@@ -26,6 +26,7 @@ import torch
 # imports it: after the group is made, it would keep the group alive until the interpreter dies.
 import torch.distributed.nn.functional
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from ganforge.api import UserError
@@ -33,8 +34,10 @@ from ganforge.config import Train
 from ganforge.engine.distributed.rendezvous import meet
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
 from ganforge.engine.distributed.stragglers import Pace
+from ganforge.engine.kernels.determinism import choose_kernels
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import round_products
+from ganforge.engine.kernels.threads import use_threads
 
 HOST_BYTES = 64
 
@@ -60,19 +63,15 @@ class Runtime:
             raise UserError("train.precision 'fp16' needs a CUDA device; use 'bf16' or 'no' on the CPU")
         if on_cpu:
             keep_freed_memory()
+            use_threads()
         else:
             _one_gpu_each()
         patience = timedelta(seconds=train.timeout_s)
         with _said_of(os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")):
             meet("gloo" if on_cpu else "nccl", patience)
-        with warnings.catch_warnings():
-            # Accelerate warns of every CPU feature it does not use.
-            warnings.simplefilter("ignore")
-            self.accelerator = Accelerator(
-                mixed_precision=train.precision,
-                cpu=on_cpu,
-                kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
-            )
+        self._owns_accelerate = not AcceleratorState._shared_state
+        self.accelerator = _accelerator(train.precision, on_cpu, patience)
+        choose_kernels(train.deterministic, self.accelerator.device)
         round_products(train.float32 == "fast")
         self.precision = train.precision
         self.device: torch.device = self.accelerator.device
@@ -187,6 +186,9 @@ class Runtime:
         one has ended by a code other than 0; what it then sends finds the work done, and the last
         lines and the exit code unspoiled.
         """
+        if self._owns_accelerate:
+            # Accelerate keeps one state a process; the next run may want another precision.
+            AcceleratorState._reset_state(reset_partial_state=True)
         if not torch.distributed.is_initialized():
             return
         if together and self.world > 1:
@@ -237,6 +239,27 @@ def _said_of(rank: int | str, world: int | str) -> Iterator[None]:
             f"process {rank} of {world} ends: another one has ended or does not answer ({reason}). What that "
             "one says, or whoever started it, tells why; 'ganforge resume' continues from the newest "
             "checkpoint"
+        ) from error
+
+
+def _accelerator(precision: str, on_cpu: bool, patience: timedelta) -> Accelerator:
+    """Raises `UserError` where this process has one of another precision or device."""
+    try:
+        with warnings.catch_warnings():
+            # Accelerate warns of every CPU feature it does not use.
+            warnings.simplefilter("ignore")
+            return Accelerator(
+                mixed_precision=precision,
+                cpu=on_cpu,
+                kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
+            )
+    except ValueError as error:
+        if "already been initialized" not in str(error):
+            raise
+        raise UserError(
+            "this process already has an Accelerator with another precision or device, and Accelerate allows "
+            f"only one (train.precision is '{precision}'); close that run first (Runtime.close), or start "
+            "this one in a process of its own"
         ) from error
 
 

@@ -32,7 +32,8 @@ class Tally:
         self.counts: dict[str, int] = {}
         """Name -> scalars added; the order of the names is that of the sums."""
         self._slots: dict[tuple[str, ...], Tensor] = {}
-        """Names that were added together -> their places in the sums: int64 [n]."""
+        """Names that were added together -> their places in the sums: a view [n] of these, float32, or int64
+        [n]."""
         self._waiting: list[tuple[str, Tensor]] = []
 
     def add(self, name: str, value: Tensor) -> None:
@@ -48,7 +49,11 @@ class Tally:
         added = Added(names, torch.stack(values).detach().float())
         if added.names not in self._slots:
             self._slots[added.names] = self._places(added.names)
-        self.sums.index_add_(0, self._slots[added.names], added.values)
+        slots = self._slots[added.names]
+        if slots.dtype == self.sums.dtype:
+            slots.add_(added.values)
+        else:
+            self.sums.index_add_(0, slots, added.values)
         self._waiting = []
         self.count(added.names)
         return added
@@ -100,4 +105,8 @@ class Tally:
             self.counts.setdefault(name, 0)
         known = list(self.counts)
         assert len(known) <= CAPACITY, f"more than {CAPACITY} scalars are logged"
-        return torch.tensor([known.index(name) for name in names], device=self.sums.device)
+        places = [known.index(name) for name in names]
+        # Side by side where they came together first, which is most of the time.
+        if places == list(range(places[0], places[0] + len(places))):
+            return self.sums[places[0] : places[0] + len(places)]
+        return torch.tensor(places, device=self.sums.device)

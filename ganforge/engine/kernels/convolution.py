@@ -18,7 +18,9 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import platform
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -36,6 +38,18 @@ ROWS = 9
 """Weights of such an image's patch, below which a product is slow: as many as a 3x3 kernel has."""
 ROOM = 16 * 2**20
 """Bytes of the patches of one image, above which the memory is not worth it."""
+
+
+def _is_intel() -> bool:
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "Intel" in platform.processor()
+
+
+FAST_PRODUCTS = _is_intel()
+"""Whether matrix products beat torch's convolutions where neither waits for memory. MKL, which computes them,
+keeps its best kernels for Intel's processors; elsewhere only the gradient of the weights gains."""
 
 _only_torch = False
 
@@ -109,7 +123,7 @@ def input_gradient(g: Tensor, weight: Tensor, x: Tensor, geometry: Geometry) -> 
 
 def weight_gradient(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """W(g, x); of `weight` only the form is read."""
-    if not (are_single(g, x) and _ours(x, weight, geometry, scatters=False)):
+    if not (are_single(g, x) and _ours(x, weight, geometry, scatters=False, of_weights=True)):
         return _gradients(g, x, weight, geometry, [False, True, False])[1]
     small, large = (x, g) if geometry.transposed else (g, x)
     return patches.correlated(small, large, weight.shape[2:], geometry.stride, geometry.padding)
@@ -118,7 +132,7 @@ def weight_gradient(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) ->
 def by_products(x: Tensor, weight: Tensor, geometry: Geometry, dtype: torch.dtype) -> bool:
     """Whether any of the three is ours, with both in `dtype`."""
     # What gathers scatters, too.
-    return _ours(x, weight, geometry, scatters=True, dtype=dtype)
+    return _ours(x, weight, geometry, scatters=True, of_weights=True, dtype=dtype)
 
 
 def are_single(*tensors: Tensor) -> bool:
@@ -127,10 +141,15 @@ def are_single(*tensors: Tensor) -> bool:
 
 
 def _ours(
-    x: Tensor, weight: Tensor, geometry: Geometry, scatters: bool, dtype: torch.dtype | None = None
+    x: Tensor,
+    weight: Tensor,
+    geometry: Geometry,
+    scatters: bool,
+    of_weights: bool = False,
+    dtype: torch.dtype | None = None,
 ) -> bool:
     """Whether an operation of C(x, w) is a product: one that gathers patches of the larger images, or one
-    that `scatters` products in them."""
+    that `scatters` products in them, or the gradient `of_weights`, which gathers."""
     kind = weight.dtype if dtype is None else dtype
     if _only_torch or weight.device.type != "cpu" or geometry.groups != 1 or set(geometry.dilation) != {1}:
         return False
@@ -139,7 +158,8 @@ def _ours(
     patch = math.prod(kernel) * channels
     if patch * pixels * kind.itemsize > ROOM:
         return False
-    if pixels == 1 or (pixels <= SMALL and weight.numel() >= HEAVY * pixels):
+    heavy = pixels <= SMALL and weight.numel() >= HEAVY * pixels
+    if pixels == 1 or (heavy and (FAST_PRODUCTS or of_weights)):
         return kind in (torch.float32, torch.float64, torch.bfloat16)
     thin = channels <= FEW and others >= MANY * channels and patch >= ROWS
     return scatters and thin and kind in (torch.float32, torch.float64)

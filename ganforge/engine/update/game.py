@@ -79,6 +79,8 @@ class Game:
         self.clip_grad_norm = clip_grad_norm
         self.first_bad = first_bad
         self.reuse_fakes = reuse_fakes
+        self.fast_double_backward = True
+        """Penalties are differentiated without torch's detours: more work for Python, less for the device."""
         self.tally = Tally(runtime.device)
         self.rng = Stream.of(runtime.device, runtime.rank, runtime.world)
         self.kept: list[Made] = []
@@ -104,7 +106,9 @@ class Game:
         for part in micro_batches(batch, self.accumulate):
             play = self._play(role, part)
             objective = self._objective(me, play)
-            torch.autograd.backward(me.scaler.scale(objective / self.accumulate))
+            # To divide by 1 would be two more kernels.
+            share = objective if self.accumulate == 1 else objective / self.accumulate
+            torch.autograd.backward(me.scaler.scale(share))
             self._settle()
         self._step(me, measure)
         if role == "g" and measure and play is not None:
@@ -173,7 +177,8 @@ class Game:
             value = self._term(term, play)
             parts[f"term/{me.role}/{name}"] = value
             # Applied once in `every` updates, so scaled up to keep its strength on average.
-            objective = objective + (term.weight * term.every) * value
+            strength = term.weight * term.every
+            objective = objective + (value if strength == 1 else strength * value)
         for name, value in {**parts, f"loss/{me.role}": objective}.items():
             self.tally.add(name, value)
         return objective
@@ -265,7 +270,7 @@ class Game:
 
     def _exact_critic(self, role: Role, x: Tensor, cond: Tensor | None) -> Verdict:
         # Of a frozen critic even a slope that is the same everywhere stays on the graph, as torch has it.
-        twice = TwiceDifferentiable() if role == "d" else nullcontext()
+        twice = TwiceDifferentiable() if role == "d" and self.fast_double_backward else nullcontext()
         with self.runtime.full_precision(), twice:
             # Not the compiled form, which cannot be differentiated twice.
             return self._verdict(self.players["d"].network, self._augmented(_at_least_float32(x)), cond)

@@ -13,7 +13,10 @@ from ganforge.training.build import build_loop
 
 
 class Silent:
-    """An observer that writes nothing down."""
+    """An observer that writes nothing down, and keeps what the user would be told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
 
     def row(self, row: Mapping[str, float | int]) -> None: ...
 
@@ -21,7 +24,8 @@ class Silent:
 
     def grid(self, images_seen: int, grid: Grid) -> None: ...
 
-    def say(self, line: str) -> None: ...
+    def say(self, line: str) -> None:
+        self.lines.append(line)
 
     def event(self, event: Mapping[str, Any]) -> None: ...
 
@@ -31,7 +35,8 @@ class Silent:
 class EngineLoop:
     def __init__(self, job: Job) -> None:
         runtime = Runtime(job.config.train)
-        self.loop = build_loop(job.agreed, job.samples, runtime, Silent(), job.folder / "checkpoints")
+        self.observer = Silent()
+        self.loop = build_loop(job.agreed, job.samples, runtime, self.observer, job.folder / "checkpoints")
         players = self.loop.game.players
         self.networks = Networks(players["g"].network, players["d"].network)
         # What a run finds out by timing itself (train.compile = "auto") comes before it is timed here.
@@ -44,3 +49,12 @@ class EngineLoop:
 
     def settle(self) -> None:
         self.loop.game.tally.take()
+
+    def facts(self) -> dict[str, Any]:
+        """Whether the fast paths ran."""
+        replays = self.loop.replays
+        return {
+            "recorded": 0 if replays is None else replays.recorded,
+            "replayed": 0 if replays is None else replays.replayed,
+            "said": self.observer.lines,
+        }

@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from benchmarks.job import Job, Order
 from benchmarks.objectives import OBJECTIVES, penalty, surprise
@@ -26,6 +25,9 @@ class Pictures(Dataset[tuple[Tensor, Tensor]]):
     """PNG files, or digits in memory, and their labels."""
 
     def __init__(self, job: Job) -> None:
+        # Imported here: torchvision takes seconds.
+        from torchvision import transforms
+
         self.files = job.pictures
         self.images = None if job.pictures else job.samples.images[:, 0].numpy()
         self.labels = job.samples.labels

@@ -1,0 +1,25 @@
+"""How many threads torch's kernels use on a CPU. How a sum is split among them decides its last bits, so a
+resumed run keeps the number that it began with."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+USERS = "OMP_NUM_THREADS"
+"""Environment variable: the user's number, which no other replaces."""
+CHOSEN = "GANFORGE_THREADS"
+"""Environment variable: the number for a run that begins, by how busy the machine is (ganforge.cli.cores)."""
+
+
+def use_threads(before: str | None = None) -> bool:
+    """Uses as many as the run had `before`, or as were chosen for one that begins. Returns whether that
+    changed anything."""
+    wanted = before or os.environ.get(CHOSEN)
+    if USERS in os.environ or wanted is None or not wanted.isdecimal() or int(wanted) < 1:
+        return False
+    if int(wanted) == torch.get_num_threads():
+        return False
+    torch.set_num_threads(int(wanted))
+    return True

@@ -1,0 +1,127 @@
+"""`plugins` and `plugins show`, and what installed plugins do to a run that names them, or does not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.command_line import EXAMPLE, TINY, call, contents, sets
+
+HINGE = '''\
+from typing import Literal
+
+from ganforge.api import Loss, hookimpl
+
+
+class Mine(Loss):
+    """A hinge of another make."""
+
+    type: Literal["hinge"] = "hinge"
+
+    def d_loss(self, real, fake):
+        return fake.mean() - real.mean()
+
+    def g_loss(self, fake, real):
+        return -fake.mean()
+
+
+@hookimpl
+def ganforge_components():
+    return [Mine]
+'''
+
+Install = Callable[[str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts a plugin beside the installed ones, the way pip does."""
+    site = tmp_path / ".cache" / "site"
+    site.mkdir(parents=True)
+    monkeypatch.syspath_prepend(site)
+
+    def put(name: str, code: str) -> None:
+        module = f"{name}_gan"
+        (site / f"{module}.py").write_text(code)
+        info = site / f"{module}-0.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-gan\nVersion: 0.2\n")
+        (info / "entry_points.txt").write_text(f"[ganforge]\n{name} = {module}\n")
+        # Gone again after the test, whoever imports it.
+        monkeypatch.setitem(sys.modules, module, None)
+        del sys.modules[module]
+
+    return put
+
+
+def test_every_component_is_listed_with_its_distribution(tmp_path: Path) -> None:
+    done = call(tmp_path, "plugins")
+    assert (done.code, done.err) == (0, "")
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["loss", "hinge", "ganforge", "0.1.0", "(losses)"] in lines
+    assert ["data", "iclevr", "ganforge", "0.1.0", "(datasets)"] in lines
+
+
+def test_show_tells_what_it_is_and_its_keys(tmp_path: Path) -> None:
+    done = call(tmp_path, "plugins", "show", "optimizer", "adam")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "optimizer 'adam', from plugin 'optimizers' (ganforge 0.1.0)"
+    assert "  lr: number > 0 = 0.0002" in lines
+    assert "      Learning rate before the schedule of `[lr]`." in lines
+    image_size = call(tmp_path, "plugins", "show", "data", "iclevr").out
+    assert "  image_size: 16 | 32 | 64 | 128 | 256 = 64" in image_size
+    assert "source: Tell, Draw, and Repeat" in image_size
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (("loss", "hing"), "no loss is called 'hing'; did you mean 'hinge'? (installed: bce, "),
+        (("losss", "hinge"), "there is no kind 'losss'; did you mean 'loss'? (kinds: data, prior, "),
+    ],
+)
+def test_show_of_what_there_is_not(tmp_path: Path, asked: tuple[str, str], expected: str) -> None:
+    done = call(tmp_path, "plugins", "show", *asked)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(expected)
+
+
+def test_a_plugin_that_does_not_import_is_told_and_passed_over(tmp_path: Path, install: Install) -> None:
+    install("acme", "import a_module_that_is_not_there\n")
+    done = call(tmp_path, "plugins")
+    assert done.code == 0
+    assert "hinge" in done.out
+    assert done.err == (
+        "plugin 'acme' (acme-gan 0.2) is not used: does not import: ModuleNotFoundError: "
+        "No module named 'a_module_that_is_not_there'\n"
+    )
+    checked = call(tmp_path, "check", EXAMPLE, *sets(*TINY))
+    assert (checked.code, checked.err) == (0, "")
+    missed = call(tmp_path, "check", EXAMPLE, "--set", "loss.type=acme")
+    assert missed.code == 2
+    assert missed.err.endswith("; not loaded: plugin 'acme' (acme-gan 0.2), see 'ganforge plugins'\n")
+
+
+def test_two_plugins_that_claim_one_name(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("zeta", HINGE)
+    clash = (
+        "loss 'hinge' is provided by both plugin 'losses' (ganforge 0.1.0) and plugin 'zeta' (zeta-gan 0.2); "
+        "disable one with GANFORGE_DISABLE_PLUGINS=zeta\n"
+    )
+    listed = call(tmp_path, "plugins")
+    assert (listed.code, listed.err) == (0, clash)
+    hinge = ("--set", "loss.type=hinge")
+    before = contents(tmp_path)
+    done = call(tmp_path, "run", EXAMPLE, *sets(*TINY), *hinge)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"--set loss.type=hinge: loss.type: {clash}"
+    assert contents(tmp_path) == before
+    assert call(tmp_path, "check", EXAMPLE, *sets(*TINY)).code == 0
+    monkeypatch.setenv("GANFORGE_DISABLE_PLUGINS", "zeta")
+    assert call(tmp_path, "check", EXAMPLE, *sets(*TINY), *hinge).code == 0

@@ -1,0 +1,104 @@
+"""A plugin that gives what it must not: the message says what, whose, and what was due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ganforge.api import Samples, Verdict
+from ganforge.components.calls import open_data
+from ganforge.components.faults import ComponentFault
+from ganforge.components.registry import Registry
+from ganforge.config import validate
+from support.contexts import context
+from support.faulty_plugin import OF, behaves, fault
+from support.faulty_plugin import registry as registry
+from support.faulty_plugin import well_behaved as well_behaved
+from support.toys import toy_document, toy_loop
+
+WRONG: list[tuple[str, str, Callable[[Any], Any], str]] = [
+    ("loss", "d_loss", lambda value: None, "loss 'bad' {of}: d_loss gave nothing; a scalar tensor of floats is due"),
+    ("loss", "d_loss", lambda value: 1.0, "loss 'bad' {of}: d_loss gave a float; a scalar tensor of floats is due"),
+    ("loss", "d_loss", lambda value: value.expand(8), "loss 'bad' {of}: d_loss gave a tensor of shape (8,); a scalar tensor of floats is due"),
+    ("loss", "g_loss", lambda value: value.long(), "loss 'bad' {of}: g_loss gave a tensor of int64 of shape (); a scalar tensor of floats is due"),
+    ("loss", "d_loss", lambda value: value.detach(), "loss 'bad' {of}: d_loss gave a tensor off the graph (requires_grad is False), from which the discriminator cannot learn"),
+    ("loss", "g_loss", lambda value: value.detach(), "loss 'bad' {of}: g_loss gave a tensor off the graph (requires_grad is False), from which the generator cannot learn"),
+    ("loss", "estimates", lambda value: None, "loss 'bad' {of}: estimates gave nothing; a dict of scalar tensors is due"),
+    ("loss", "estimates", lambda value: {"x": 1.0}, "loss 'bad' {of}: estimates ('x') gave a float; a scalar tensor of floats is due"),
+    ("terms", "call", lambda value: value.expand(8, 1), "term 'bad' {of}: its call gave a tensor of shape (8, 1); a scalar tensor of floats is due"),
+    ("terms", "call", lambda value: value.detach(), "term 'bad' {of}: its call gave a tensor off the graph (requires_grad is False), from which the discriminator cannot learn"),
+    ("terms", "heads", lambda value: {"h": 1.5}, "term 'bad' {of}: heads gave {{'h': 1.5}}; a dict of names and widths is due"),
+    ("prior", "width", lambda value: 0, "prior 'bad' {of}: width gave 0; a whole number from 1 is due"),
+    ("prior", "sample", lambda value: value.z, "prior 'bad' {of}: sample gave a tensor of shape (48, 8); a Draw is due"),
+    ("prior", "sample", lambda value: value._replace(z=value.z[:, :7]), "prior 'bad' {of}: sample gave latents a tensor of shape (48, 7); floats of shape (48, 8) are due"),
+    ("nets", "build", lambda value: None, "architecture 'bad' {of}: build gave nothing; Networks of two modules are due"),
+    ("nets", "generator", lambda value: value[..., :15], "architecture 'bad' {of}: the generator gave a tensor of shape (8, 3, 16, 15); floats of shape (8, 3, 16, 16) are due"),
+    ("nets", "discriminator", lambda value: value.logits, "architecture 'bad' {of}: the discriminator gave a tensor of shape (8,); a Verdict is due"),
+    ("nets", "discriminator", lambda value: Verdict(value.logits[:, None]), "architecture 'bad' {of}: the discriminator gave logits a tensor of shape (8, 1); floats of shape (8,) are due"),
+    ("callbacks", "augment", lambda value: value[:4], "callback 'bad' {of}: augment gave a tensor of shape (4, 3, 16, 16); floats of shape (8, 3, 16, 16) are due"),
+    ("metrics", "compute", lambda value: 3.0, "metric 'bad' {of}: compute gave a float; a dict of numbers is due"),
+    ("metrics", "compute", lambda value: {"x": torch.zeros(())}, "metric 'bad' {of}: compute gave a tensor of float32 for 'x'; a number is due"),
+    ("optimizer", "build", lambda value: "adam", "optimiser 'bad' {of}: build gave a str; a torch.optim.Optimizer is due"),
+    ("data", "spec", lambda value: None, "data set 'bad' {of}: spec gave nothing; a DataSpec is due"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "where", "spoil", "expected"), WRONG)
+def test_what_is_wrong(
+    tmp_path: Path,
+    registry: Registry,
+    kind: str,
+    where: str,
+    spoil: Callable[[Any], Any],
+    expected: str,
+) -> None:
+    behaves(lambda what, value: spoil(value) if what == where else value)
+    assert fault(tmp_path, registry, kind) == expected.format(of=OF)
+
+
+def test_a_generator_off_the_graph(tmp_path: Path, registry: Registry) -> None:
+    def how(what: str, value: Any) -> Any:
+        return value.detach() if what == "generator" else value
+
+    behaves(how)
+    assert fault(tmp_path, registry, "nets") == (
+        f"architecture 'bad' {OF}: the generator gave a tensor off the graph (requires_grad is False), from "
+        "which it cannot learn"
+    )
+
+
+def test_a_head_that_is_missing(tmp_path: Path, registry: Registry) -> None:
+    document = toy_document(nets={"type": "bad"}, terms=[{"type": "auxiliary_classifier"}])
+    config = validate(document, registry, file="toy.toml")
+    loop, _ = toy_loop(tmp_path, config)
+    with pytest.raises(ComponentFault) as caught:
+        loop._iterate(measure=False)
+    assert str(caught.value) == (
+        f"architecture 'bad' {OF}: the discriminator's head 'labels' gave nothing; floats of shape (8, 3) are due"
+    )
+
+
+DATA: list[tuple[Callable[[Samples], Any], str]] = [
+    (lambda given: None, "build gave nothing; Samples are due"),
+    (lambda given: Samples(given.images.double(), given.labels), "build gave images as a tensor of float64; a tensor of uint8 or float32 is due"),
+    (lambda given: Samples(given.images[:, :1], given.labels), "promised samples of shape (3, 16, 16) and gave (1, 16, 16)"),
+    (lambda given: Samples(given.images), "promised 3 labels a sample and gave none"),
+    (lambda given: Samples(given.images, given.labels[:, :2]), "promised 3 labels a sample and gave labels of shape (48, 2)"),  # type: ignore[index]
+    (lambda given: Samples(given.images, given.labels[:40]), "gave 48 samples and 40 rows of labels"),  # type: ignore[index]
+    (lambda given: Samples(given.images / 0.0, given.labels), "gave samples that are not finite"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "expected"), DATA)
+def test_data_that_are_not_as_promised(
+    tmp_path: Path, registry: Registry, spoil: Callable[[Samples], Any], expected: str
+) -> None:
+    behaves(lambda what, value: spoil(value) if what == "build" else value)
+    data = registry.find("data", "bad")()
+    with pytest.raises(ComponentFault) as caught:
+        open_data(data, "train", data.spec(), context(tmp_path))  # type: ignore[arg-type, attr-defined]
+    assert str(caught.value) == f"data set 'bad' {OF}: {expected}"

@@ -1,0 +1,109 @@
+"""The README, the plugin guide and the examples say what is so."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+
+from ganforge.cli import cli
+from ganforge.components.registry import Plugin, Registry, discover
+from ganforge.config import load
+from ganforge.training.build import plan
+from ganforge.training.preflight import preflight
+from support.paths import ROOT, RUN_FILES
+
+PAGES = [ROOT / "README.md", ROOT / "plugins" / "README.md"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_each_python_block_is_a_plugin_that_trains(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for number, block in enumerate(blocks(page, "python")):
+        name = f"block_{page.parent.name}_{number}"
+        (tmp_path / f"{name}.py").write_text(block)
+        registry = Registry.from_modules([(Plugin("page"), importlib.import_module(name))])
+        assert registry.broken == ()
+        (component,) = registry.of("loss").values()
+        loss: Any = component.model_validate({})
+        real, fake = torch.randn(8, requires_grad=True), torch.randn(8, requires_grad=True)
+        (loss.d_loss(real, fake) + loss.g_loss(fake, None)).backward()
+        assert real.grad is not None and fake.grad is not None
+
+
+def test_the_run_file_of_the_readme_is_valid(tmp_path: Path) -> None:
+    (block,) = [each for each in blocks(ROOT / "README.md", "toml")]
+    (tmp_path / "run.toml").write_text(block)
+    plan(load(tmp_path / "run.toml", discover()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_each_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
+    named = re.findall(
+        r"ganforge ((?:run|resume|sample|check|plugins|schema|plot|report)\b[^\n`&]*)", page.read_text()
+    )
+    assert named
+    for text in named:
+        command = cli.commands[text.split()[0]]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", text)) <= known, text
+
+
+def test_each_command_has_a_line_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in cli.commands if f"`ganforge {name}" not in text] == []
+    assert all(isinstance(command, click.Command) and command.help for command in cli.commands.values())
+
+
+def test_ci_calls_the_commands_of_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text().replace(" --quiet", "")
+    readme = (ROOT / "README.md").read_text()
+    for command in (
+        "python3 -m venv .venv && .venv/bin/pip install .",
+        ".venv/bin/pip install '.[test]' && .venv/bin/pytest",
+    ):
+        assert command in readme
+        assert command in script
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        text = page.read_text()
+        for target in re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+            if not target.startswith("https://"):
+                assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("example", RUN_FILES, ids=lambda path: path.stem)
+def test_each_example_fits_together(example: Path) -> None:
+    found = preflight(load(example, discover()))
+    assert found.g_parameters > 0
+    assert tomllib.loads(example.read_text())["train"]["images"] == found.images
+
+
+def test_the_baseline_is_the_known_one() -> None:
+    # Per layer: k*k*in*out for convolutions without bias, 2*out for batch norm, in*out + out for linear ones.
+    g = 24 * 200 + 200
+    g += sum(16 * a * b for a, b in ((300, 512), (512, 256), (256, 128), (128, 64), (64, 3)))
+    g += 2 * (512 + 256 + 128 + 64)
+    d = 24 * 4096 + 4096
+    d += sum(16 * a * b for a, b in ((4, 64), (64, 128), (128, 256), (256, 512), (512, 1)))
+    d += 2 * (128 + 256 + 512)
+    found = preflight(load(ROOT / "examples/baselines/cgan_iclevr_dcgan.toml", discover()))
+    assert (found.g_parameters, found.d_parameters) == (g, d)
+    config = load(ROOT / "examples/baselines/cgan_iclevr_dcgan.toml", discover())
+    assert config.prior.width() == 100
+    optimizer = config.generator.optimizer.model_dump()
+    assert (optimizer["lr"], optimizer["betas"], config.train.batch_size) == (1e-4, (0.5, 0.999), 64)

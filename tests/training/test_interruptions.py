@@ -1,0 +1,119 @@
+"""Being interrupted: whenever a signal comes, what is left is sound, or nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
+from support.command_line import EXAMPLE, TINY, call, contents, sets
+from support.records import logged
+from support.trained import AUTO, auto
+from support.trained import place as place
+from support.trained import trained as trained
+
+
+def test_a_run_that_goes_on_leaves_no_row_out_and_none_twice(place: Path) -> None:
+    log = place / "mine" / "metrics.jsonl"
+    rows = log.read_text()
+    # Killed after rows beyond the checkpoint, in the middle of one.
+    log.write_text(
+        rows
+        + rows.replace('"images_seen": 64', '"images_seen": 96').splitlines()[1]
+        + '\n{"iteration": 4, "im'
+    )
+    done = call(place, "resume", "mine", *sets("train.images=128"))
+    assert done.code == 0
+    assert [row["images_seen"] for row in logged(place / "mine")] == [32, 64, 96, 128]
+    assert log.read_text().startswith(rows)
+
+
+def test_a_signal_while_data_are_opened_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(30)
+
+    monkeypatch.setattr("ganforge.training.run.load_samples", slow)
+    done = call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY))
+    assert (done.code, done.out) == (75, "")
+    assert done.err == "stopped (SIGUSR1 received) while the run was prepared; to try again, type the same\n"
+    assert contents(tmp_path) == {}
+
+
+def test_a_second_interrupt_stops_at_once() -> None:
+    stop = StopRequest()
+    with stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop and stop.reason == "SIGTERM received"
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        assert not isinstance(caught.value, Interrupted)
+
+
+def test_a_signal_from_before_cuts_short_at_once() -> None:
+    stop = StopRequest()
+    with stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Interrupted), stop.cut_short():
+            pytest.fail("got inside")
+    assert not StopRequest(max_minutes=1000)
+    with StopRequest(max_minutes=1e-9) as late, late.cut_short():
+        assert late
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a run in a process of its own; it is dead at the end of the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*overrides: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ganforge", "run", str(EXAMPLE), "--out", "mine",
+                   *sets(*TINY, "train.images=1_000_000", AUTO, *overrides)]  # fmt: skip
+        scene = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / ".cache"), "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=scene, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    give_up = time.monotonic() + 60
+    while not true():
+        assert process.poll() is None and time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_a_second_interrupt_during_a_save_leaves_a_sound_run(
+    tmp_path: Path, child: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = child("logging.checkpoint_every=32")
+    folder = tmp_path / "mine" / "checkpoints"
+    until(lambda: bool(checkpoint.complete(folder)), process)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    # Both may come before Python has looked at the first; then it is one.
+    assert process.returncode in (130, 75)
+    checkpoint.load_newest(folder, pytest.fail)
+    seen = int(checkpoint.complete(folder)[-1].name) + 32
+    done = auto(tmp_path, f"train.images={seen}", "logging.checkpoint_every=32")
+    assert done.code == 0
+    assert list(folder.glob(".*")) == []
