@@ -104,21 +104,34 @@ def test_two_processes_run_in_one_form(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_is_compiled_after_the_rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_rehearsal_compiled_is_what_updates_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pass of a network in each iteration; and nothing is compiled besides."""
     graphs: list[object] = []
+    runs: list[object] = []
 
     def backend(graph: Any, inputs: Any) -> Any:
         graphs.append(graph)
-        return graph.forward
+
+        def run(*inputs: Any) -> Any:
+            runs.append(graph)
+            return graph.forward(*inputs)
+
+        return run
 
     monkeypatch.setattr(module, "BACKEND", backend)
     loop, _ = toy(tmp_path, "on", terms=[{"type": "gradient_penalty", "every": 2}])
     loop._iterate(False)
     before = len(graphs)
-    for _ in range(3):
-        loop._iterate(True)
     # Each network when it learns, and when it is frozen.
-    assert len(graphs) == before >= 4
+    assert before >= 4
+    for measure in (False, True, False):
+        runs.clear()
+        loop._iterate(measure)
+        # G and D twice for D, and both for G; what is looked at for the log runs eagerly.
+        assert len(runs) == 5
+    assert len(graphs) == before
 
 
 def test_the_reason_is_what_lies_at_the_bottom() -> None:

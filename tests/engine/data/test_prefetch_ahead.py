@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from ganforge.engine.data.batches import Batches
 from support.streamed import CPU, both, same
 from support.streamed import mapped as mapped
 from support.streamed import no_thread_is_left as no_thread_is_left
+from support.toys import toy_config, toy_loop
 
 
 class Gathering:
@@ -85,6 +88,44 @@ def test_one_batch_may_be_left_out(mapped: Tensor, gathering: Gathering) -> None
     assert same(streamed.at(2), resident.at(2))
     gathering.wait_for(5)
     assert sorted(gathering.read) == rows_of(streamed, 0, 1, 2, 3, 4), "what was read is not read again"
+
+
+@pytest.mark.parametrize("train", [{}, {"d_updates": 2, "accumulate": 2}, {"g_updates": 2}], ids=str)
+def test_a_run_reads_each_batch_once_and_in_advance(
+    tmp_path: Path, train: dict[str, int], gathering: Gathering
+) -> None:
+    loop, _ = toy_loop(tmp_path, toy_config(train={"data": "streamed", **train}))
+    batches, iterations = loop.batches, 3
+    used = iterations * train.get("d_updates", 1)
+    for _ in range(iterations):
+        loop._iterate(False)
+    gathering.wait_for(used + feed.DEPTH)
+    assert sorted(gathering.read) == rows_of(batches, *range(used + feed.DEPTH))
+
+
+def test_buffers_for_a_gpu_are_pinned_and_copied_without_waiting(
+    mapped: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As asked of torch, where there is no GPU to copy to."""
+    asked: list[dict[str, Any]] = []
+    empty = torch.empty
+
+    def noted(*shape: Any, **options: Any) -> Tensor:
+        asked.append(options)
+        return empty(*shape, **{**options, "pin_memory": False})
+
+    def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        asked.append({"to": args, **options})
+        return self
+
+    monkeypatch.setattr(feed.torch, "empty", noted)
+    monkeypatch.setattr(Tensor, "to", to)
+    cuda = torch.device("cuda")
+    got = feed.Streamed(mapped, cuda).rows(0, lambda index: torch.tensor([index]))
+    monkeypatch.undo()
+    assert torch.equal(got, mapped[:1])
+    assert [each["pin_memory"] for each in asked[:-1]] == [True] * (1 + feed.DEPTH)
+    assert asked[-1] == {"to": (cuda,), "non_blocking": True}
 
 
 def test_another_seed_drops_what_was_read(mapped: Tensor) -> None:

@@ -155,16 +155,20 @@ class TwoProcesses:
     def __init__(self, others: list[float]) -> None:
         self.others = others
         self.pace = SimpleNamespace(take=lambda: 20.0)
+        self.messages = 0
 
     def gather(self, x: Tensor) -> Tensor:
+        self.messages += 1
         return torch.stack([x, torch.tensor(self.others, dtype=x.dtype)])
 
 
 def test_a_row_is_the_mean_of_the_processes_and_names_the_slow_one() -> None:
     said: list[str] = []
-    pool = Pool(cast(Runtime, TwoProcesses([35.0, 3.0, 1.0])), said.append)
+    runtime = TwoProcesses([35.0, 3.0, 1.0])
+    pool = Pool(cast(Runtime, runtime), said.append)
     for _ in range(PATIENCE):
         assert pool.means({"loss/d": 1.0, "loss/g": 2.0}) == {"loss/d": 2.0, "loss/g": 1.5}
+    assert runtime.messages == PATIENCE, "one for a row, however many values it has"
     assert said == [
         "warning: process 1 (right) is slow: 35.0 ms of its own work an iteration, and the median process "
         "20.0 ms; the others wait for it"

@@ -40,6 +40,18 @@ def errors() -> tuple[float, float]:
     return first, second
 
 
+def state() -> tuple[str, str]:
+    """What torch is told, on any CPU: of matrix products, and of convolutions."""
+    convolutions: str = torch.backends.mkldnn.conv.fp32_precision  # type: ignore[attr-defined]
+    return torch.get_float32_matmul_precision(), convolutions
+
+
+def test_torch_is_told_and_told_otherwise() -> None:
+    for wish, expected in (("fast", ("medium", "bf16")), ("default", ("highest", "none"))):
+        Runtime(toy_config(train={"float32": wish}).train)
+        assert state() == expected
+
+
 def test_products_are_exact_unless_asked() -> None:
     Runtime(toy_config(train={"float32": "fast"}).train)
     Runtime(toy_config().train)
@@ -81,6 +93,7 @@ class Errors(Metric):
     type: Literal["errors"] = "errors"
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+        assert state() == ("highest", "none")
         return dict(zip(("matrix", "convolution"), errors(), strict=True))
 
 
@@ -89,6 +102,7 @@ def test_metrics_are_computed_with_exact_products(tmp_path: Path) -> None:
     loop.owes_metrics = True
     loop._due_metrics = lambda: [Errors()]  # type: ignore[method-assign]
     assert max(loop._measured().values()) < 1e-5
+    assert state() == ("medium", "bf16")
     assert not recorder.rows
 
 

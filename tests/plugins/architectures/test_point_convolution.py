@@ -5,12 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ganforge_architectures.point_convolution import FromPoint, ToPoint
+from support.convolutions import Torchs
 
 pytestmark = pytest.mark.numeric
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+def by_a_product(layer: nn.Module, x: Tensor) -> Tensor:
+    """What `layer` gives, without any convolution, forward or backward."""
+    with Torchs() as torchs:
+        found: Tensor = layer(x)
+        found.sum().backward(inputs=[x, *layer.parameters()], retain_graph=True)
+    assert not torchs.seen
+    return found
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -20,7 +31,7 @@ def test_from_a_point(memory_format: torch.memory_format, bias: bool) -> None:
     layer = FromPoint(5, 3, 4, bias=bias).double().to(memory_format=memory_format)
     x = torch.randn(2, 5, 1, 1, dtype=torch.float64, requires_grad=True)
     expected = F.conv_transpose2d(x, layer.weight, layer.bias)
-    found = layer(x)
+    found = by_a_product(layer, x)
     assert found.shape == (2, 3, 4, 4)
     assert torch.allclose(found, expected, atol=1e-12)
     assert found.is_contiguous(memory_format=memory_format)
@@ -42,7 +53,7 @@ def test_to_a_point(memory_format: torch.memory_format, bias: bool) -> None:
     layer = ToPoint(5, 2, 4, bias=bias).double().to(memory_format=memory_format)
     x = torch.randn(3, 5, 4, 4, dtype=torch.float64).to(memory_format=memory_format).requires_grad_(True)
     expected = F.conv2d(x, layer.weight, layer.bias)
-    found = layer(x)
+    found = by_a_product(layer, x)
     assert found.shape == (3, 2, 1, 1)
     assert torch.allclose(found, expected, atol=1e-12)
     inputs = [x, *layer.parameters()]
