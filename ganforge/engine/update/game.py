@@ -34,6 +34,7 @@ from ganforge.engine.instruments.running_means import Tally
 from ganforge.engine.kernels.double_backward import TwiceDifferentiable
 from ganforge.engine.random import seed_layers, stream_seed
 from ganforge.engine.update.player import Player
+from ganforge.engine.update.precision import at_least_float32, verdict_at_least_float32
 from ganforge.engine.update.schedule import Turns
 
 
@@ -154,7 +155,7 @@ class Game:
         ):
             fake: Tensor = self.players["g"].forward(draw.z, draw.cond)
         check_fake(fake, self.nets, batch.real, attached)
-        return Made(draw, _at_least_float32(fake))
+        return Made(draw, at_least_float32(fake))
 
     def _draw(self, batch: Batch) -> Draw:
         """Latents for this process's samples: drawn for those of all processes, so that a sample
@@ -252,7 +253,7 @@ class Game:
         self._seed_layers(maker.role, maker.updates - 1)
         with kept_buffers([player.network for player in self.players.values()]), self.runtime.autocast():
             fake = self.players["g"].forward(play.draw.z, play.draw.cond)
-            logits = self._critic(_at_least_float32(fake), play.draw.cond).logits
+            logits = self._critic(at_least_float32(fake), play.draw.cond).logits
         after = self._add_score("fake_after_g", logits)
         if self.first_bad is not None:
             self.tally.add("health/g_gain", after - self.loss.score(play.fake_verdict.logits).mean())
@@ -262,18 +263,14 @@ class Game:
     def _critic(self, x: Tensor, cond: Tensor | None) -> Verdict:
         with self.runtime.autocast():
             verdict = self._verdict(self.players["d"].forward, self._augmented(x), cond)
-        return Verdict(
-            _at_least_float32(verdict.logits),
-            {name: _at_least_float32(head) for name, head in verdict.heads.items()},
-            None if verdict.features is None else _at_least_float32(verdict.features),
-        )
+        return verdict_at_least_float32(verdict)
 
     def _exact_critic(self, role: Role, x: Tensor, cond: Tensor | None) -> Verdict:
         # Of a frozen critic even a slope that is the same everywhere stays on the graph, as torch has it.
         twice = TwiceDifferentiable() if role == "d" and self.fast_double_backward else nullcontext()
         with self.runtime.full_precision(), twice:
             # Not the compiled form, which cannot be differentiated twice.
-            return self._verdict(self.players["d"].network, self._augmented(_at_least_float32(x)), cond)
+            return self._verdict(self.players["d"].network, self._augmented(at_least_float32(x)), cond)
 
     def _verdict(self, network: Callable[..., Verdict], x: Tensor, cond: Tensor | None) -> Verdict:
         with blame(self.nets, "the discriminator's forward pass"):
@@ -298,7 +295,3 @@ class Game:
 
     def _seed_layers(self, role: Role, update: int) -> None:
         seed_layers(stream_seed(self.seed, "layers", role, update, self.runtime.rank), self.runtime.device)
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
