@@ -51,8 +51,9 @@ def _costs(found: Preflight, config: RunConfig) -> list[str]:
     iteration, rates = found.cost.iteration, found.cost.rates
     process = f" with the process's own {_mib(found.process_bytes)}" if found.process_bytes else ""
     return [
-        f"  memory         about {_mib(found.peak_bytes)} at batch {config.train.batch_size}{process}, "
-        f"besides the data; {_mib(iteration.kept)} of it are weights, gradients and optimizers",
+        f"  memory         about {_mib(found.peak_bytes)} at batch {config.train.batch_size}{process}; "
+        f"{_mib(iteration.kept)} of it are weights, gradients and optimizers; the data come on top, "
+        f"{found.sample_bytes:,} bytes a sample",
         f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP an image; "
         f"matrix rate here {rates.matrix / 1e9:,.0f} GFLOP/s, memory {rates.memory[-1][1] / 1e9:,.0f} GB/s",
         f"  time           about {duration(found.images * found.seconds_per_image)} for "

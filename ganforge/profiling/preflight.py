@@ -5,6 +5,7 @@ An average iteration is counted on fake tensors, and timed by the rates of this 
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from ganforge.engine.instruments.memory import gpu_name, resident_memory
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import exact_products, round_products
 from ganforge.outputs.provenance import cpu_model
-from ganforge.profiling.rates import Rates, measure
+from ganforge.profiling.rates import Rates, launch, measure
 from ganforge.profiling.rehearsal import DTYPES, Iteration, NeedsNumbers, rehearse
 from ganforge.profiling.roofline import Times, times
 from ganforge.training.build import plan
@@ -51,6 +52,8 @@ class Preflight:
     """None where an iteration cannot be counted."""
     notes: tuple[str, ...]
     """What is not in the figures, each in a line."""
+    sample_bytes: int
+    """Of one sample as data sets keep it: pixels are bytes, points float32. Without its labels."""
     process_bytes: int
     """What the process holds before the run's first tensor: Python and torch. 0 where it is not known, and on
     a GPU, whose memory that is not."""
@@ -72,6 +75,8 @@ def preflight(config: RunConfig) -> Preflight:
     device, notes = _device(train)
     if device.type == "cpu":
         keep_freed_memory()
+        # A training step loads what torch loads late.
+        launch(device)
     process = resident_memory() if device.type == "cpu" else 0
     # On the meta device they have no content, and are initialized at once.
     networks = agreed.networks("meta")
@@ -93,6 +98,7 @@ def preflight(config: RunConfig) -> Preflight:
         images_per_iteration=train.batch_size * train.d_updates,
         cost=cost,
         notes=tuple(notes),
+        sample_bytes=math.prod(agreed.spec.shape) * (1 if agreed.spec.is_image else 4),
         process_bytes=process,
     )
 

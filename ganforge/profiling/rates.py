@@ -6,6 +6,7 @@ All on random numbers: a processor that multiplies zeros or ones needs less powe
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ SIDE = {"cpu": 512, "cuda": 4096}
 SIZES = {"cpu": (2**14, 2**18, 2**21, 2**24), "cuda": (2**20, 2**24, 2**28)}
 """Bytes that the measured additions move: within each level of cache, and beyond."""
 REPEATS = 3
+OTHERS = 2**22
+"""Bytes of other numbers between two measurements: more than the caches of a core hold."""
 STEPS = 30
 """Of the small training step by which the start of operations is timed."""
 SLEEP = 2_000_000
@@ -61,9 +64,9 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     """The rates of `device` for products of `dtype`."""
     side = SIDE[device.type]
     a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
-    matrix = 2 * side**3 / best_of(lambda: a @ b, device)
+    matrix = 2 * side**3 / median_of(lambda: a @ b, device)
     x = torch.rand(8, device=device)
-    bare = best_of(lambda: torch.add(x, x), device, 50)
+    bare = median_of(lambda: torch.add(x, x), device, 50)
     memory = [(size, _bandwidth(size, device)) for size in SIZES[device.type]]
     return Rates(matrix, memory, launch(device), bare)
 
@@ -71,7 +74,7 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
 def _bandwidth(size: int, device: torch.device) -> float:
     """Bytes/s of an addition that moves `size` bytes."""
     x, y = (torch.rand(size // 12, device=device) for _ in range(2))
-    return size / best_of(lambda: torch.add(x, y), device, 5)
+    return size / median_of(lambda: torch.add(x, y), device, 5)
 
 
 def launch(device: torch.device) -> float:
@@ -90,28 +93,33 @@ def launch(device: torch.device) -> float:
     step()
     with Ledger() as ledger:
         step()
-    best: float = math.inf
-    clock = clock_of(torch.device("cpu"))
+    clock, spent = clock_of(torch.device("cpu")), []
     for _ in range(STEPS):
         start = clock()
         step()
-        best = min(best, clock() - start)
+        spent.append(clock() - start)
         settle(device)
     calls: float = sum(ledger.operations.values())
-    return best / calls
+    return statistics.median(spent) / calls
 
 
-def best_of(call: Callable[[], object], device: torch.device, repeats: int = REPEATS) -> float:
-    """Seconds of the device for `call`: of the best of `repeats`, after one that does not count."""
+def median_of(
+    call: Callable[[], object], device: torch.device, repeats: int = REPEATS, cold: bool = False
+) -> float:
+    """Seconds of the device for `call`, after one that does not count: the median of `repeats`, or the mean
+    on a GPU. With `cold`, a CPU works on other numbers in between, as it does in an iteration."""
     call()
     if device.type == "cuda":
         return _of_gpu(call, repeats)
-    best, clock = math.inf, clock_of(device)
+    clock, spent = clock_of(device), []
+    others = torch.zeros(OTHERS // 4) if cold else None
     for _ in range(repeats):
+        if others is not None:
+            others.add_(1.0)
         start = clock()
         call()
-        best = min(best, clock() - start)
-    return best
+        spent.append(clock() - start)
+    return statistics.median(spent)
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:

@@ -8,7 +8,7 @@ random numbers, and how many times as long as the roofline they take goes for al
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from ganforge.profiling.ledger import CONVOLUTIONS, Call, Like, Operation
-from ganforge.profiling.rates import Rates, best_of, clock_of
+from ganforge.profiling.rates import Rates, clock_of, median_of
 
-PART_S = 0.5e-3
+PART_S = 1e-3
 """Of a convolution on the CPU so many images are computed that they take this long, about ..."""
 MORE = 4
 """... and so many times as many: a kernel brings the weights into its own form first, whatever the batch."""
@@ -28,7 +28,7 @@ LONGEST_S = 10e-3
 """What should take longer is not done again."""
 BUDGET_S = 0.7
 """For all that is done again."""
-REPEATS = 2
+REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,22 @@ def times(
 ) -> Times:
     """Of `operations`, by how often each is called; `calls` has an example of each."""
     slow = dict(_slowness(operations, calls, rates, device))
-    of_name: dict[str, list[float]] = defaultdict(list)
+    of_name: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for operation, factor in slow.items():
-        of_name[operation.name].append(factor)
-    usual = {name: statistics.median(factors) for name, factors in of_name.items()}
-    total = sum(
-        number * rates.roofline(each) * slow.get(each, usual.get(each.name, 1.0))
-        for each, number in operations.items()
-    )
+        of_name[operation.name].append((rates.roofline(operation), factor))
+    total = 0.0
+    for operation, number in operations.items():
+        seconds = rates.roofline(operation)
+        factor = slow.get(operation) or _nearest(seconds, of_name[operation.name])
+        total += number * seconds * factor
     return Times(total, rates.launch_s * sum(operations.values()))
+
+
+def _nearest(seconds: float, known: list[tuple[float, float]]) -> float:
+    """The factor of what takes about as long by the roofline; 1 where nothing of the name is known."""
+    if not known or not seconds:
+        return 1.0
+    return min(known, key=lambda each: abs(math.log(each[0] / seconds)))[1]
 
 
 def _slowness(
@@ -110,7 +117,7 @@ def _done_again(call: Call, device: torch.device) -> float | None:
     try:
         args, kwargs = tree_map_only(Like, lambda like: _random(like, device), (call.args, call.kwargs))
         streams = tree_map_only(torch.Generator, lambda _: torch.Generator(device), kwargs)
-        return best_of(lambda: call.function(*args, **streams), device, REPEATS)
+        return median_of(lambda: call.function(*args, **streams), device, REPEATS, cold=True)
     except (RuntimeError, IndexError, TypeError, ValueError):
         return None
 

@@ -1,0 +1,56 @@
+"""What `ganforge check` counts without numbers is what a run computes with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ganforge.profiling.flops import flops
+from ganforge.profiling.rehearsal import rehearse
+from ganforge.training.build import plan
+from support.replayed import KINDS, PENALISED
+from support.toys import toy_config, toy_loop
+
+ITERATIONS = 12
+"""A multiple of how often every lazy term applies."""
+
+
+class Counter(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.flops += flops(func, args, kwargs or {}, out)
+        return out
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "bf16"])
+def test_an_average_iteration_is_counted_as_it_is_played(tmp_path: Path, kind: str) -> None:
+    sections = {**KINDS, "bf16": {"train": {"precision": "bf16"}}}[kind]
+    sections = {**sections, "health": {"policy": "off"}}
+    config = toy_config(**sections)
+    loop, _ = toy_loop(tmp_path, config)
+    with Counter() as counter:
+        for _ in range(ITERATIONS):
+            loop._iterate(False)
+    agreed = plan(config)
+    found = rehearse(agreed, agreed.networks("meta"), torch.device("cpu"))
+    assert found.flops == pytest.approx(counter.flops / ITERATIONS, rel=1e-9)
+    assert found.left_out == ()
+
+
+def test_a_penalty_costs_what_its_share_of_the_updates_says() -> None:
+    def count(**sections: Any) -> float:
+        agreed = plan(toy_config(**{**PENALISED, **sections}))
+        return rehearse(agreed, agreed.networks("meta"), torch.device("cpu")).flops
+
+    none = count(terms=[])
+    every, third = (count(terms=[{"type": "gradient_penalty", "every": each}]) for each in (1, 3))
+    assert 0 < none < third < every
+    assert every - none == pytest.approx(3 * (third - none))
