@@ -186,6 +186,7 @@ def main(
     if side:
         serve(side, _load(only[0], mnist, iclevr, device), seconds)
         return
+    out.mkdir(parents=True, exist_ok=True)
     options = ["--mnist", mnist, "--iclevr", iclevr, "--device", device]
     found = []
     for example in only or sorted(path for path in EXAMPLES.rglob("*.toml") if "sweeps" not in path.parts):
