@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from click.testing import CliRunner
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import bound, measure, memory
@@ -43,20 +41,6 @@ TOLERANCE = 2e-6
 different orders, and a large `eps` keeps Adam from magnifying the last bits of gradients near 0."""
 
 
-@pytest.fixture
-def smooth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks without kinks. Next to one, the last bit of a sum decides between two gradients, and a
-    narrow network has so few units that this shows in its weights: the same arithmetic looks different."""
-
-    def swish(x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        return F.silu(x)
-
-    monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: swish(x))
-    monkeypatch.setattr(nn.LeakyReLU, "forward", lambda self, x: swish(x))
-    monkeypatch.setattr(F, "relu", swish)
-    monkeypatch.setattr(torch.Tensor, "relu_", swish)
-
-
 def small_job(name: str, folder: Path, fakes: str = "fresh") -> Job:
     """The work in narrow, in batches of 8, with the batches and random streams of the engine."""
     adam = {"optimizer": {"type": "adam", "lr": 1e-3, "betas": [0.5, 0.999], "eps": 1e-3}}
@@ -83,7 +67,7 @@ def weights_after(way: str, job: Job, iterations: int) -> dict[str, torch.Tensor
     }
 
 
-@pytest.mark.usefixtures("smooth")
+@pytest.mark.usefixtures("without_kinks")
 @pytest.mark.parametrize("name", WORKS)
 def test_all_ways_do_the_same_arithmetic(tmp_path: Path, name: str) -> None:
     job = small_job(name, tmp_path)
@@ -99,7 +83,7 @@ def test_all_ways_do_the_same_arithmetic(tmp_path: Path, name: str) -> None:
         assert worst < TOLERANCE, (way, worst)
 
 
-@pytest.mark.usefixtures("smooth")
+@pytest.mark.usefixtures("without_kinks")
 @pytest.mark.parametrize("name", ["dcgan_mnist28", "cgan_iclevr64", "infogan_mnist28"])
 def test_reused_fakes_are_the_same_fakes_in_all_ways(tmp_path: Path, name: str) -> None:
     reused = small_job(name, tmp_path, "reused")

@@ -22,7 +22,7 @@ NETS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.usefixtures("everything_by_products")
+@pytest.mark.usefixtures("everything_by_products", "without_kinks")
 @pytest.mark.parametrize("terms", [[], [{"type": "gradient_penalty"}]], ids=["plain", "penalty"])
 @pytest.mark.parametrize("nets", NETS, ids=lambda nets: "-".join(map(str, nets.values())))
 def test_a_run_ends_where_torch_would_take_it(
