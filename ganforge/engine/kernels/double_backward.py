@@ -3,7 +3,7 @@
 Asked for the gradient of a gradient, torch computes second derivatives that are 0 nearly
 everywhere, of a ReLU or of pooling, as tensors of zeros, and sends these back through all layers
 below. Here such an operation has no second derivative at all, and the pass ends where it is. What
-a convolution saves, `convolution_graph` says.
+a convolution saves, `convolution_autograd` says.
 """
 
 from __future__ import annotations
