@@ -16,7 +16,7 @@ from ganforge.components.registry import Registry, discover
 from ganforge.config import validate
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import StopRequest
-from ganforge.engine.kernels import im2col
+from ganforge.engine.kernels import convolution, im2col
 from ganforge.engine.kernels.double_backward import TwiceDifferentiable
 from ganforge.engine.kernels.override import watched
 from ganforge.engine.loop import Loop
@@ -75,7 +75,8 @@ PRODUCTS: dict[str, tuple[dict[str, int], dict[str, int]]] = {
 def test_convolutions_are_products_where_these_are_faster(
     example: str, tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The choice depends on the layers' shapes alone, not on the batch size or the processor."""
+    """The choice depends on the layers' shapes, not on the batch size; as on a processor of fast products."""
+    monkeypatch.setattr(convolution, "FAST_PRODUCTS", True)
     loop = wide(EXAMPLES / example, tmp_path, registry)
     counted = count_calls(monkeypatch, im2col, "gathered", "scattered", "correlated")
     with Torchs() as torchs:
