@@ -48,16 +48,29 @@ def open_data(data: Dataset, split: Split, spec: DataSpec, context: Context) -> 
         raise fault(data, f"build gave images as {_named(images)}; a tensor of uint8 or float32 is due")
     if tuple(images.shape[1:]) != spec.shape:
         raise fault(data, f"promised samples of shape {spec.shape} and gave {tuple(images.shape[1:])}")
-    width = 0 if labels is None else labels.shape[1] if labels.ndim == 2 else -1
-    if width != spec.labels.width:
-        given = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
-        raise fault(data, f"promised {spec.labels.width} labels a sample and gave {given}")
-    if labels is not None and len(labels) != len(images):
-        raise fault(data, f"gave {len(images):,} samples and {len(labels):,} rows of labels")
+    _check_labels(data, spec, samples)
     for what, values in (("samples", images), ("labels", labels)):
         if values is not None and values.is_floating_point() and not values.isfinite().all():
             raise fault(data, f"gave {what} that are not finite")
     return samples
+
+
+def _check_labels(data: Dataset, spec: DataSpec, samples: Samples) -> None:
+    """Holds the labels to shape, type and number."""
+    labels, promised = samples.labels, spec.labels.shape
+    shape = () if labels is None else tuple(labels.shape[1:])
+    if shape != promised:
+        given = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
+        what = f"labels of shape {promised} for" if len(promised) > 1 else f"{spec.labels.width} labels"
+        raise fault(data, f"promised {what} a sample and gave {given}")
+    if labels is None:
+        return
+    if spec.labels.kind == "image" and labels.dtype != torch.uint8:
+        raise fault(data, f"build gave images as labels as {_named(labels)}; expected a tensor of uint8")
+    if samples.paired and len(labels) != len(samples.images):
+        raise fault(data, f"gave {len(samples.images):,} samples and {len(labels):,} rows of labels")
+    if not samples.paired and not len(labels):
+        raise fault(data, "gave no labels, which are a collection of their own here; expected 1 or more")
 
 
 def networks_of(nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ganforge.api import Samples, Verdict
+from ganforge.api import DataSpec, LabelSpec, Samples, Verdict
 from ganforge.components.calls import open_data
 from ganforge.components.faults import ComponentFault
 from ganforge.components.registry import Registry
@@ -90,6 +90,7 @@ DATA: list[tuple[Callable[[Samples], Any], str]] = [
     (lambda given: Samples(given.images, given.labels[:, :2]), "promised 3 labels a sample and gave labels of shape (48, 2)"),  # type: ignore[index]
     (lambda given: Samples(given.images, given.labels[:40]), "gave 48 samples and 40 rows of labels"),  # type: ignore[index]
     (lambda given: Samples(given.images / 0.0, given.labels), "gave samples that are not finite"),
+    (lambda given: Samples(given.images, given.labels[:0], paired=False), "gave no labels, which are a collection of their own here; expected 1 or more"),  # type: ignore[index]
 ]  # fmt: skip
 
 
@@ -102,3 +103,37 @@ def test_data_that_are_not_as_promised(
     with pytest.raises(ComponentFault) as caught:
         open_data(data, "train", data.spec(), context(tmp_path))  # type: ignore[arg-type, attr-defined]
     assert str(caught.value) == f"data set 'bad' {OF}: {expected}"
+
+
+def image_data(size: tuple[int, int, int]) -> DataSpec:
+    return DataSpec(shape=(3, 16, 16), labels=LabelSpec(kind="image", size=size))
+
+
+def test_labels_that_are_images_and_not_as_promised(tmp_path: Path, registry: Registry) -> None:
+    data = registry.find("data", "bad")()
+    images = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
+    cases = [
+        (None, "promised labels of shape (1, 8, 8) for a sample and gave none"),
+        (images, "promised labels of shape (1, 8, 8) for a sample and gave labels of shape (4, 3, 16, 16)"),
+        (
+            images[:, :1, :8, :8].float(),
+            "build gave images as labels as a tensor of float32; expected a tensor of uint8",
+        ),
+        (images[:3, :1, :8, :8], "gave 4 samples and 3 rows of labels"),
+    ]
+    for labels, expected in cases:
+        behaves(lambda what, value, labels=labels: Samples(images, labels) if what == "build" else value)
+        with pytest.raises(ComponentFault) as caught:
+            open_data(data, "train", image_data((1, 8, 8)), context(tmp_path))  # type: ignore[arg-type]
+        assert str(caught.value) == f"data set 'bad' {OF}: {expected}"
+
+
+def test_labels_that_are_a_collection_of_their_own_have_a_length_of_their_own(
+    tmp_path: Path, registry: Registry
+) -> None:
+    data = registry.find("data", "bad")()
+    images = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
+    behaves(lambda what, value: Samples(images, images[:3], paired=False) if what == "build" else value)
+    opened = open_data(data, "train", image_data((3, 16, 16)), context(tmp_path))  # type: ignore[arg-type]
+    assert opened.labels is not None
+    assert (len(opened), len(opened.labels)) == (4, 3)
