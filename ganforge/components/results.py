@@ -80,8 +80,8 @@ def check_compared(found: object, task: Task, nets: Architecture, attached: bool
         if attached and not each.fake.requires_grad:
             raise fault(
                 nets,
-                "the generator returned a tensor off the graph (requires_grad is False), from which it cannot "
-                "learn",
+                "the generator returned a tensor off the graph (requires_grad is False), from which it "
+                "cannot learn",
             )
 
 
