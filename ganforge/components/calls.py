@@ -5,7 +5,7 @@ What a component raises or gives wrongly ends in a `UserError` that names it (se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 
 import torch
@@ -19,10 +19,12 @@ from ganforge.api import (
     Metric,
     Networks,
     Optimizer,
+    Parameters,
     Prior,
     Sampler,
     Samples,
     Split,
+    Task,
     Term,
 )
 from ganforge.components.faults import blame, fault
@@ -73,15 +75,18 @@ def _check_labels(data: Dataset, spec: DataSpec, samples: Samples) -> None:
         raise fault(data, "gave no labels, which are a collection of their own here; expected 1 or more")
 
 
-def networks_of(nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-    with blame(nets, "build"):
-        networks = nets.build(data, latent, heads)
+def networks_of(
+    task: Task, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]
+) -> Networks:
+    """Both sides of the game."""
+    with blame(task if type(task).build is not Task.build else nets, "build"):
+        networks = task.build(nets, data, latent, heads)
     if not isinstance(networks, Networks) or not all(isinstance(part, nn.Module) for part in networks):
         raise fault(nets, f"build gave {_named(networks)}; Networks of two modules are due")
     return networks
 
 
-def optimizer_of(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def optimizer_of(optimizer: Optimizer, parameters: Parameters) -> torch.optim.Optimizer:
     with blame(optimizer, "build"):
         built = optimizer.build(parameters)
     if not isinstance(built, torch.optim.Optimizer):

@@ -18,6 +18,7 @@ KIND_NOUNS = {
     "data": "data set",
     "prior": "prior",
     "nets": "architecture",
+    "task": "task",
     "loss": "loss",
     "terms": "term",
     "optimizer": "optimiser",

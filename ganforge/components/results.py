@@ -10,7 +10,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ganforge.api import Architecture, Callback, Component, Draw, Prior, Role, Verdict
+from ganforge.api import (
+    Architecture,
+    Callback,
+    Comparison,
+    Component,
+    Draw,
+    Play,
+    Prior,
+    Role,
+    Task,
+    Verdict,
+    leaves,
+)
 from ganforge.components.faults import blame, fault
 
 PLAYERS: Mapping[Role, str] = {"d": "discriminator", "g": "generator"}
@@ -57,23 +69,41 @@ def check_samples(samples: object, nets: Architecture, shape: tuple[int, ...]) -
     _check(samples, shape, nets, "the generator gave")
 
 
-def check_fake(fake: object, nets: Architecture, like: Tensor, attached: bool) -> None:
-    """A generator's samples in an update: shaped as the real ones `like`; `attached` to its weights."""
-    check_samples(fake, nets, tuple(like.shape))
-    if attached and isinstance(fake, Tensor) and not fake.requires_grad:
-        raise fault(
-            nets,
-            "the generator gave a tensor off the graph (requires_grad is False), from which it cannot learn",
-        )
+def check_compared(found: object, task: Task, nets: Architecture, attached: bool) -> None:
+    """What a task compares in an update: fakes shaped as the real samples, `attached` to the weights."""
+    if not isinstance(found, Mapping) or not found:
+        raise fault(task, f"compare returned {_what(found)}; expected a dict of Comparisons")
+    for name, each in found.items():
+        if not isinstance(each, Comparison) or not isinstance(each.real, Tensor):
+            raise fault(task, f"compare returned {_what(each)} for '{name}'; expected a Comparison")
+        check_samples(each.fake, nets, tuple(each.real.shape))
+        if attached and not each.fake.requires_grad:
+            raise fault(
+                nets,
+                "the generator gave a tensor off the graph (requires_grad is False), from which it cannot "
+                "learn",
+            )
 
 
 def check_verdict(verdict: object, nets: Architecture, heads: Mapping[str, int], n: int) -> None:
-    """A discriminator's logits [n], and the heads that were asked for."""
+    """A discriminator's logits [n, ...], and the heads that were asked for."""
     if not isinstance(verdict, Verdict):
         raise fault(nets, f"the discriminator gave {_what(verdict)}; a Verdict is due")
-    _check(verdict.logits, (n,), nets, "the discriminator gave logits")
+    outputs = list(leaves(verdict.logits))
+    for logits in outputs or [None]:
+        if not isinstance(logits, Tensor) or logits.shape[:1] != (n,) or not logits.is_floating_point():
+            raise fault(
+                nets,
+                f"the discriminator returned logits as {_what(logits)}; expected floats of shape ({n},), or "
+                f"({n}, ...) for patches",
+            )
     for name, width in heads.items():
         _check(verdict.heads.get(name), (n, width), nets, f"the discriminator's head '{name}' gave")
+
+
+def check_replaced(play: Play, callback: Callback, like: Tensor) -> None:
+    """Fakes that a callback has put in the place of others."""
+    _check(play.fake, tuple(like.shape), callback, "before put fakes in place as")
 
 
 def check_augmented(x: object, callback: Callback, like: Tensor) -> None:

@@ -34,7 +34,7 @@ from ganforge.engine.sampling.grids import backdrop, grids
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
-from ganforge.engine.update.schedule import lr_factor, set_learning_rate, turns
+from ganforge.engine.update.schedule import lr_factor, set_hyperparameters, turns
 
 
 class Loop:
@@ -79,6 +79,8 @@ class Loop:
         self.diagnosis: str | None = None
         """Why the run was ended by its policy about its health."""
         self._saved_at = -1
+        self._own: Mapping[str, Tensor] = {}
+        """What every process remembers for itself, of all of them."""
 
     @property
     def per_iteration(self) -> int:
@@ -129,7 +131,8 @@ class Loop:
         train = self.config.train
         factor = lr_factor(self.config.lr, self.images_seen, train.images)
         for player in self.game.players.values():
-            set_learning_rate(player.optimizer, factor * self.guard.lr[player.role])
+            set_hyperparameters(player, factor * self.guard.lr[player.role], self.images_seen)
+        self.game.live.at(self.images_seen)
         self.game.runtime.pace.iteration()
         coming = partial(turns, self.schedule, self.batches.at, self.iteration * train.d_updates)
         play = self.game.play if self.replays is None else self.replays.play
@@ -231,6 +234,7 @@ class Loop:
         """Begins to write a checkpoint of this point of the run; `saver.wait()` waits for its end."""
         check_agreement(self.game, self.average, self.images_seen)
         self.game.tally.merge(self.game.runtime.mean)
+        self._own = self.game.live.gathered(self.game.runtime)
         if self.game.runtime.is_main:
             self.guard.mark(self.images_seen)
             self.saver.save(*self.state())
@@ -258,6 +262,10 @@ class Loop:
             state["players"][role] = {"updates": player.updates, "groups": groups, "scaler": scaler}
         if self.average is not None:
             tensors["generator"] = checkpoint.weights(self.average.network)
+        live = self.game.live
+        if live.memory:
+            tensors["memory"] = {**live.memory, **self._own}
+        state["frozen"], state["undeclared"] = live.hashes(), live.undeclared()
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
@@ -278,6 +286,7 @@ class Loop:
                 player.scaler.load_state_dict(saved["scaler"])
         if self.average is not None:
             self.average.network.load_state_dict(dict(tensors["generator"]))
+        self.game.live.restore(tensors.get("memory", {}), self.game.runtime.rank)
         self.guard.restore(state["health"])
         self.trial.restore(state.get("compile"))
         self.reseed()

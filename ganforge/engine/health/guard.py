@@ -34,7 +34,10 @@ class Guard:
         self._diversity: Diversity | None = None
         count = min(config.samples, len(samples))
         if self.on and game.runtime.is_main and count >= MEASURABLE:
-            self._diversity = Diversity(samples, game.prior, count, seed, game.runtime.device)
+            live = game.live
+            self._diversity = Diversity(
+                samples, live.task, live.prior, live.nets, count, seed, game.runtime.device
+            )
 
     @property
     def on(self) -> bool:
@@ -58,8 +61,8 @@ class Guard:
         for role, player in self.game.players.items():
             if self.on and player.scaler.is_enabled():
                 found[f"health/scale_{role}"] = player.scaler.get_scale()
-        if self.game.first_bad is not None and not all(map(math.isfinite, means.values())):
-            for name, update in self.game.first_bad.read().items():
+        if self.game.measures.first_bad is not None and not all(map(math.isfinite, means.values())):
+            for name, update in self.game.measures.first_bad.read().items():
                 found[f"health/first_bad/{name}"] = update / updates
             for role, player in self.game.players.items():
                 layer = bad_layer(player.network)
@@ -69,8 +72,8 @@ class Guard:
 
     def forget_if_well(self, means: Mapping[str, float]) -> None:
         """In every process: where the tally's `means` are finite, so was each update since the last row."""
-        if self.game.first_bad is not None and all(map(math.isfinite, means.values())):
-            self.game.first_bad.all_well()
+        if self.game.measures.first_bad is not None and all(map(math.isfinite, means.values())):
+            self.game.measures.first_bad.all_well()
 
     def look(self, row: Mapping[str, float | int]) -> list[Finding]:
         """What is found in this row for the first time."""
@@ -103,7 +106,7 @@ class Guard:
 
     def state(self) -> dict[str, Any]:
         """As plain data."""
-        first_bad = self.game.first_bad
+        first_bad = self.game.measures.first_bad
         return {
             "rollbacks": self.rollbacks,
             "lr": dict(self.lr),
@@ -114,9 +117,9 @@ class Guard:
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
         """Puts back what `state` gave; None from a checkpoint of before there was a guard."""
-        if self.game.first_bad is not None:
+        if self.game.measures.first_bad is not None:
             updates = sum(player.updates for player in self.game.players.values())
-            self.game.first_bad.restore(updates, {} if state is None else state["first_bad"])
+            self.game.measures.first_bad.restore(updates, {} if state is None else state["first_bad"])
         if state is not None:
             self.rollbacks, self.lr = state["rollbacks"], dict(state["lr"])
             self.healthy_at = state["healthy_at"]
