@@ -185,7 +185,9 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime,
     network = networks.generator if role == "g" else networks.discriminator
     section = config.generator if role == "g" else config.discriminator
     settings = at(section.optimizer, 0)
-    parameters, factors = groups_of(network, section.lr_factors, settings.lr)
+    parameters, factors = groups_of(
+        network, section.lr_factors, settings.lr, "generator" if role == "g" else "discriminator"
+    )
     optimizer = optimizer_of(settings, parameters)
     if runtime.device.type == "cuda":
         keep_on_device(optimizer, runtime.device)

@@ -59,7 +59,7 @@ def _choose(samples: Samples, count: int, seed: int) -> tuple[Tensor, bool]:
     """int64 [n]: which samples; True where sample i and sample i + n/2 have the same label."""
     rng = generator_for(seed, "health", "samples")
     order = torch.randperm(len(samples), generator=rng)
-    if samples.labels is None:
+    if samples.labels is None or samples.labels.ndim > 2:
         return order[:count], False
     waiting: dict[bytes, int] = {}
     pairs: list[tuple[int, int]] = []

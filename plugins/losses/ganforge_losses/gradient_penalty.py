@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Field, Play, Term, rows
+from ganforge.api import Field, Play, Scheduled, Term, rows
 from ganforge_losses.input_gradient import input_gradient
 
 
@@ -29,7 +29,7 @@ class GradientPenalty(Term):
         "Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028, equation 3"
     )
 
-    weight: float = Field(10.0, description="Factor on the penalty (lambda of the paper).")
+    weight: Scheduled = Field(10.0, description="Factor on the penalty (lambda of the paper).")
     target: float = Field(
         1.0, ge=0, description="Slope that is not penalised, in logits per unit of input; 0 = any slope is."
     )
