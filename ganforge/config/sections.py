@@ -164,7 +164,11 @@ class Health(Section):
     ignore: tuple[Diagnosis, ...] = Field((), description="Diagnoses that are never made.")
     rollbacks: int = Field(2, ge=0, description="The most rollbacks in a run; then it stops.")
     lr_factor: float = Field(
-        0.5, gt=0, le=1, description="On the learning rate of the player at fault, at each rollback."
+        0.5,
+        gt=0,
+        le=1,
+        description="On the learning rate of the player at fault, at each rollback; of both players, where "
+        "the rollback before changed nothing.",
     )
     patience: int = Field(
         5, ge=2, description="Rows of the log in a row that must show a pattern before it is believed."

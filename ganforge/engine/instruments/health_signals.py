@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 MANY = 4096
 """Updates that are kept one by one; more than most runs have between two rows of the log."""
-CAUSES = ("adversarial/", "term/")
-"""How the names of an objective's parts begin. All else that is logged follows from them."""
+CAUSES = ("adversarial/", "term/", "score/")
+"""How the names of an objective's parts, and of the scores they are computed from, begin. All else that is
+logged follows from them."""
 Names = tuple[str, ...]
 Looked = tuple[Names, list[int], Tensor]
 """Names; updates [k]; for each name, the first of these in which it was bad, or k: int64 [n]."""

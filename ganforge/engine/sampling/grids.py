@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import per_sample
+from ganforge.api import DataSpec, per_sample
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
 from ganforge.engine.random import generator_for, stream_seed
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -63,6 +63,13 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
         z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
         cond = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
         yield Grid("conditions", sampler.generate(z, cond), columns)
+
+
+def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Tensor, count: int) -> Grid:
+    """Samples in the plane, over what `backdrop` shows; any others as they are."""
+    if spec.shape != (2,) or spec.labels.kind != "none":
+        return grid
+    return grid._replace(backdrop=backdrop(critic, data, count))
 
 
 @torch.no_grad()
