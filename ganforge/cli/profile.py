@@ -27,7 +27,7 @@ import click
 )
 def profile(config: Path, iterations: int, out: Path | None, overrides: tuple[str, ...]) -> None:
     """Say where the time of an iteration of CONFIG goes: data, forward and backward passes, terms,
-    optimisers, moving average, logging.
+    optimizers, moving average, logging.
 
     Trains on the data of CONFIG, in this process alone, and keeps nothing.
     """

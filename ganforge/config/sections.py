@@ -103,7 +103,7 @@ class Train(Section):
 class Player(Section):
     """`[generator]` or `[discriminator]`."""
 
-    optimizer: Optimizer = Field(description="The player's optimiser.")
+    optimizer: Optimizer = Field(description="The player's optimizer.")
 
 
 class LearningRate(Section):

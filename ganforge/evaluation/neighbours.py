@@ -185,7 +185,7 @@ def describe(record: dict[str, Any]) -> str:
             f"least {figures['sample_to_nearest_least']}",
             f"  real image to nearest other one    median {figures['real_to_nearest_median']}, "
             f"least {figures['real_to_nearest_least']}",
-            f"  memorisation ratio of the medians  {figures['memorisation_ratio']}"
+            f"  memorization ratio of the medians  {figures['memorisation_ratio']}"
             "   (near 0: copies; about 1: as new as real images are; above: unlike them)",
             f"  between two samples, two real ones mean {figures['between_samples_mean']}, "
             f"{figures['between_real_mean']}",

@@ -193,7 +193,7 @@ def _batches(rows: Tensor, settings: JudgeTraining) -> Iterator[tuple[Tensor, to
         rng = generator_for(settings.seed, "judge", epoch)
         order = rows[torch.randperm(len(rows), generator=rng)]
         for batch in torch.split(order, BATCH):
-            # Batch normalisation cannot learn from the scraps at the end of an epoch.
+            # Batch normalization cannot learn from the scraps at the end of an epoch.
             if len(batch) == min(BATCH, len(rows)):
                 yield batch, rng
 

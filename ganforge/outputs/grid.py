@@ -31,7 +31,7 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
     """Writes one PNG in one step: images [n, C, H, W] side by side, `columns` a row, or points
     [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
 
-    Raises `UserError` for images that are neither grey nor RGB.
+    Raises `UserError` for images that are neither gray nor RGB.
     """
     if images.dim() == 2:
         from ganforge.outputs.figures import render, scatter
@@ -76,7 +76,7 @@ def _png(image: Tensor) -> bytes:
     """uint8 [C, H, W] -> a PNG file."""
     channels = image.shape[0]
     if channels not in (1, 3):
-        raise UserError(f"a picture has 1 channel (grey) or 3 (RGB); got {channels}")
+        raise UserError(f"a picture has 1 channel (gray) or 3 (RGB); got {channels}")
     pixels = image[0] if channels == 1 else image.permute(1, 2, 0)
     file = io.BytesIO()
     Image.fromarray(pixels.contiguous().numpy()).save(file, format="PNG")

@@ -1,6 +1,6 @@
 """A clock for the parts of an iteration, and how a loop is made to tell it what it is doing.
 
-The loop has no code for this: what it calls (networks, optimisers, terms, batches, the moving
+The loop has no code for this: what it calls (networks, optimizers, terms, batches, the moving
 average) is replaced by, or hooked with, something that notes when a part begins and ends.
 """
 
@@ -146,7 +146,7 @@ def _watch_forward(player: Player, name: str, critic: Player, watch: Watch) -> N
 
 def _hook_step(role: Role, optimizer: torch.optim.Optimizer, watch: Watch) -> None:
     def pre(*_: Any) -> None:
-        watch.enter(_name(role, "optimiser"))
+        watch.enter(_name(role, "optimizer"))
 
     def post(*_: Any) -> None:
         watch.enter(OTHER)
@@ -157,7 +157,7 @@ def _hook_step(role: Role, optimizer: torch.optim.Optimizer, watch: Watch) -> No
 
 def _before_backward(role: Role, scaler: torch.amp.GradScaler, watch: Watch) -> Callable[[torch.Tensor], Any]:
     """The objective is scaled, by 1 unless in fp16, right before its backward pass, which lasts until
-    the optimiser's step or the next micro-batch."""
+    the optimizer's step or the next micro-batch."""
 
     def scale(objective: torch.Tensor) -> Any:
         scaled = scaler.scale(objective)

@@ -126,7 +126,7 @@ def profile_run(config: RunConfig, iterations: int, context: Context, out: Path 
 
 
 ORDER = ("data", "D's update", "G's update", "moving average", LOGGING, OTHER)
-STEPS = ("generator forward", "discriminator forward", "term", "backward", "optimiser")
+STEPS = ("generator forward", "discriminator forward", "term", "backward", "optimizer")
 
 
 def _place(part: Part) -> tuple[int, int, str]:

@@ -49,10 +49,10 @@ def learning(summary: Summary, sweep: Sweep) -> Figure | None:
         return None
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot()
-    colour = _colours(shown)
+    color = _colours(shown)
     for trial in shown:
         seen = sorted(trial.values)
-        style = colour(trial.value) if trial.state == "complete" else FADED
+        style = color(trial.value) if trial.state == "complete" else FADED
         axes.plot(seen, [trial.values[place] for place in seen], color=style, linewidth=1.2, marker=".")
     axes.set(xlabel="images seen", ylabel=sweep.objective.metric)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -67,7 +67,7 @@ def parallel(summary: Summary, sweep: Sweep) -> Figure:
     others = [trial for trial in summary.trials if trial.state != "complete"]
     figure = Figure(figsize=(max(8.0, 2.0 * (len(parameters) + 1)), 4.5), layout="constrained")
     axes = figure.add_subplot()
-    colour = _colours(complete)
+    color = _colours(complete)
     low, high = _range(_values(complete))
     for trial in others:
         axes.plot([_height(each, trial) for each in parameters], color=FADED, linewidth=0.8, alpha=0.7)
@@ -75,7 +75,7 @@ def parallel(summary: Summary, sweep: Sweep) -> Figure:
     for trial in sorted(complete, key=lambda trial: sign * (trial.value or 0.0)):
         heights = [_height(each, trial) for each in parameters]
         heights.append(((trial.value or 0.0) - low) / (high - low))
-        axes.plot(heights, color=colour(trial.value), linewidth=1.5, alpha=0.9)
+        axes.plot(heights, color=color(trial.value), linewidth=1.5, alpha=0.9)
     axes.set(xlim=(-0.1, len(parameters) + 0.3), ylim=(-0.04, 1.04), yticks=[])
     axes.set_xticks(range(len(parameters) + 1), [*map(_title, parameters), sweep.objective.metric])
     for place, parameter in enumerate(parameters):

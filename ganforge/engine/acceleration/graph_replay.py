@@ -37,7 +37,7 @@ from ganforge.engine.update.player import Player
 from ganforge.engine.update.schedule import Turns
 
 WARM_UP = 3
-"""Plain iterations before the first recording: they make the optimisers' state and choose kernels."""
+"""Plain iterations before the first recording: they make the optimizers' state and choose kernels."""
 CHECKS = 2
 """Iterations in which a recording is compared with the plain update."""
 NEAR = 0.05
@@ -98,7 +98,7 @@ class Replays:
         self._shown: Batch | None = None
         """The one that lies there."""
         self._states: list[object] = []
-        """Of the optimisers for which all this is."""
+        """Of the optimizers for which all this is."""
 
     def play(self, turns: Turns, measure: bool = False) -> None:
         """One iteration. With `measure` always plain: it reads more, and comes seldom."""
@@ -120,7 +120,7 @@ class Replays:
             self._rehearse(keys, turns)
 
     def _arm(self) -> None:
-        """Makes the optimisers fit to be recorded. They get another state when a checkpoint is put
+        """Makes the optimizers fit to be recorded. They get another state when a checkpoint is put
         back; what was recorded before then writes to the old one."""
         self._updates, self._checked, self._plain = {}, {}, 0
         for player in self.game.players.values():

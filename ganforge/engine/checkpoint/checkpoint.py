@@ -193,7 +193,7 @@ MIGRATIONS: dict[int, Callable[[Tensors, Document], tuple[Tensors, Document]]] =
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """An optimiser's state as (tensors by `index.name`, parameter groups as plain data)."""
+    """An optimizer's state as (tensors by `index.name`, parameter groups as plain data)."""
     state = optimizer.state_dict()
     tensors = {
         f"{index}.{name}": torch.as_tensor(value)

@@ -2,8 +2,8 @@
 
 The networks are not wrapped in DistributedDataParallel. A GAN's two players, unused heads,
 double backward and several forwards to one backward each meet a trap of its reducer; one
-all-reduce of the flat gradient before the optimiser step meets none, and is what StyleGAN3 and
-R3GAN do. Nor are the optimisers prepared: Accelerate has one gradient scaler and one
+all-reduce of the flat gradient before the optimizer step meets none, and is what StyleGAN3 and
+R3GAN do. Nor are the optimizers prepared: Accelerate has one gradient scaler and one
 accumulation counter for both players, so that one player's overflow would slow the other.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-# Its functions have the default process group of the moment as a default argument. An optimiser
+# Its functions have the default process group of the moment as a default argument. An optimizer
 # imports it: after the group is made, it would keep the group alive until the interpreter dies.
 import torch.distributed.nn.functional
 from accelerate import Accelerator, InitProcessGroupKwargs

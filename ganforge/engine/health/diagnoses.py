@@ -131,7 +131,7 @@ class ModeCollapse(Diagnosis):
 
 class VanishingGeneratorGradient(Diagnosis):
     """The generator's gradient has all but gone: beside the largest of this run and beside its
-    weights at once, or beside its weights to a degree that no optimiser can use."""
+    weights at once, or beside its weights to a degree that no optimizer can use."""
 
     advice = (
         "use a loss whose gradient does not fade while D wins (bce.saturating = false, hinge), a wider "

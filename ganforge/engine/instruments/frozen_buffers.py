@@ -14,7 +14,7 @@ def kept_buffers(networks: Iterable[nn.Module]) -> Iterator[None]:
     """Puts all buffers back on leaving.
 
     In training mode a mere forward pass moves BatchNorm's statistics and the vectors of spectral
-    normalisation; a measurement must not, or how often a run logs would change its result.
+    normalization; a measurement must not, or how often a run logs would change its result.
     """
     buffers = [buffer for network in networks for buffer in network.buffers()]
     before = [buffer.clone() for buffer in buffers]

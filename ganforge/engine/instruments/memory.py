@@ -15,7 +15,7 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 def peak_memory(device: torch.device) -> dict[str, float]:
     """The most memory that this process has held so far, in MiB: resident, and on the GPU what
-    tensors took. Never synchronises the device."""
+    tensors took. Never synchronizes the device."""
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
     peak = {"peak_memory_mib": resident / MIB}
     if device.type == "cuda":

@@ -16,7 +16,7 @@ from ganforge.config import Ema
 
 AVERAGED_BUFFERS = ("running_mean", "running_var")
 """BatchNorm's statistics belong to the weights and are averaged with them. Other buffers are
-copied: the unit vectors of spectral normalisation, for one, have no meaningful mean."""
+copied: the unit vectors of spectral normalization, for one, have no meaningful mean."""
 
 
 class MovingAverage:
@@ -28,7 +28,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int) -> None:
-        """Moves towards `network` after `images` more images, `images_seen` in all."""
+        """Moves toward `network` after `images` more images, `images_seen` in all."""
         rate = 1.0 - self.decay(images, images_seen)
         averaged: list[Tensor] = list(self.network.parameters())
         current: list[Tensor] = [parameter.detach() for parameter in network.parameters()]

@@ -63,7 +63,7 @@ class BigGAN(Architecture):
     shared_dim: int = Field(
         128, ge=1, description="Width of the label's linear embedding, which all batch norms share."
     )
-    spectral_norm: bool = Field(True, description="Spectral normalisation of both networks; false = off.")
+    spectral_norm: bool = Field(True, description="Spectral normalization of both networks; false = off.")
     attention: int = Field(
         -1,
         ge=-1,
@@ -82,7 +82,7 @@ class BigGAN(Architecture):
         how = scheme(self.type, self.conditioning, data, heads, auto=("conditional_bn", "generator_bn"))
         init = orthogonal if self.init == "orthogonal" else normal(0.02)
         layers = Layers(init, self.spectral_norm)
-        # Spectral normalisation of the shared embedding cripples the generator, the authors found.
+        # Spectral normalization of the shared embedding cripples the generator, the authors found.
         embed = Layers(init).linear(how.width, self.shared_dim, bias=False) if how.norm_width else None
         return Networks(
             Generator(

@@ -109,7 +109,7 @@ class LatentInput(nn.Module):
 class ConditionPlane(nn.Module):
     """The image [N, C, H, W] with the condition as one more plane, Linear(K -> H * W).
 
-    Never spectrally normalised: the Lipschitz bound is about the image, and a bounded plane
+    Never spectrally normalized: the Lipschitz bound is about the image, and a bounded plane
     would be too faint beside it.
     """
 

@@ -61,10 +61,10 @@ class DCGAN(Architecture):
         ge=0,
         description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
     )
-    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
     d_norm: DNorm = Field(
         "batch",
-        description="Normalisation in the discriminator; layer or none for gradient penalties, which "
+        description="Normalization in the discriminator; layer or none for gradient penalties, which "
         "batch norm breaks.",
     )
     minibatch_stddev: bool = Field(

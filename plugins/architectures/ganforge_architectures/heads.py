@@ -14,7 +14,7 @@ class Heads(nn.Module):
     `hidden`, one of that width with batch norm and a leaky ReLU, as InfoGAN's Q has it.
 
     Kept in a list because a head may be called anything, and module names may not. Never
-    spectrally normalised: the bound is about the logit alone.
+    spectrally normalized: the bound is about the logit alone.
     """
 
     def __init__(self, features: int, widths: Mapping[str, int], hidden: int = 0) -> None:

@@ -47,7 +47,7 @@ def fan_in_linear(inputs: int, outputs: int) -> nn.Linear:
 @dataclass(frozen=True)
 class Layers:
     """Makes the layers of one network: one rule for the first weights (biases are 0), and
-    spectral normalisation (Miyato et al. 2018, arXiv:1802.05957) of all of them or none."""
+    spectral normalization (Miyato et al. 2018, arXiv:1802.05957) of all of them or none."""
 
     init: Init
     spectral: bool = False

@@ -46,7 +46,7 @@ class MLP(Architecture):
     conditioning: Literal["auto", "none", "concat", "generator", "projection"] = Field(
         "auto", description=HELP
     )
-    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
         how = scheme(self.type, self.conditioning, data, heads)

@@ -1,4 +1,4 @@
-"""R3GAN: residual networks of grouped convolutions, without normalisation.
+"""R3GAN: residual networks of grouped convolutions, without normalization.
 
 The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang, Gokaslan, Kuleshov & Tompkin,
 2025), arXiv:2501.05441, section 4, configuration E, and the authors' code. Ours are the tanh that

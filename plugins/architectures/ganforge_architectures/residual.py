@@ -30,7 +30,7 @@ def upsample(x: Tensor) -> Tensor:
 class UpBlock(nn.Module):
     """[N, inputs, H, W], cond [N, K] or None -> [N, outputs, 2H, 2W]; for generators.
 
-    `norm` makes the normalisation of so many channels, which is given the condition too.
+    `norm` makes the normalization of so many channels, which is given the condition too.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module], layers: Layers) -> None:

@@ -72,10 +72,10 @@ class ResNet(Architecture):
         ge=0,
         description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
     )
-    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
-    g_spectral_norm: bool = Field(False, description="Spectral normalisation of the generator.")
+    spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
+    g_spectral_norm: bool = Field(False, description="Spectral normalization of the generator.")
     norm: Literal["none", "layer"] = Field(
-        "none", description="Normalisation in the discriminator's blocks after the first."
+        "none", description="Normalization in the discriminator's blocks after the first."
     )
     pool: Literal["mean", "sum"] = Field(
         "mean", description="Pooling over pixels before the logit: mean as in WGAN-GP, sum as in SNGAN."

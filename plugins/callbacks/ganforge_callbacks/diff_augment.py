@@ -31,7 +31,7 @@ class DiffAugment(Callback):
         ("color", "translation", "cutout"),
         description="The changes, in this order. color: brightness by up to +-0.5 (of the range -1 to 1), "
         "saturation by a factor from 0 to 2, contrast from 0.5 to 1.5. translation: by up to 1/8 of each "
-        "side. cutout: a rectangle of half of each side becomes grey. [] = off.",
+        "side. cutout: a rectangle of half of each side becomes gray. [] = off.",
     )
 
     def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
@@ -63,19 +63,19 @@ def _translation(x: Tensor, rng: torch.Generator) -> Tensor:
 
 def _cutout(x: Tensor, rng: torch.Generator) -> Tensor:
     height, width = (_round(HOLE * side) for side in x.shape[2:])
-    # The centre is anywhere in the image, so that part of the hole may lie outside.
+    # The center is anywhere in the image, so that part of the hole may lie outside.
     top = _integers(0, x.shape[2] - height % 2, x, rng) - height // 2
     left = _integers(0, x.shape[3] - width % 2, x, rng) - width // 2
     return cut_out(x, top, left, height, width)
 
 
 def recolor(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
-    """x [N, C, H, W]: brightness added, then the distance to each pixel's grey scaled by
+    """x [N, C, H, W]: brightness added, then the distance to each pixel's gray scaled by
     saturation, then the distance to the image's mean by contrast; each [N, 1, 1, 1]."""
-    grey = x.mean(dim=1, keepdim=True)
-    mean = grey.mean(dim=(2, 3), keepdim=True)
+    gray = x.mean(dim=1, keepdim=True)
+    mean = gray.mean(dim=(2, 3), keepdim=True)
     # The three in one: each is linear in x, and brightness moves both means along.
-    offset = contrast * (1 - saturation) * grey + ((1 - contrast) * mean + brightness)
+    offset = contrast * (1 - saturation) * gray + ((1 - contrast) * mean + brightness)
     return torch.addcmul(offset, contrast * saturation, x)
 
 

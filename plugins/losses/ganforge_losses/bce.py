@@ -27,8 +27,8 @@ class Bce(Loss):
 
     saturating: bool = Field(
         False,
-        description="Generator minimises log(1 - D(G(z))), the minimax game of the paper, whose gradient "
-        "fades while D wins; false = it minimises -log D(G(z)).",
+        description="Generator minimizes log(1 - D(G(z))), the minimax game of the paper, whose gradient "
+        "fades while D wins; false = it minimizes -log D(G(z)).",
     )
     smooth_real: float = Field(
         0.0,

@@ -20,7 +20,7 @@ class MutualInformation(Term):
 
     Q is one head of the discriminator for each code of the prior, named like the code. The lower
     bound of the mutual information is H(c) minus this term, and H(c) is constant. Both players
-    minimise it: the discriminator to read the codes, the generator to show them.
+    minimize it: the discriminator to read the codes, the generator to show them.
     """
 
     type: Literal["mutual_information"] = "mutual_information"

@@ -21,7 +21,7 @@ class MutualInformation(Metric):
     (`judged_mutual_information`), and as a share of the code's entropy (`judged_information_share`, 1
     where the class gives the code away).
 
-    It is not the lower bound that the term 'mutual_information' maximises: that one asks the run's
+    It is not the lower bound that the term 'mutual_information' maximizes: that one asks the run's
     own Q, this one a judge that had no part in the training. From the table of codes and classes,
     with the correction of Miller and Madow for its finite number of samples; values a little below 0
     are no mistake. Classes say less than images: the information of code and image may be more.

@@ -1,4 +1,4 @@
-"""One kernel for a whole optimiser step, where torch has it."""
+"""One kernel for a whole optimizer step, where torch has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RMSprop, the optimiser of WGAN with weight clipping.
+"""RMSprop, the optimizer of WGAN with weight clipping.
 
 Neural Networks for Machine Learning, lecture 6e (Tieleman and Hinton, 2012); the learning rate is
 that of Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, algorithm 1.

@@ -120,7 +120,7 @@ def test_the_tape_refuses_what_a_graph_refuses() -> None:
 
 
 class Pushing(Term):
-    """Pulls the logits of fakes towards a number that Python decides in every update."""
+    """Pulls the logits of fakes toward a number that Python decides in every update."""
 
     type: Literal["pushing"] = "pushing"
     how: str = Field("frozen", description="What it does that a recording cannot.")

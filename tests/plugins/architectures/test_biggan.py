@@ -17,7 +17,7 @@ from support.networks import conv, count, spec
 
 
 def counts(nets: BigGAN, side: int, classes: int, latent: int) -> tuple[int, int]:
-    """Without spectral normalisation, which adds no parameters and is slow to build."""
+    """Without spectral normalization, which adds no parameters and is slow to build."""
     with torch.device("meta"):
         plain = nets.model_copy(update={"spectral_norm": False})
         generator, discriminator = plain.build(spec(side, classes), latent, {})

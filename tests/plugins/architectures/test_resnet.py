@@ -119,16 +119,16 @@ def test_discriminator_computes_what_the_papers_code_computes(pool: str, norm: s
     def halve(h: Tensor) -> Tensor:
         return (h[:, :, ::2, ::2] + h[:, :, 1::2, ::2] + h[:, :, ::2, 1::2] + h[:, :, 1::2, 1::2]) / 4
 
-    def normalised(h: Tensor) -> Tensor:
+    def normalized(h: Tensor) -> Tensor:
         return F.layer_norm(h, h.shape[1:]) if norm == "layer" else h
 
     first, second, third, fourth, _ = d.trunk
     h = halve(conv2d(first.conv2, F.relu(conv2d(first.conv1, x)))) + conv2d(first.shortcut, halve(x))
-    r = conv2d(second.conv1, F.relu(normalised(h)))
-    r = halve(conv2d(second.conv2, F.relu(normalised(r))))
+    r = conv2d(second.conv1, F.relu(normalized(h)))
+    r = halve(conv2d(second.conv2, F.relu(normalized(r))))
     h = halve(conv2d(second.shortcut, h)) + r
     for block in (third, fourth):
-        h = h + conv2d(block.conv2, F.relu(normalised(conv2d(block.conv1, F.relu(normalised(h))))))
+        h = h + conv2d(block.conv2, F.relu(normalized(conv2d(block.conv1, F.relu(normalized(h))))))
     h = F.relu(h).sum((2, 3)) / (64 if pool == "mean" else 1)
     verdict = d(x, None)
     torch.testing.assert_close(verdict.features, h)
