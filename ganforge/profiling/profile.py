@@ -18,7 +18,7 @@ from ganforge.api import Context, UserError
 from ganforge.config import RunConfig
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.loop import Loop
-from ganforge.profiling.clock import OTHER, Watch, attach, settle
+from ganforge.profiling.clock import OTHER, Watch, attach, synchronize
 from ganforge.profiling.silent import Silent
 from ganforge.training.build import build_loop, load_samples, plan
 
@@ -152,7 +152,7 @@ def _trace(loop: Loop, watch: Watch, out: Path | None) -> tuple[tuple[Part, ...]
         watch.open_range()
         for _ in range(TRACED):
             loop._iterate(False)
-        settle(watch.device)
+        synchronize(watch.device)
         watch.close_range()
     if out is not None:
         profiler.export_chrome_trace(str(out))

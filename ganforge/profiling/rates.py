@@ -98,7 +98,7 @@ def launch(device: torch.device) -> float:
         start = clock()
         step()
         spent.append(clock() - start)
-        settle(device)
+        synchronize(device)
     calls: float = sum(ledger.operations.values())
     return statistics.median(spent) / calls
 
@@ -142,7 +142,7 @@ def _of_gpu(call: Callable[[], object], repeats: int) -> float:
     return float(start.elapsed_time(stop)) / 1000 / repeats
 
 
-def settle(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Waits for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""The charts of a sweep. Grey is what has no value of its own: pruned, failed or running."""
+"""The charts of a sweep. Gray marks trials without a value: pruned, failed or running."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def history(summary: Summary, sweep: Sweep) -> Figure:
 
 
 def learning(summary: Summary, sweep: Sweep) -> Figure | None:
-    """The objective on the way; None where no trial has two values of it."""
+    """Learning curves of the objective; None if no trial has two values."""
     shown = [trial for trial in summary.trials if len(trial.values) > 1]
     if not shown:
         return None
@@ -61,7 +61,7 @@ def learning(summary: Summary, sweep: Sweep) -> Figure | None:
 
 
 def parallel(summary: Summary, sweep: Sweep) -> Figure:
-    """A line for each trial through its parameters to its value; the last axis is the objective."""
+    """One line per trial through its parameters to its value; the last axis is the objective."""
     parameters = sweep.parameters
     complete = [trial for trial in summary.trials if trial.state == "complete"]
     others = [trial for trial in summary.trials if trial.state != "complete"]
@@ -94,7 +94,7 @@ def parallel(summary: Summary, sweep: Sweep) -> Figure:
 
 
 def importance(shares: dict[str, float]) -> Figure:
-    """Parameter -> share of what decides about the objective."""
+    """Parameter -> share of its importance for the objective."""
     figure = Figure(figsize=(8, 0.9 + 0.4 * len(shares)), layout="constrained")
     axes = figure.add_subplot()
     ordered = sorted(shares.items(), key=lambda item: item[1])
@@ -114,7 +114,7 @@ def _scale(axes: Axes, place: int, marks: Sequence[tuple[float, str]]) -> None:
 
 
 def _marks(parameter: Parameter) -> list[tuple[float, str]]:
-    """(height, text) of what is written at a parameter's axis."""
+    """(height, text) of the tick labels of a parameter's axis."""
     if parameter.kind == "choice":
         count = max(1, len(parameter.choices) - 1)
         return [(place / count, str(category(choice))) for place, choice in enumerate(parameter.choices)]
@@ -124,7 +124,7 @@ def _marks(parameter: Parameter) -> list[tuple[float, str]]:
 
 
 def _height(parameter: Parameter, trial: TrialRecord) -> float:
-    """Where the trial's value stands on the parameter's axis, 0 to 1."""
+    """Position of the trial's value on the parameter's axis, 0 to 1."""
     value: Any = trial.parameters[parameter.key]
     if parameter.kind == "choice":
         place = [category(choice) for choice in parameter.choices].index(value)
@@ -141,7 +141,7 @@ def _bounds(parameter: Parameter) -> tuple[float, float]:
 
 
 def _title(parameter: Parameter) -> str:
-    """The key in two lines, or those of neighbours run into each other."""
+    """The key in two lines, or those of adjacent axes would overlap."""
     table, _, key = parameter.key.rpartition(".")
     return f"{table}\n{key}" if table else key
 
@@ -152,7 +152,7 @@ def _colours(trials: Sequence[TrialRecord]) -> Any:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """From the lowest to the highest; of some width also where all are the same."""
+    """From the lowest to the highest; of nonzero width even if all are equal."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 

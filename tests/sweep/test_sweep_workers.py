@@ -141,7 +141,7 @@ def test_a_sweep_goes_on_after_sigterm(tmp_path: Path) -> None:
     assert losses_seen(runs / "0000") != DUE
     assert start(tmp_path, "worker two").wait(WAIT_S) == 0
     said = (tmp_path / "worker two").read_text()
-    assert "trial 0 goes on: generator.optimizer.lr=" in said
+    assert "trial 0 continues: generator.optimizer.lr=" in said
     assert "finished: 2 trials (2 complete); the report is sweeps/s/report.html" in said
     assert [losses_seen(run) for run in sorted(runs.iterdir())] == [DUE, DUE]
     (resumed,) = json.loads((runs / "0000" / "run.json").read_text())["resumes"]
