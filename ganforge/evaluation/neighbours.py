@@ -183,7 +183,7 @@ def describe(record: dict[str, Any]) -> str:
             f"images, compared with {record['training_images']:,}; distances in {space}",
             f"  sample to nearest training image   median {figures['sample_to_nearest_median']}, "
             f"minimum {figures['sample_to_nearest_least']}",
-            f"  real image to nearest other real   median {figures['real_to_nearest_median']}, "
+            f"  real image to nearest other one    median {figures['real_to_nearest_median']}, "
             f"minimum {figures['real_to_nearest_least']}",
             f"  memorization ratio (medians)        {figures['memorisation_ratio']}"
             "   (near 0: copies; about 1: as novel as real images; above: unlike them)",

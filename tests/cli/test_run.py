@@ -125,7 +125,7 @@ def test_the_folder_is_named_after_the_file(tmp_path: Path) -> None:
     done = call(tmp_path, "run", EXAMPLE, "--max-minutes", "0.00001", *sets(*TINY, "train.images=100_000"))
     assert done.code == 75
     assert done.out.splitlines() == [
-        "stopped (the 1e-05 minutes are over) after 32 images; the run is in runs/cgan_iclevr_dcgan",
+        "stopped (--max-minutes 1e-05 reached) after 32 images; the run is in runs/cgan_iclevr_dcgan",
         "  continue it:  ganforge resume runs/cgan_iclevr_dcgan",
         "  sample it:    ganforge sample runs/cgan_iclevr_dcgan --n 8 --out grid.png",
         "  view it:      ganforge report runs/cgan_iclevr_dcgan",

@@ -211,9 +211,9 @@ def test_a_damaged_checkpoint_is_named_and_not_used(place: Path, content: bytes 
     file = Path("mine/checkpoints") / f"{64:012d}" / "generator.safetensors"
     spoil(place / file, content)
     warning, last = refused(place, "mine").splitlines()
-    why = "cannot be read: " if content is None else "damaged: its SHA-256 is not the one in manifest.json"
+    why = "cannot be read: " if content is None else "damaged: its SHA-256 does not match manifest.json"
     assert warning.startswith(f"warning: {file}: {why}")
-    assert last == "mine/checkpoints: no sound checkpoint; the run has to start anew, with 'ganforge run'"
+    assert last == "mine/checkpoints: no intact checkpoint; start the run again with 'ganforge run'"
 
 
 def test_the_checkpoint_before_a_damaged_one_is_used(place: Path) -> None:
@@ -224,7 +224,7 @@ def test_the_checkpoint_before_a_damaged_one_is_used(place: Path) -> None:
     assert (done.code, done.out) == (0, "8 samples (seed 0) written to x.png\n")
     assert done.err == (
         f"warning: mine/checkpoints/{96:012d}/manifest.json: not a checkpoint manifest: 'format'; "
-        "falling back to the checkpoint before it\n"
+        "falling back to the previous checkpoint\n"
     )
 
 

@@ -126,7 +126,7 @@ def test_the_command_writes_a_picture_and_its_figures(place: Path) -> None:
     record = json.loads((place / "new" / "n.json").read_text())
     assert (record["space"], record["judge"], record["count"]) == ("pixel", None, 6)
     assert [len(each["neighbours"]) for each in record["samples"]] == [2] * 6
-    assert lines[2].split()[5] == f"{record['summary']['memorisation_ratio']:.4g}"
+    assert lines[2].split()[3] == f"{record['summary']['memorisation_ratio']:.4g}"
     with Image.open(place / "new" / "n.png") as image:
         assert image.width > 800
     after = contents(place)

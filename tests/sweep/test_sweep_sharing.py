@@ -144,7 +144,9 @@ def test_a_sweep_keeps_to_what_it_began_with(place: Path) -> None:
 def test_a_folder_with_anything_else_is_left_alone(place: Path) -> None:
     (place / "out").mkdir()
     (place / "out" / "thesis.tex").write_text("all my work")
-    with pytest.raises(UserError, match="already exists and is not a sweep folder; choose another with --out"):
+    with pytest.raises(
+        UserError, match="already exists and is not a sweep folder; choose another with --out"
+    ):
         work(place)
     assert [path.name for path in (place / "out").iterdir()] == ["thesis.tex"]
 

@@ -86,7 +86,7 @@ def test_auto_does_not_start_anew_over_damaged_checkpoints(place: Path) -> None:
     before = contents(place)
     done = auto(place)
     assert (done.code, contents(place)) == (2, before)
-    assert done.err.splitlines()[-1].startswith("mine/checkpoints: no sound checkpoint; ")
+    assert done.err.splitlines()[-1].startswith("mine/checkpoints: no intact checkpoint; ")
 
 
 def test_two_trainers_do_not_share_a_folder(place: Path) -> None:

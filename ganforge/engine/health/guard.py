@@ -1,4 +1,4 @@
-"""What a run does about its health: measures, asks the sentinel, and says what has to happen."""
+"""The run's health policy: measures, asks the sentinel, and decides what has to happen."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ganforge.engine.random import stream_seed
 from ganforge.engine.update.game import Game
 
 MEASURABLE = 2
-"""Samples; fewer have no distance."""
+"""Minimum number of samples for distances."""
 
 
 class Guard:
-    """The sentinel's link to a run, and what a run remembers of its rollbacks."""
+    """Connects the sentinel to a run, and remembers the run's rollbacks."""
 
     def __init__(self, config: Health, game: Game, samples: Samples, seed: int) -> None:
         self.config = config
@@ -28,7 +28,7 @@ class Guard:
         self.sentinel = Sentinel(config.patience, config.grace, config.ignore)
         self.rollbacks = 0
         self.lr: dict[Role, float] = {"d": 1.0, "g": 1.0}
-        """Factor on each player's learning rate, for its faults so far."""
+        """Factor on each player's learning rate, from its faults so far."""
         self.healthy_at: int | None = None
         """Images seen at the last healthy checkpoint."""
         self._diversity: Diversity | None = None
@@ -50,7 +50,7 @@ class Guard:
         return self.config.policy == "rollback" and self.rollbacks < self.config.rollbacks
 
     def signals(self, means: Mapping[str, float], updates: int) -> dict[str, float]:
-        """What the row needs besides the tally's `means`; `updates` in one iteration. Waits for
+        """Columns that the row needs besides the running `means`; `updates` per iteration. Synchronizes
         the device."""
         found: dict[str, float] = {}
         if self.on and self._diversity is not None:
@@ -68,37 +68,37 @@ class Guard:
         return found
 
     def forget_if_well(self, means: Mapping[str, float]) -> None:
-        """In every process: where the tally's `means` are finite, so was each update since the last row."""
+        """In every process: if the running `means` are finite, so was each update since the last row."""
         if self.game.first_bad is not None and all(map(math.isfinite, means.values())):
             self.game.first_bad.all_well()
 
     def look(self, row: Mapping[str, float | int]) -> list[Finding]:
-        """What is found in this row for the first time."""
+        """Findings that are new in this row."""
         return self.sentinel.look(row) if self.on else []
 
     def at_fault(self) -> list[Role]:
-        """The players whom the present findings blame."""
+        """The players at fault in the active findings."""
         return sorted({role for finding in self.sentinel.active.values() for role in finding.players})
 
     def blame(self) -> str:
-        """The present findings, in one line."""
+        """The active findings, in one line."""
         return "; ".join(finding.line() for finding in self.sentinel.active.values())
 
     def mark(self, images_seen: int) -> None:
-        """Notes whether the run is healthy now that a checkpoint is written."""
+        """Records whether the run is healthy, now that a checkpoint is written."""
         networks = [player.network for player in self.game.players.values()]
         tensors = [tensor for network in networks for tensor in network.state_dict().values()]
         if self.sentinel.calm and all_finite(tensors):
             self.healthy_at = images_seen
 
     def go_back(self, at_fault: list[Role], rollbacks: int, lr: Mapping[Role, float]) -> None:
-        """After an older state was put back: the run had made `rollbacks` and had `lr` before."""
+        """After an older state was restored: the run had made `rollbacks` and had `lr` before."""
         self.rollbacks = rollbacks + 1
         self.lr = {role: lr[role] * (self.config.lr_factor if role in at_fault else 1.0) for role in lr}
 
     @property
     def stream(self) -> int:
-        """The seed of updates and of the data's order: another one after each rollback."""
+        """The seed of updates and data order: a new one after each rollback."""
         return stream_seed(self.seed, "rollback", self.rollbacks) if self.rollbacks else self.seed
 
     def state(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Guard:
         }
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Puts back what `state` gave; None from a checkpoint of before there was a guard."""
+        """Restores `state`; None from a checkpoint from before there was a guard."""
         if self.game.first_bad is not None:
             updates = sum(player.updates for player in self.game.players.values())
             self.game.first_bad.restore(updates, {} if state is None else state["first_bad"])

@@ -83,7 +83,7 @@ class GeneratorSampler:
                 part = turn[runtime.rank]
                 images = self._chunk(z[part], None if cond is None else cond[part])
                 mine[: len(images)] = images
-            runtime.heed()
+            runtime.raise_if_stopped()
             everyone = runtime.gather(mine).cpu()
             for part, images in zip(turn, everyone, strict=False):
                 yield images[: len(z[part])]

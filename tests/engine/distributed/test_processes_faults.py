@@ -151,7 +151,7 @@ def test_a_hung_process_ends_the_run(tmp_path: Path) -> None:
     os.kill(pids[1], signal.SIGSTOP)
     assert launcher.wait(PATIENCE_S) == 4
     errors = (tmp_path / "err.txt").read_text()
-    assert "process 0 of 2 ends: another one has ended or does not answer (" in errors
+    assert "process 0 of 2 exits: another process has exited or does not respond (" in errors
     assert f"process 1 of the run (pid {pids[1]}) hung, and was killed, and the others were ended; " in errors
     assert checkpoints(tmp_path / "run")
 
