@@ -151,7 +151,7 @@ def _told(failures: Mapping[int, ProcessFailure], ended: Container[int]) -> int:
         hung = failure.exitcode == -signal.SIGKILL and failure.local_rank not in ended
         how = "hung, and was killed" if hung else f"was killed by {failure.signal_name()}"
         click.echo(
-            f"process {failure.local_rank} of the run (pid {failure.pid}) {how}, the others were terminated; "
+            f"process {failure.local_rank} of the run (pid {failure.pid}) {how}; the others were terminated; "
             "'ganforge resume' continues from the newest checkpoint",
             err=True,
         )

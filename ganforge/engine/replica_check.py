@@ -1,4 +1,4 @@
-"""Whether all processes hold the same weights, as they must after the same updates."""
+"""Checks that all processes hold the same weights, as they must after the same updates."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ STEP = 1_000_003
 
 @torch.no_grad()
 def checksum(network: nn.Module) -> Tensor:
-    """An int64 scalar of the parameters' bits and places, on their device.
+    """A checksum of the parameters' bits and positions, an int64 scalar on their device.
 
-    Buffers are left out: BatchNorm's statistics are each process's own, and train no weight.
+    Buffers are excluded: BatchNorm's statistics are each process's own, and train no weight.
     """
     total = torch.zeros((), dtype=torch.int64, device=next(network.parameters()).device)
     for parameter in network.parameters():
         bits = parameter.detach().flatten().view(BITS[parameter.element_size()]).to(torch.int64)
         odd = 2 * torch.arange(len(bits), device=bits.device) + 1
-        # Wraps around modulo 2**64, by intent.
+        # Wraps around modulo 2**64 on purpose.
         total = total * STEP + (bits * odd).sum()
     return total
 
 
 def check_agreement(game: Game, average: MovingAverage | None, images_seen: int) -> None:
-    """Raises `UserError`, in all processes, where the weights of a network differ from the main
-    process's. To be called by all of them."""
+    """Raises `UserError`, in all processes, if a network's weights differ from the main process's. To be
+    called by all of them."""
     runtime = game.runtime
     if runtime.world == 1:
         return
@@ -48,9 +48,8 @@ def check_agreement(game: Game, average: MovingAverage | None, images_seen: int)
     ]
     if found:
         raise UserError(
-            f"after {images_seen:,} images the weights are no longer the same in all processes; from those "
-            f"of process 0 ({runtime.hosts[0]}) differ: {', '.join(found)}. No checkpoint of this was "
-            "written; the one before it is sound, and 'ganforge resume' continues from there. If it comes "
-            "again: a callback or an architecture does in one process what it does not in another, or a "
-            "machine is faulty"
+            f"after {images_seen:,} images the weights have diverged from rank 0 ({runtime.hosts[0]}): "
+            f"{', '.join(found)}. This checkpoint was not written; the previous one is intact, and "
+            "'ganforge resume' continues from there. If it happens again: a callback or an architecture "
+            "behaves differently in one process, or a machine is faulty"
         )

@@ -33,7 +33,7 @@ WARMUP = 0.2
 SHIFT = 1 / 16
 """Largest random shift of an image, as a share of its side."""
 HELD_OUT = 0.1
-LEAST_IMAGES = 20
+MIN_IMAGES = 20
 ROW_S = 10.0
 """Seconds between two progress lines."""
 
@@ -107,9 +107,9 @@ def split_data(config: RunConfig, spec: DataSpec, context: Context, seed: int) -
     """Whole groups are held out if the samples have groups; otherwise the data's own test split is
     used if there is one; otherwise single samples are held out."""
     samples = load_samples(config, spec, context)
-    if len(samples) < LEAST_IMAGES:
+    if len(samples) < MIN_IMAGES:
         raise UserError(
-            f"a judge needs at least {LEAST_IMAGES} images; data '{config.data.type}' has {len(samples)}"
+            f"a judge needs at least {MIN_IMAGES} images; data '{config.data.type}' has {len(samples)}"
         )
     everything = torch.arange(len(samples))
     if samples.groups is None:

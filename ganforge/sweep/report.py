@@ -25,7 +25,7 @@ from ganforge.sweep.summary import Summary, TrialRecord, summarize
 if TYPE_CHECKING:
     import optuna
 
-MANY = 20
+MIN_COMPLETE = 20
 """Complete trials needed to show importances without a warning."""
 
 MORE_CSS = """
@@ -102,7 +102,11 @@ def _importance(summary: Summary, shares: Mapping[str, float]) -> str:
     complete = sum(trial.state == "complete" for trial in summary.trials)
     if not shares:
         return "<p>Needs two complete trials with different values.</p>"
-    few = f"; {complete} complete trials are few, so the shares may still change" if complete < MANY else ""
+    few = (
+        f"; {complete} complete trials are few, so the shares may still change"
+        if complete < MIN_COMPLETE
+        else ""
+    )
     note = (
         "By PED-ANOVA (arXiv:2304.10255): how far the parameter's distribution in the best trials differs "
         f"from that in all trials, as shares of 1{few}."

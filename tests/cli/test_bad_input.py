@@ -152,7 +152,7 @@ def test_sound_data_of_that_kind_are_trained_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "settings", "expected"),
     [
-        ("run", "count = 0", "the data set is empty: there is nothing to learn from"),
+        ("run", "count = 0", "the data set is empty"),
         ("check", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
         ("run", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
     ],

@@ -1,8 +1,7 @@
 """Batches of real samples, straight from an array.
 
-The sampler has no state either: batch `i` is a slice of an endless sequence of shuffled epochs,
-each a permutation seeded by (seed, epoch). Ask for batch `i` at any time, in any process, and it
-is the same.
+The sampler is stateless, too: batch `i` is a slice of an endless sequence of shuffled epochs, each a
+permutation seeded by (seed, epoch). Batch `i` is the same at any time and in any process.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Batch(NamedTuple):
     cond: Tensor | None
     """[n, K] float32."""
     conds: Tensor | None = None
-    """[n * world, K] float32: those of all processes, in their order; None for a single one."""
+    """[n * world, K] float32: those of all processes, in rank order; None for a single one."""
 
 
 class Batches:
@@ -43,14 +42,14 @@ class Batches:
         accumulate: int = 1,
         data: Residence = "auto",
     ) -> None:
-        """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError`
-        where there are no samples, or where they do not fit where `data` wants them."""
+        """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError` if there
+        are no samples, or if they do not fit where `data` requests them."""
         if len(samples) == 0:
-            raise UserError("the data set is empty: there is nothing to learn from")
+            raise UserError("the data set is empty")
         self.total = len(samples)
         self.batch_size = batch_size
         self.seed = seed
-        # Each micro-batch is shared out by itself, so that it is the same for any number of processes.
+        # Each micro-batch is divided among the processes, so that it is the same for any number of them.
         mine = torch.arange(batch_size).view(accumulate, world, -1)[:, rank].flatten()
         self._mine = None if world == 1 else mine
         self._mine_there = None if world == 1 else mine.to(device)
@@ -58,25 +57,25 @@ class Batches:
         self.mirror = samples.mirror
         self.random_crop = _crop_of(samples)
         self.streams = why_streamed(samples.images, device, data)
-        """Why the images are read batch by batch, in a line for the user; None where they are not."""
+        """Why the images are streamed, in a line for the user; None if they are resident."""
         feed = Streamed if self.streams else Resident
         self._feed: Feed = feed(samples.images, device)
         self.labels = None if samples.labels is None else samples.labels.to(device)
         self._orders: dict[int, Tensor] = {}
 
     def reseed(self, seed: int) -> None:
-        """Another order of the data from now on."""
+        """Changes the order of the data from now on."""
         self.seed, self._orders = seed, {}
         self._feed.forget()
 
     def indices(self, index: int) -> Tensor:
-        """Which samples this process sees in batch `index`: int64 [batch_size / world]."""
+        """Indices of this process's samples in batch `index`: int64 [batch_size / world]."""
         whole = self._whole(index)
         return whole if self._mine is None else whole[self._mine]
 
     def _whole(self, index: int) -> Tensor:
-        """The samples of batch `index` in all processes: int64 [batch_size], over the edge of an epoch or of
-        several where it crosses any."""
+        """Indices of the samples of batch `index` in all processes: int64 [batch_size], across the
+        boundaries of epochs where necessary."""
         epoch, start = divmod(index * self.batch_size, self.total)
         piece = self._order(epoch)[start : start + self.batch_size]
         pieces, missing = [piece], self.batch_size - len(piece)
@@ -100,8 +99,8 @@ class Batches:
         return Batch(images, self._share(conds), None if self._mine is None else conds)
 
     def _drawn(self, index: int) -> tuple[Tensor | None, Tensor | None]:
-        """For this process's images in batch `index`, which are flipped [n], and by how much they are
-        moved [n, 2]; None where none is."""
+        """Which of this process's images in batch `index` are flipped [n], and by how much they are shifted
+        [n, 2]; None if none is."""
         flips = moves = None
         if self.mirror:
             rng = generator_for(self.seed, "mirror", index, 0, device=self.device)
@@ -113,11 +112,11 @@ class Batches:
         return flips, moves
 
     def _share(self, whole: Tensor) -> Tensor:
-        """This process's rows of what is known of the whole batch, on the device."""
+        """This process's rows of a tensor for the whole batch, on the device."""
         return whole if self._mine_there is None else whole.index_select(0, self._mine_there)
 
     def _order(self, epoch: int) -> Tensor:
-        """The permutation of one epoch: int64 [M]. Two are kept, for batches that span epochs."""
+        """The permutation of one epoch: int64 [M]. Two are cached, for batches that span epochs."""
         if epoch not in self._orders:
             self._orders = {known: order for known, order in self._orders.items() if known == epoch - 1}
             rng = generator_for(self.seed, "epoch", epoch)
@@ -126,11 +125,11 @@ class Batches:
 
 
 def _crop_of(samples: Samples) -> int:
-    """Raises `UserError` where the images are too small for their random crops, or are points."""
+    """Raises `UserError` if the images are too small for their random crops, or are points."""
     crop, shape = samples.random_crop, tuple(samples.images.shape[1:])
     if crop and (len(shape) != 3 or not 0 < crop < min(shape[1:])):
         raise UserError(
-            f"the data set asks for random_crop = {crop}, and its samples have the shape {shape}: it is for "
-            "images larger than that"
+            f"data.random_crop = {crop} needs images larger than that, but the samples have the shape "
+            f"{shape}; lower it, or set it to 0"
         )
     return crop

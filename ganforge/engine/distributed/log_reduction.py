@@ -39,7 +39,7 @@ class Pool:
     def _tell(self, times: list[float]) -> None:
         for rank in self._laggards.look(times):
             self.say(
-                f"warning: process {rank} ({self.runtime.hosts[rank]}) is a straggler: {times[rank]:.1f} ms of "
-                f"its own work per iteration, {statistics.median_low(times):.1f} ms for the median process; "
-                "the others wait for it"
+                f"warning: process {rank} ({self.runtime.hosts[rank]}) is a straggler: {times[rank]:.1f} ms "
+                f"of work per iteration, {statistics.median_low(times):.1f} ms in the median process; the "
+                "others wait for it"
             )

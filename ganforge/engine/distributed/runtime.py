@@ -237,8 +237,8 @@ def _said_of(rank: int | str, world: int | str) -> Iterator[None]:
         reason = str(error).strip().splitlines()[-1]
         raise LostProcess(
             f"process {rank} of {world} exits: another process has exited or does not respond ({reason}). "
-            "See that process's output, or its launcher's, for the cause; 'ganforge resume' continues from the "
-            "newest checkpoint"
+            "See that process's output, or its launcher's, for the cause; 'ganforge resume' continues from "
+            "the newest checkpoint"
         ) from error
 
 

@@ -19,7 +19,7 @@ SIGMAS = 3
 """A sample further from every center than this many standard deviations is of no mode."""
 REAL = 1000
 """Real samples that are looked at to tell whether the shape is theirs."""
-LEAST = 0.8
+MIN_HITS = 0.8
 """Least share of them in a mode; 0.989 is expected, and half of the ring's modes are also the grid's."""
 
 
@@ -45,7 +45,7 @@ class Modes(Metric):
                 f"the samples have shape {sampler.spec.shape}"
             )
         centers, sigma = mixture(self.shape)
-        if _hits(data.images[:REAL].cpu(), centers, sigma)[1] < LEAST:
+        if _hits(data.images[:REAL].cpu(), centers, sigma)[1] < MIN_HITS:
             raise UserError(
                 f"metric '{self.type}' has shape = \"{self.shape}\", but much of the data lies outside of "
                 "its modes; set the shape of the data"

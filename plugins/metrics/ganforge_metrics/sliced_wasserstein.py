@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ganforge.api import Field, Metric, Sampler, Samples, UserError
 
-MOST_PIXELS = 32
+MAX_PIXELS = 32
 """Images are averaged down to this many pixels a side: the distance is of their coarse content,
 and stays cheap for any resolution."""
 
@@ -68,6 +68,6 @@ def _at_rest_flat(x: Tensor) -> Tensor:
 
 def _flat(x: Tensor) -> Tensor:
     """Images [N, C, H, W], averaged down to at most 32 x 32, or points [N, D], as rows."""
-    if x.ndim == 4 and max(x.shape[2:]) > MOST_PIXELS:
-        x = F.adaptive_avg_pool2d(x, (min(x.shape[2], MOST_PIXELS), min(x.shape[3], MOST_PIXELS)))
+    if x.ndim == 4 and max(x.shape[2:]) > MAX_PIXELS:
+        x = F.adaptive_avg_pool2d(x, (min(x.shape[2], MAX_PIXELS), min(x.shape[3], MAX_PIXELS)))
     return x.flatten(1)

@@ -140,7 +140,7 @@ CALLS: list[int] = []
     ("how", "reason"),
     [
         ("read", "RuntimeError: operation not permitted when stream is capturing"),
-        ("frozen", "a replay is "),
+        ("frozen", "a replay differs from the eager update by "),
     ],
 )
 @pytest.mark.usefixtures("graphs_on_tape")

@@ -106,8 +106,8 @@ def test_one_process_alone_is_left_alone(environment: dict[str, str]) -> None:
         ),
         (
             {**PLAIN, "WORLD_SIZE": "64"},
-            "NNODES=8 and WORLD_SIZE=64 asks for several processes on a node, and this is one; start them "
-            "with 'torchrun -m ganforge' instead of 'ganforge'",
+            "NNODES=8 and WORLD_SIZE=64 requests several processes per node, but 'ganforge' starts one; "
+            "use 'torchrun -m ganforge' instead of 'ganforge'",
         ),
         (
             {"NODE_RANK": "3", "MASTER_ADDR": "node0"},
