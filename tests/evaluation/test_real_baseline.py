@@ -75,5 +75,5 @@ def test_conditions_and_too_many_samples_are_refused(place: Path) -> None:
     done = call(place, "evaluate", "mine", "--metrics", "f.toml", "--real")
     assert (
         complaint(done)
-        == "metric 'sliced_wasserstein' compares 7 samples, but the data has 6; set samples = 6 or less\n"
+        == "metric 'sliced_wasserstein' needs 7 samples, but the data has 6; set samples = 6 or less\n"
     )

@@ -24,9 +24,9 @@ Widths = tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class MLP(Architecture):
-    """Points [N, D], whose generator ends linearly, or images, whose generator ends in tanh.
+    """For points [N, D], with a linear generator output, or images, with a tanh output.
 
-    Every layer starts from weights and biases in +-1/sqrt(inputs).
+    Every layer's weights and biases are initialized uniformly in +-1/sqrt(inputs).
     """
 
     source: ClassVar[str] = "Generative Adversarial Networks (Goodfellow et al., 2014), arXiv:1406.2661"
@@ -76,7 +76,9 @@ class Generator(nn.Module):
         self.trunk = nn.Sequential(*trunk, fan_in_linear(hidden[-1], math.prod(data.shape)))
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        x: Tensor = self.trunk(self.first(z, cond)).unflatten(1, self.shape)
+        x: Tensor = self.trunk(self.first(z, cond)).unflatten(
+            1, self.shape
+        )  # [N, Z + K] -> [N, D] -> [N, *shape]
         return torch.tanh(x) if self.bounded else x
 
 
@@ -106,12 +108,12 @@ class Discriminator(nn.Module):
         self.heads = Heads(hidden[-1], heads)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        flat = x.flatten(1)
+        flat = x.flatten(1)  # [N, D]
         if self.concat:
             assert cond is not None
-            flat = torch.cat([flat, cond], dim=1)
-        features = self.trunk(flat)
-        logits = self.logit(features).flatten()
+            flat = torch.cat([flat, cond], dim=1)  # [N, D + K]
+        features = self.trunk(flat)  # [N, F]
+        logits = self.logit(features).flatten()  # [N]
         if self.projection is not None:
             logits = logits + self.projection(features, cond)
         return Verdict(logits, self.heads(features), features)

@@ -1,4 +1,4 @@
-"""One kernel for a whole optimizer step, where torch has it."""
+"""Fused optimizer steps, where torch supports them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ FUSED_DEVICES = frozenset({"cpu", "cuda"})
 
 
 def fused(parameters: Sequence[nn.Parameter]) -> bool | None:
-    """What to pass as `fused=`: True where every parameter lies on a device with a fused kernel,
-    else None, by which torch chooses (`foreach` on accelerators)."""
+    """The `fused=` argument: True if every parameter is on a device with a fused kernel, otherwise None,
+    with which torch chooses (`foreach` on accelerators)."""
     return True if all(p.device.type in FUSED_DEVICES for p in parameters) else None

@@ -20,9 +20,9 @@ class RMSprop(Optimizer):
     source: ClassVar[str] = "Neural Networks for Machine Learning, lecture 6e (Tieleman and Hinton, 2012)"
 
     lr: float = Field(5e-5, gt=0, description="Learning rate before the schedule of `[lr]`.")
-    alpha: float = Field(0.99, ge=0, lt=1, description="Decay per update of the mean of squared gradients.")
+    alpha: float = Field(0.99, ge=0, lt=1, description="Decay of the running mean of squared gradients.")
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
-    momentum: float = Field(0.0, ge=0, lt=1, description="Part of the last step kept in the next; 0 = off.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; 0 = off.")
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         # torch has no fused kernel for RMSprop.

@@ -243,8 +243,8 @@ def test_generator_bn_is_conditional_bn_with_a_blind_discriminator() -> None:
                           "48x48, or use nets 'mlp'"),
         ((3, 32, 64), {}, "image size 32x64 (height x width) is not square; resize the data to 32x32, or use "
                           "nets 'mlp'"),
-        ((7,), {}, "makes images, and the data are points of 7 numbers; use nets 'mlp'"),
-        ((3, 32, 32), {"attention": 20}, "attention = 20 is no side of a feature map of both networks for "
+        ((7,), {}, "needs images, got points of 7 dimensions; use nets 'mlp'"),
+        ((3, 32, 32), {"attention": 20}, "attention = 20 is not the side of a feature map of both networks for "
                                          "32x32 images; use 8, 16, or 0 for off"),
     ],
 )  # fmt: skip

@@ -99,8 +99,7 @@ def test_images_are_refused() -> None:
     with pytest.raises(UserError) as caught:
         Modes().compute(Given(torch.zeros(4, 3, 8, 8)), Samples(torch.zeros(4, 3, 8, 8)))
     assert str(caught.value) == (
-        "metric 'modes' is for points in the plane, as data 'toy2d' gives them; "
-        "the samples have shape (3, 8, 8)"
+        "metric 'modes' needs 2-D points, as from data 'toy2d', got samples of shape (3, 8, 8)"
     )
 
 
@@ -109,6 +108,6 @@ def test_another_shape_than_that_of_the_data_is_refused(shape: Shape, data: Shap
     with pytest.raises(UserError) as caught:
         Modes(shape=shape).compute(Given(drawn(data)), Samples(drawn(data)))
     assert str(caught.value) == (
-        f"metric 'modes' has shape = \"{shape}\", but much of the data lies outside of its modes; "
-        "set the shape of the data"
+        f"metric 'modes' has shape = \"{shape}\", but much of the data is outside its modes; "
+        "set it to data.shape"
     )
