@@ -198,7 +198,7 @@ def test_the_exit_code_of_a_run_that_its_policy_ended(
     result = CliRunner().invoke(cli, ["resume", str(tmp_path / "run")])
     assert result.exit_code == 3
     assert "mode_collapse at 64 images: x" in result.output
-    assert "the last healthy checkpoint is of 32 images" in result.output
+    assert "last healthy checkpoint: after 32 images" in result.output
 
 
 class Record:

@@ -1,4 +1,4 @@
-"""What a run does about its health: measures, asks the sentinel, and says what has to happen."""
+"""The run's health policy: measures, asks the sentinel, and decides what has to happen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ELSEWHERE = "the run is not healthy"
 
 
 class Guard:
-    """The sentinel's link to a run, and what a run remembers of its rollbacks."""
+    """Connects the sentinel to a run, and remembers the run's rollbacks."""
 
     def __init__(self, config: Health, game: Game, samples: Samples, seed: int) -> None:
         self.config = config
@@ -78,7 +78,7 @@ class Guard:
             self.game.measures.first_bad.all_well()
 
     def look(self, row: Mapping[str, float | int]) -> list[Finding]:
-        """What is found in this row for the first time."""
+        """Findings that are new in this row."""
         return self.sentinel.look(row) if self.on else []
 
     def findings(self, images_seen: int) -> Findings:
@@ -91,7 +91,7 @@ class Guard:
         return Findings(players, "; ".join(finding.line() for finding in active) or ELSEWHERE, images_seen)
 
     def mark(self, images_seen: int) -> None:
-        """Notes whether the run is healthy now that a checkpoint is written."""
+        """Records whether the run is healthy, now that a checkpoint is written."""
         networks = [player.network for player in self.game.players.values()]
         tensors = [tensor for network in networks for tensor in network.state_dict().values()]
         if self.sentinel.calm and all_finite(tensors):

@@ -22,7 +22,7 @@ def input_gradient(critic: Critic, x: Tensor, cond: Any, term: str) -> Tensor:
     for output in leaves(logits):
         if output.shape[:1] != x.shape[:1]:
             raise UserError(
-                f"term '{term}' needs one verdict for each sample: for an input of shape {list(x.shape)} the "
+                f"term '{term}' needs one output per sample: for an input of shape {list(x.shape)} the "
                 f"discriminator returned logits of shape {list(output.shape)}; expected {x.shape[0]} as "
                 "their first dimension"
             )
