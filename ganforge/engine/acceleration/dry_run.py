@@ -1,4 +1,4 @@
-"""An update of each player that leaves no trace."""
+"""A dry run: an update of each player without side effects."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
-from ganforge.engine.instruments.running_means import Tally
 from ganforge.engine.update.game import Game
+from ganforge.engine.update.measures import Measures
 from ganforge.engine.update.player import Player
 
 ROUNDS = 2
-"""What the first one leaves behind, such as tensors that lie otherwise in memory, the second one meets."""
+"""Twice: the first update changes state, such as memory formats, that the second one sees."""
 
 
 def rehearse(game: Game, batch: Batch) -> None:
-    """Forward and backward passes of both players' updates on `batch`, with all their terms, and nothing
-    after them. Whether they come to their end or raise what the real ones would, the game is afterwards as
-    it was. What is due at the first update is due here: every term."""
+    """Runs both players' forward and backward passes on `batch`, with all terms, but no step. Whether
+    they succeed or raise what the real ones would, the game's state is restored afterwards. As in the
+    first update, every lazy term is applied."""
     with _undone(game):
         double = _Double(game)
         for _ in range(ROUNDS):
@@ -31,17 +31,16 @@ def rehearse(game: Game, batch: Batch) -> None:
 
 
 class _Double(Game):
-    """Plays with the players of another game, but never takes a step, and logs into the void.
+    """Plays with the players of another game, but never steps, and discards what it logs.
 
-    It plays alone: a process whose rehearsal fails must not leave the others waiting for it.
+    It uses no collectives: a process whose dry run fails must not leave the others waiting.
     """
 
     def __init__(self, game: Game) -> None:
         self.__dict__.update(game.__dict__)
         self.runtime = copy.copy(game.runtime)
         self.runtime.world = 1
-        self.tally = Tally(game.runtime.device)
-        self.first_bad = None
+        self.measures = Measures(game.live, game.runtime.device, watched=False)
         self.kept = []
 
     def _step(self, me: Player, measure: bool) -> None:
@@ -56,6 +55,7 @@ def _undone(game: Game) -> Iterator[None]:
     flags = [[parameter.requires_grad for parameter in player.parameters] for player in players]
     with (
         kept_buffers(player.network for player in players),
+        game.live.kept(),
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         try:

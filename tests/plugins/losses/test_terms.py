@@ -49,8 +49,8 @@ def test_mutual_information_without_codes_is_explained() -> None:
     with pytest.raises(UserError) as error:
         make("mutual_information").heads(spec("none"), FixedPrior())
     assert str(error.value) == (
-        "term 'mutual_information' needs a prior with codes, but prior 'fixed' has none; use prior "
-        "'codes' with categorical = [10] or continuous = 2, say"
+        "term 'mutual_information' needs a prior with codes, but prior 'fixed' has none; use for example prior "
+        "'codes' with categorical = [10] or continuous = 2"
     )
 
 
@@ -66,11 +66,11 @@ def test_auxiliary_classifier_without_classes_is_explained(kind: LabelKind, got:
         make("auxiliary_classifier").heads(spec(kind, *["x"] * (kind == "vector")), FixedPrior())
     assert str(error.value) == (
         f"term 'auxiliary_classifier' needs data labelled with one or many of K classes, but the data {got}; "
-        "name other [data] or remove the term"
+        "use other [data] or remove the term"
     )
 
 
-@pytest.mark.parametrize("name", [*PENALTIES, "feature_matching"])
+@pytest.mark.parametrize("name", [*PENALTIES, "feature_matching", "l1", "wgan_div"])
 def test_other_terms_want_no_head(name: str) -> None:
     assert make(name).heads(spec("none"), FixedPrior()) == {}
 
@@ -87,6 +87,8 @@ PLAYERS: list[tuple[str, set[Role]]] = [
     ("mutual_information", {"d", "g"}),
     ("auxiliary_classifier", {"d", "g"}),
     ("feature_matching", {"g"}),
+    ("l1", {"g"}),
+    ("wgan_div", {"d"}),
 ]
 
 
@@ -104,6 +106,8 @@ def test_default_weights_are_those_of_the_papers() -> None:
         "mutual_information": 1.0,
         "auxiliary_classifier": 1.0,
         "feature_matching": 1.0,
+        "l1": 100.0,
+        "wgan_div": 2.0,
     }
 
 
