@@ -145,6 +145,8 @@ class Context:
     say: Callable[[str], None]
     """Shows one line to the user."""
     track: Track
+    fresh: bool = False
+    """Decoded data that are in the cache already are not used, but made again."""
 
 
 class Dataset(Component):
