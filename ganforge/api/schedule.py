@@ -91,7 +91,7 @@ class _OrRamp:
         return core_schema.no_info_wrap_validator_function(validate, number, serialization=serialization)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
-        number: Any = schema["schema"]  # type: ignore[typeddict-item]
+        number: Any = schema["schema"]
         return {"anyOf": [handler(number), handler(Ramp.__pydantic_core_schema__)]}
 
 
