@@ -15,6 +15,7 @@ from ganforge_losses.hinge import Hinge
 from ganforge_losses.l1 import L1
 from ganforge_losses.mse import Mse
 from ganforge_losses.mutual_information import MutualInformation
+from ganforge_losses.path_length import PathLength
 from ganforge_losses.r1 import R1
 from ganforge_losses.r2 import R2
 from ganforge_losses.reconstruction import Reconstruction
@@ -40,6 +41,7 @@ def ganforge_components() -> Iterable[type[Component]]:
         GradientPenalty,
         L1,
         MutualInformation,
+        PathLength,
         R1,
         Reconstruction,
         R2,

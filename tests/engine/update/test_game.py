@@ -59,7 +59,7 @@ def test_every_loss_moves_each_player_and_leaves_its_rival(tmp_path: Path, loss:
 
 @pytest.mark.parametrize("term", TERMS)
 def test_every_term_joins_the_objective_of_its_players(tmp_path: Path, term: str) -> None:
-    config = toy_config(nets=nets_for(term), prior=prior_for(term), terms=[{"type": term}])
+    config = toy_config(nets=nets_for(term), prior=prior_for(term), terms=[{"type": term, "every": 1}])
     loop, _ = toy_loop(tmp_path, config)
     players: list[Role] = ["d", "g"]
     for role in players:
