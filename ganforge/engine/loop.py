@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ganforge.api import Metric, Role, Samples, Task
+from ganforge.api import Metric, Role, Samples
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.compile_trial import Trial
 from ganforge.engine.acceleration.graph_replay import Replays
@@ -30,7 +30,7 @@ from ganforge.engine.player_state import pack_players, unpack_players
 from ganforge.engine.replica_check import check_agreement
 from ganforge.engine.rollback import GoBack, Stop, decide
 from ganforge.engine.sampling.ema import MovingAverage
-from ganforge.engine.sampling.grids import grids, with_backdrop
+from ganforge.engine.sampling.grids import pictures
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.engine.update.game import Game
 from ganforge.engine.update.schedule import lr_factor, set_hyperparameters, turns
@@ -78,8 +78,6 @@ class Loop:
         self.diagnosis: str | None = None
         """Why the run was ended by its policy about its health."""
         self._saved_at = -1
-        self._own: Mapping[str, Tensor] = {}
-        """What every process remembers for itself, of all of them."""
 
     @property
     def per_iteration(self) -> int:
@@ -232,13 +230,9 @@ class Loop:
     def _grid(self) -> None:
         if not self.config.logging.grid_every:
             return
-        count, spec = self.config.logging.grid_samples, self.sampler.spec
-        for grid in grids(self.sampler, self.config.train.seed, count):
+        # In every process: the sampler shares the work out among them.
+        for grid in pictures(self.sampler, self.config, self.game.players["d"].network, self.samples.images):
             if self.game.runtime.is_main:
-                # Only there does the critic judge samples, and nothing else.
-                if type(self.config.task).compare is Task.compare:
-                    critic = self.game.players["d"].network
-                    grid = with_backdrop(grid, spec, critic, self.samples.images, count)
                 self.observer.grid(self.images_seen, grid)
 
     def say(self, line: str) -> None:
@@ -261,7 +255,7 @@ class Loop:
         """Begins to write a checkpoint of this point of the run; `saver.wait()` waits for its end."""
         check_agreement(self.game, self.average, self.images_seen)
         self.game.tally.merge(self.game.runtime.mean)
-        self._own = self.game.live.gathered(self.game.runtime)
+        self.game.live.gather(self.game.runtime)
         if self.game.runtime.is_main:
             self.guard.mark(self.images_seen)
             self.saver.save(*self.state())
@@ -280,14 +274,12 @@ class Loop:
             "stamp": dict(self.stamp),
             "health": self.guard.state(),
             "compile": self.trial.state(),
+            "undeclared": self.game.live.undeclared(),
             "players": players,
         }
         if self.average is not None:
             tensors["generator"] = checkpoint.weights(self.average.network)
-        live = self.game.live
-        if live.memory:
-            tensors["memory"] = {**live.memory, **self._own}
-        state["frozen"], state["undeclared"] = live.hashes(), live.undeclared()
+        tensors |= self.game.live.state()
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:

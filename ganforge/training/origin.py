@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganforge.api import Role
+from ganforge.api import Component, Role, Task
 from ganforge.components.comparability import depends_on, describe, fingerprint
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump
@@ -30,7 +30,16 @@ def origin_of(agreed: Plan, registry: Registry, runtime: Runtime, command: str) 
 
 def plugins_of(config: RunConfig, registry: Registry) -> list[dict[str, str]]:
     """The plugins that the run uses, with their versions."""
-    used = [config.data, config.prior, config.nets, config.loss, *config.terms, *config.callbacks]
+    used: list[Component] = [
+        config.data,
+        config.prior,
+        config.nets,
+        config.loss,
+        *config.terms,
+        *config.callbacks,
+    ]
+    if type(config.task).compare is not Task.compare:
+        used.append(config.task)
     used += [*config.metrics, config.generator.optimizer, config.discriminator.optimizer]
     plugins = {registry.providers[type(component)] for component in used}
     return [
@@ -46,6 +55,13 @@ def parameters_of(loop: Loop) -> dict[str, int]:
         names[role]: sum(part.numel() for part in player.network.parameters())
         for role, player in loop.game.players.items()
     }
+
+
+def frozen_of(loop: Loop) -> dict[str, dict[str, str]]:
+    """`frozen` of run.json, where there is any: the networks that components use and nothing trains, by the
+    SHA-256 of their weights."""
+    hashes = loop.game.live.hashes()
+    return {"frozen": hashes} if hashes else {}
 
 
 def _metrics(agreed: Plan) -> list[dict[str, Any]]:
