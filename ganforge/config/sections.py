@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ganforge.api import Optimizer
+from ganforge.api import Optimizer, ScheduledInt
 
 Diagnosis = Literal[
     "non_finite", "discriminator_overpowers", "mode_collapse", "vanishing_generator_gradient", "oscillation"
@@ -103,7 +103,12 @@ class Train(Section):
 class Player(Section):
     """`[generator]` or `[discriminator]`."""
 
-    optimizer: Optimizer = Field(description="The player's optimiser.")
+    optimizer: Optimizer = Field(description="The player's optimizer.")
+    lr_factors: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="Beginning of parameter names -> factor on their learning rate, such as "
+        "{mapping = 0.01}; the longest that fits counts.",
+    )
 
 
 class LearningRate(Section):
@@ -120,7 +125,7 @@ class LearningRate(Section):
 class Ema(Section):
     """The moving average of the generator's weights, which is what gets sampled."""
 
-    halflife: int = Field(
+    halflife: ScheduledInt = Field(
         10_000, ge=0, description="Images after which an old weight counts half; 0 = off, sample G itself."
     )
     rampup: float = Field(

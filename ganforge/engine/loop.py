@@ -22,18 +22,18 @@ from ganforge.engine.checkpoint.healthy import load_last_healthy, remove_after
 from ganforge.engine.data.batches import Batches
 from ganforge.engine.distributed.log_reduction import Pool
 from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.game_state import pack_game, unpack_game
 from ganforge.engine.health.guard import Guard
 from ganforge.engine.instruments.memory import peak_memory
 from ganforge.engine.metric_values import measure
 from ganforge.engine.observer import Observer, Row
-from ganforge.engine.player_state import pack_players, unpack_players
 from ganforge.engine.replica_check import check_agreement
 from ganforge.engine.rollback import GoBack, Stop, decide
 from ganforge.engine.sampling.ema import MovingAverage
 from ganforge.engine.sampling.grids import grids, with_backdrop
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.engine.update.game import Game
-from ganforge.engine.update.schedule import lr_factor, set_learning_rate, turns
+from ganforge.engine.update.schedule import lr_factor, set_hyperparameters, turns
 
 
 class Loop:
@@ -78,6 +78,8 @@ class Loop:
         self.diagnosis: str | None = None
         """Why the run was ended by its policy about its health."""
         self._saved_at = -1
+        self._own: Mapping[str, Tensor] = {}
+        """What every process remembers for itself, of all of them."""
 
     @property
     def per_iteration(self) -> int:
@@ -128,7 +130,8 @@ class Loop:
         train = self.config.train
         factor = lr_factor(self.config.lr, self.images_seen, train.images)
         for player in self.game.players.values():
-            set_learning_rate(player.optimizer, factor * self.guard.history.lr[player.role])
+            set_hyperparameters(player, factor * self.guard.history.lr[player.role], self.images_seen)
+        self.game.live.at(self.images_seen)
         self.game.runtime.pace.iteration()
         coming = partial(turns, self.schedule, self.batches.at, self.iteration * train.d_updates)
         play = self.game.play if self.replays is None else self.replays.play
@@ -240,11 +243,6 @@ class Loop:
         if self.game.runtime.is_main:
             self.observer.say(line)
 
-    def ills(self) -> list[str]:
-        """What is wrong at the moment with a run that its health did not end, in lines."""
-        present = [] if self.diagnosis is not None else self.guard.sentinel.active.values()
-        return [f"health: {finding.line()}" for finding in present]
-
     def tell_event(self, event: Mapping[str, Any]) -> None:
         """Something that happened now, for the record."""
         if self.game.runtime.is_main:
@@ -255,6 +253,7 @@ class Loop:
         """Begins to write a checkpoint of this point of the run; `saver.wait()` waits for its end."""
         check_agreement(self.game, self.average, self.images_seen)
         self.game.tally.merge(self.game.runtime.mean)
+        self._own = self.game.live.gathered(self.game.runtime)
         if self.game.runtime.is_main:
             self.guard.mark(self.images_seen)
             self.saver.save(*self.state())
@@ -262,18 +261,17 @@ class Loop:
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that a continued run needs, as tensors by group and as plain data."""
-        tensors, players = pack_players(self.game.players)
-        state: dict[str, Any] = {
+        tensors, game = pack_game(self.game, self._own)
+        state = {
             "iteration": self.iteration,
             "images_seen": self.images_seen,
             "seconds": self.seconds,
-            "tally": self.game.tally.state(),
             "owes_metrics": self.owes_metrics,
             "best": self.best.state(),
             "stamp": dict(self.stamp),
             "health": self.guard.state(),
             "compile": self.trial.state(),
-            "players": players,
+            **game,
         }
         if self.average is not None:
             tensors["generator"] = checkpoint.weights(self.average.network)
@@ -283,10 +281,9 @@ class Loop:
         """Puts back what `state` gave; the run then goes on as if it had not stopped."""
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
-        self.game.tally.restore(state["tally"])
         self.owes_metrics = state["owes_metrics"]
         self.best.restore(state["best"])
-        unpack_players(self.game.players, tensors, state["players"], self.game.runtime.device)
+        unpack_game(self.game, tensors, state)
         if self.average is not None:
             self.average.network.load_state_dict(dict(tensors["generator"]))
         self.guard.restore(state["health"])

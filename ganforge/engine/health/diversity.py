@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.api import Prior, Samples
+from ganforge.api import Architecture, Prior, Samples, Task
 from ganforge.components.results import draw_of
+from ganforge.components.team import sampled
+from ganforge.engine.data.conditions import conditions
 from ganforge.engine.random import generator_for
 
 SIDE = 16
@@ -21,15 +23,24 @@ class Diversity:
     model, 0 for one that makes the same image of every latent. Where labels repeat, also between
     two fakes of the same label: a conditional model can collapse in each class by itself."""
 
-    def __init__(self, samples: Samples, prior: Prior, count: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        task: Task,
+        prior: Prior,
+        nets: Architecture,
+        count: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
         """`count`: how many samples are compared."""
+        self.task, self.nets = task, nets
         chosen, self.paired = _choose(samples, count, seed)
         real = samples.images[chosen].to(device)
         if real.dtype == torch.uint8:
             real = real.float() / 127.5 - 1.0
-        cond = None if samples.labels is None else samples.labels[chosen].to(device, torch.float32)
-        draw = draw_of(prior, len(chosen), cond, generator_for(seed, "health", device=device))
-        self.z, self.cond = draw.z, draw.cond
+        cond = None if samples.labels is None else conditions(samples.labels, chosen).to(device)
+        self.draw = draw_of(prior, len(chosen), cond, generator_for(seed, "health", device=device))
         self._real = _distances(real, self.paired)
 
     @torch.no_grad()
@@ -38,7 +49,7 @@ class Diversity:
         What does not vary among the real samples is left out. Waits for the device."""
         was_training = generator.training
         generator.eval()
-        fake: Tensor = generator(self.z, self.cond).float()
+        fake: Tensor = sampled(self.task, generator, self.nets, self.draw).float()
         generator.train(was_training)
         distances = _distances(fake, self.paired)
         return {f"health/{name}": distances[name] / real for name, real in self._real.items() if real > 0}

@@ -36,7 +36,10 @@ class Guard:
         self._diversity: Diversity | None = None
         count = min(config.samples, len(samples))
         if self.on and game.runtime.is_main and count >= MEASURABLE:
-            self._diversity = Diversity(samples, game.prior, count, seed, game.runtime.device)
+            live = game.live
+            self._diversity = Diversity(
+                samples, live.task, live.prior, live.nets, count, seed, game.runtime.device
+            )
 
     @property
     def on(self) -> bool:
@@ -56,8 +59,8 @@ class Guard:
         for role, player in self.game.players.items():
             if self.on and player.scaler.is_enabled():
                 found[f"health/scale_{role}"] = player.scaler.get_scale()
-        if self.game.first_bad is not None and not all(map(math.isfinite, means.values())):
-            first_bad = self.game.first_bad.read()
+        if self.game.measures.first_bad is not None and not all(map(math.isfinite, means.values())):
+            first_bad = self.game.measures.first_bad.read()
             for name, update in first_bad.items():
                 found[f"health/first_bad/{name}"] = update / len(schedule)
             at_fault = offender(first_bad, schedule)
@@ -71,8 +74,8 @@ class Guard:
 
     def forget_if_well(self, means: Mapping[str, float]) -> None:
         """In every process: where the tally's `means` are finite, so was each update since the last row."""
-        if self.game.first_bad is not None and all(map(math.isfinite, means.values())):
-            self.game.first_bad.all_well()
+        if self.game.measures.first_bad is not None and all(map(math.isfinite, means.values())):
+            self.game.measures.first_bad.all_well()
 
     def look(self, row: Mapping[str, float | int]) -> list[Finding]:
         """What is found in this row for the first time."""
@@ -86,6 +89,10 @@ class Guard:
         mine = {role for finding in active for role in finding.players} if runtime.is_main else set()
         players = tuple(role for role in PLAYERS if runtime.any(role in mine))
         return Findings(players, "; ".join(finding.line() for finding in active) or ELSEWHERE, images_seen)
+
+    def lines(self) -> list[str]:
+        """What is wrong with the run at the moment, for the user."""
+        return [f"health: {finding.line()}" for finding in self.sentinel.active.values()]
 
     def mark(self, images_seen: int) -> None:
         """Notes whether the run is healthy now that a checkpoint is written."""
@@ -102,7 +109,7 @@ class Guard:
 
     def state(self) -> dict[str, Any]:
         """As plain data."""
-        first_bad = self.game.first_bad
+        first_bad = self.game.measures.first_bad
         return {
             **self.history.state(),
             "healthy_at": self.healthy_at,
@@ -112,9 +119,9 @@ class Guard:
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
         """Puts back what `state` gave; None from a checkpoint of before there was a guard."""
-        if self.game.first_bad is not None:
+        if self.game.measures.first_bad is not None:
             updates = sum(player.updates for player in self.game.players.values())
-            self.game.first_bad.restore(updates, {} if state is None else state["first_bad"])
+            self.game.measures.first_bad.restore(updates, {} if state is None else state["first_bad"])
         if state is not None:
             self.history = History.restored(state)
             self.healthy_at = state["healthy_at"]

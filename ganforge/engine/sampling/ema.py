@@ -12,6 +12,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from ganforge.api import Ramp
 from ganforge.config import Ema
 
 AVERAGED_BUFFERS = ("running_mean", "running_var")
@@ -42,7 +43,8 @@ class MovingAverage:
 
     def decay(self, images: int, images_seen: int) -> float:
         """The share of the old average that stays, over a step of `images` images."""
-        halflife = float(self.config.halflife)
+        given: int | Ramp = self.config.halflife
+        halflife = given.at(images_seen) if isinstance(given, Ramp) else float(given)
         if self.config.rampup:
             halflife = min(halflife, self.config.rampup * images_seen)
         return 0.5 ** (images / halflife) if halflife > 0 else 0.0

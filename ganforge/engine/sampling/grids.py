@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec
+from ganforge.api import DataSpec, per_sample
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
 from ganforge.engine.random import generator_for, stream_seed
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -84,5 +84,5 @@ def backdrop(critic: nn.Module, data: Tensor, count: int) -> Backdrop:
     places = torch.cartesian_prod(axis, axis).flip(1)
     device = next(critic.parameters()).device
     with kept_buffers([critic]):
-        logits = critic(places.to(device), None).logits
+        logits = per_sample(critic(places.to(device), None).logits)
     return Backdrop(data, logits.float().cpu().view(MESH, MESH), extent)

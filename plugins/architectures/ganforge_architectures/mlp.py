@@ -49,7 +49,7 @@ class MLP(Architecture):
     spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        how = scheme(self.type, self.conditioning, data, heads)
+        how = scheme(self.type, self.conditioning, data, heads, images=True)
         return Networks(
             Generator(LatentInput(latent, how, 0), self.g_hidden, data, self.activation),
             Discriminator(data, self.d_hidden, how, heads, self.activation, self.spectral_norm),
@@ -109,7 +109,7 @@ class Discriminator(nn.Module):
         flat = x.flatten(1)
         if self.concat:
             assert cond is not None
-            flat = torch.cat([flat, cond], dim=1)
+            flat = torch.cat([flat, cond.flatten(1)], dim=1)
         features = self.trunk(flat)
         logits = self.logit(features).flatten()
         if self.projection is not None:

@@ -42,14 +42,14 @@ class GradientPenalty(Term):
     )
 
     def __call__(self, play: Play) -> Tensor:
-        x_hat = _between(play) if self.form == "wgan_gp" else _around(play)
+        x_hat = between(play) if self.form == "wgan_gp" else _around(play)
         gradient = input_gradient(play.exact_critic, x_hat, play.cond, self.type)
         # vector_norm has the subgradient 0 at 0, where a square root would give NaN.
         excess = torch.linalg.vector_norm(gradient.flatten(1), dim=1) - self.target
         return (F.relu(excess) if self.one_sided else excess).square().mean()
 
 
-def _between(play: Play) -> Tensor:
+def between(play: Play) -> Tensor:
     """Points drawn from the lines between real samples and fakes, like `play.real`."""
     t = _uniform(play, _one_each(play.real))
     return t * play.real + (1 - t) * play.fake
