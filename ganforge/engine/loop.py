@@ -22,11 +22,11 @@ from ganforge.engine.checkpoint.healthy import load_last_healthy, remove_after
 from ganforge.engine.data.batches import Batches
 from ganforge.engine.distributed.log_reduction import Pool
 from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.game_state import pack_game, unpack_game
 from ganforge.engine.health.guard import Guard
 from ganforge.engine.instruments.memory import peak_memory
 from ganforge.engine.metric_values import measure
 from ganforge.engine.observer import Observer, Row
-from ganforge.engine.player_state import pack_players, unpack_players
 from ganforge.engine.replica_check import check_agreement
 from ganforge.engine.rollback import GoBack, Stop, decide
 from ganforge.engine.sampling.ema import MovingAverage
@@ -240,11 +240,6 @@ class Loop:
         if self.game.runtime.is_main:
             self.observer.say(line)
 
-    def ills(self) -> list[str]:
-        """What is wrong at the moment with a run that its health did not end, in lines."""
-        present = [] if self.diagnosis is not None else self.guard.sentinel.active.values()
-        return [f"health: {finding.line()}" for finding in present]
-
     def tell_event(self, event: Mapping[str, Any]) -> None:
         """Something that happened now, for the record."""
         if self.game.runtime.is_main:
@@ -263,36 +258,31 @@ class Loop:
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that a continued run needs, as tensors by group and as plain data."""
-        tensors, players = pack_players(self.game.players)
-        state: dict[str, Any] = {
+        tensors, game = pack_game(self.game)
+        state = {
             "iteration": self.iteration,
             "images_seen": self.images_seen,
             "seconds": self.seconds,
-            "tally": self.game.tally.state(),
             "owes_metrics": self.owes_metrics,
             "best": self.best.state(),
             "stamp": dict(self.stamp),
             "health": self.guard.state(),
             "compile": self.trial.state(),
-            "undeclared": self.game.live.undeclared(),
-            "players": players,
+            **game,
         }
         if self.average is not None:
             tensors["generator"] = checkpoint.weights(self.average.network)
-        tensors |= self.game.live.state()
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
         """Puts back what `state` gave; the run then goes on as if it had not stopped."""
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
-        self.game.tally.restore(state["tally"])
         self.owes_metrics = state["owes_metrics"]
         self.best.restore(state["best"])
-        unpack_players(self.game.players, tensors, state["players"], self.game.runtime.device)
+        unpack_game(self.game, tensors, state)
         if self.average is not None:
             self.average.network.load_state_dict(dict(tensors["generator"]))
-        self.game.live.restore(tensors.get("memory", {}), self.game.runtime.rank)
         self.guard.restore(state["health"])
         self.trial.restore(state.get("compile"))
         self.reseed()

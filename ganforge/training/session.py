@@ -127,13 +127,14 @@ class Session:
             progress.close()
             mirror = link.finish(patience, ok=finished or bool(stop.reason)) if link else None
             self.runtime.close(together=well)
+        ills = [] if loop.diagnosis is not None else loop.guard.lines()
         return Outcome(
             folder=folder.path,
             finished=finished,
             images_seen=loop.images_seen,
             stopped_by=None if finished else stop.reason,
             is_main=main,
-            lines=[*loop.ills(), *([mirror] if mirror else [])],
+            lines=[*ills, *([mirror] if mirror else [])],
             diagnosis=loop.diagnosis,
             healthy_at=loop.guard.healthy_at,
         )
