@@ -50,7 +50,7 @@ class Guard:
         return self.config.policy == "rollback" and self.rollbacks < self.config.rollbacks
 
     def signals(self, means: Mapping[str, float], updates: int) -> dict[str, float]:
-        """Columns that the row needs besides the running `means`; `updates` per iteration. Synchronizes
+        """Columns of the row in addition to the running `means`; `updates` per iteration. Synchronizes
         the device."""
         found: dict[str, float] = {}
         if self.on and self._diversity is not None:
