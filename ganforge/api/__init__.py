@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ganforge.api.component import Component
+from ganforge.api.component import Component, Shapes, memory
 from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
 from ganforge.api.errors import UserError, did_you_mean, nearest
 from ganforge.api.hooks import GROUP, hookimpl
@@ -16,11 +16,14 @@ from ganforge.api.losses import Loss, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
+from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
 from ganforge.api.stream import Stream, rows
-from ganforge.api.training import Callback, Metric, Optimizer, Sampler
+from ganforge.api.task import Comparison, Side, Task
+from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
+from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Dataset, Prior, Architecture, Loss, Term, Optimizer, Callback, Metric)
+    kind.kind: kind for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric)
 }
 """Every kind of component, by the section of a run file that names it."""
 
@@ -31,6 +34,7 @@ __all__ = [
     "Architecture",
     "Callback",
     "Code",
+    "Comparison",
     "Component",
     "Context",
     "Critic",
@@ -44,19 +48,32 @@ __all__ = [
     "Metric",
     "Networks",
     "Optimizer",
+    "Parameters",
     "Play",
     "Prior",
+    "Ramp",
     "Role",
     "Sampler",
     "Samples",
+    "Scheduled",
+    "ScheduledInt",
+    "Shapes",
+    "Side",
     "Split",
     "Stream",
+    "Task",
     "Term",
     "Track",
+    "Tree",
     "UserError",
     "Verdict",
     "did_you_mean",
     "hookimpl",
+    "leaves",
+    "mapped",
+    "memory",
     "nearest",
+    "per_sample",
     "rows",
+    "total",
 ]

@@ -2,16 +2,47 @@
 
 A component *is* its configuration. Its fields are the keys of the TOML table, its field
 descriptions are the help text, its `type` is the name a run file uses, and whatever has
-weights or files is made from it by `build`. Losses and terms hold no state and are used as
-they are.
+weights or files is made from it by `build`.
+
+What a component keeps from one update to the next are private tensors (`memory`); frozen networks that it
+uses are private modules, made in `prepare`. A run has a copy of its own of each component, so that the
+configuration stays as it was read.
 """
 
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+import torch
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic.fields import ModelPrivateAttr
+
+if TYPE_CHECKING:
+    from ganforge.api.data import DataSpec
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Name of a comparison -> the shape of one sample that is judged in it."""
+
+
+class Each(ModelPrivateAttr):
+    """Private attribute of which every process has one of its own."""
+
+
+def memory(value: Any = 0.0, each: bool = False) -> Any:
+    """What a component remembers: `_mean: Tensor = memory(0.0)`, a float32 tensor that starts as `value`.
+
+    It lies on the run's device, is kept in its checkpoints and undone by its rollbacks. All processes of a
+    run must hold the same; with `each`, every process has its own. Change it in place only
+    (`self._mean.lerp_(x, 0.01)`), with tensors of the device that carry no graph; where it enters what is
+    differentiated in the same update, use `self._mean.clone()`.
+    """
+
+    def start() -> torch.Tensor:
+        return torch.tensor(value, dtype=torch.float32)
+
+    return Each(default_factory=start) if each else PrivateAttr(default_factory=start)
 
 
 class Component(BaseModel, ABC):
@@ -34,3 +65,20 @@ class Component(BaseModel, ABC):
     def type_name(cls) -> str:
         """The name by which a run file asks for this component."""
         return str(cls.model_fields["type"].default)
+
+    def prepare(self, data: DataSpec, shapes: Shapes) -> None:
+        """Called once, on the run's own copy, before training: replaces memory whose shape depends on the
+        data (`self._pool = torch.zeros(50, *shapes[""])`) and loads frozen networks into private attributes
+        (`self._vgg = ...`), which are then put on the device in evaluation mode, without gradients.
+
+        `shapes`: see `Task.compare`; "" is the comparison of a plain GAN. Raises `UserError` where a file is
+        missing or does not fit.
+        """
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same in a run file; what a run's copy remembers is left out."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def copied(self, **changes: Any) -> Self:
+        """A copy with memory of its own, in which these fields are replaced."""
+        return self.model_copy(update=changes, deep=True)

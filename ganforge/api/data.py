@@ -6,23 +6,22 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import ClassVar, Literal, Protocol, Self, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
 from ganforge.api.component import Component
 from ganforge.api.errors import UserError, nearest
 
-LabelKind = Literal["none", "one_of_k", "many_of_k", "vector"]
+LabelKind = Literal["none", "one_of_k", "many_of_k", "vector", "image"]
 Split = Literal["train", "test"]
 T = TypeVar("T")
 
 
 class LabelSpec(BaseModel):
-    """What a label is. A label is always a float row of width K, whatever its kind:
-    one-hot, multi-hot, or a real vector."""
+    """What a label is: a float row of width K (one-hot, multi-hot, or a real vector), or an image."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,11 +30,28 @@ class LabelSpec(BaseModel):
     """The K classes, attributes or dimensions, in the order of the columns."""
     most: int | None = None
     """Many of K: the most labels that one sample carries; None where there is no limit."""
+    size: tuple[int, ...] = ()
+    """An image: its (C, H, W). Empty for every other kind."""
+
+    @model_validator(mode="after")
+    def _has_a_size_if_an_image(self) -> Self:
+        if self.kind == "image" and (len(self.size) != 3 or min(self.size) < 1):
+            raise ValueError(f"labels of kind 'image' need size = (C, H, W), got {self.size}")
+        if self.kind == "image" and (self.names or self.most is not None):
+            raise ValueError("labels of kind 'image' have no names and no most")
+        if self.kind != "image" and self.size:
+            raise ValueError(f"labels of kind '{self.kind}' have no size, got {self.size}")
+        return self
 
     @property
     def width(self) -> int:
-        """K; 0 where there are no labels."""
+        """K; 0 where there are no labels, or where they are images."""
         return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one condition: (K,), or (C, H, W) of an image; () where there are no labels."""
+        return self.size if self.kind == "image" else (self.width,) if self.width else ()
 
     def encode(self, names: Iterable[str]) -> Tensor:
         """Label names -> a float row [K], one-hot or multi-hot.
@@ -46,6 +62,9 @@ class LabelSpec(BaseModel):
         wanted = [name.strip() for name in names]
         if self.kind == "none":
             raise UserError("the data has no labels, so no condition can be asked for")
+        if self.kind == "image":
+            shape = "x".join(map(str, self.size))
+            raise UserError(f"the condition is an image of {shape} (channels x height x width), not names")
         if self.kind == "vector":
             raise UserError(
                 f"the condition is a vector of {self.width} numbers ({', '.join(self.names)}), not names"
@@ -90,7 +109,8 @@ class Samples:
     """A data set at rest, in memory or memory-mapped.
 
     `images` is uint8 [M, C, H, W], 0 to 255; or float32 [M, D] for points, used as they are.
-    `labels` is [M, K] (uint8 for one-hot and multi-hot, float32 for vectors) or None.
+    `labels` is [M, K] (uint8 for one-hot and multi-hot, float32 for vectors), uint8 [M, C, H, W] for
+    images (0 to 255; a network is shown them in [-1, 1]), or None.
     """
 
     images: Tensor
@@ -103,6 +123,8 @@ class Samples:
     random_crop: int = 0
     """During training an image is a random crop out of itself, padded by so many mirrored pixels on
     each side; 0 = off."""
+    paired: bool = True
+    """Label i belongs to image i. False = the labels are a collection of their own, of any length."""
 
     def __len__(self) -> int:
         return int(self.images.shape[0])

@@ -1,4 +1,4 @@
-"""Losses and terms: what each player minimises. Both are stateless."""
+"""Losses and terms: what each player minimizes. A loss is the term that every run has."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from ganforge.api.component import Component
 from ganforge.api.data import DataSpec
 from ganforge.api.nets import Prior
 from ganforge.api.play import Play, Role
+from ganforge.api.schedule import Scheduled
+from ganforge.api.tree import total
 
 
 class Loss(Component):
-    """`[loss]`: the adversarial game, as two pure functions of logits [N], each giving a scalar."""
+    """`[loss]`: the adversarial game, as two functions of logits, each giving a scalar.
+
+    Logits are [N] for a critic that judges whole samples, and [N, ...] for one that judges patches; of a
+    critic with several outputs (scales, periods) both functions are called for each, and summed.
+    """
 
     kind: ClassVar[str] = "loss"
 
@@ -24,11 +30,25 @@ class Loss(Component):
 
     @abstractmethod
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the discriminator minimises."""
+        """What the discriminator minimizes."""
 
     @abstractmethod
     def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """What the generator minimises; `real` is None unless the loss is `paired`."""
+        """What the generator minimizes; `real` is None unless the loss is `paired`."""
+
+    def __call__(self, play: Play) -> Tensor:
+        """The objective of the player whose update this is, a scalar. To be overridden by a loss that needs
+        more than logits, or that remembers something."""
+        if play.role == "d":
+            value: Tensor = total(self.d_loss, play.real_verdict.logits, play.fake_verdict.logits)
+        elif self.paired:
+            value = total(self.g_loss, play.fake_verdict.logits, play.real_verdict.logits)
+        elif play.both_learn:
+            # With the two swapped: Donahue et al. (2017), arXiv:1605.09782, section 3.4.
+            value = total(self.d_loss, play.fake_verdict.logits, play.real_verdict.logits)
+        else:
+            value = total(lambda fake: self.g_loss(fake, None), play.fake_verdict.logits)
+        return value
 
     def score(self, logits: Tensor) -> Tensor:
         """What a plot calls D(x): a probability where the loss gives logits that meaning,
@@ -37,7 +57,7 @@ class Loss(Component):
 
     def estimates(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """What the discriminator's update tells of the distance between data and model: name ->
-        scalar, of logits [N] without gradient. Logged, not minimised."""
+        scalar, of logits without gradient. Logged, not minimized."""
         return {}
 
 
@@ -49,12 +69,12 @@ class Term(Component):
     players: ClassVar[frozenset[Role]] = frozenset({"d"})
     """Whose objective the term joins."""
 
-    weight: float = Field(1.0, description="Factor on the term in the player's objective.")
+    weight: Scheduled = Field(1.0, description="Factor on the term in the player's objective.")
     every: int = Field(
         1,
         ge=1,
         description="Apply once in this many updates of the player, scaled up by as much "
-        "(lazy regularisation); 1 = at each update.",
+        "(lazy regularization); 1 = at each update.",
     )
 
     def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
@@ -64,9 +84,9 @@ class Term(Component):
 
     @abstractmethod
     def __call__(self, play: Play) -> Tensor:
-        """The term's value, a scalar, before `weight` and `every`."""
+        """The term's value, a scalar, before `weight` and `every`. Called for each comparison of the task."""
 
     def estimates(self, play: Play) -> dict[str, Tensor]:
-        """What this update tells besides: name -> scalar. Called after the term itself, without
-        gradient; logged, not minimised."""
+        """What else this update reports: name -> scalar. Called after the term itself, without
+        gradient; logged, not minimized."""
         return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ganforge.api.component import Component
 from ganforge.api.data import DataSpec
 from ganforge.api.errors import UserError
+from ganforge.api.tree import Tree
 
 
 class Code(NamedTuple):
@@ -28,8 +29,8 @@ class Draw(NamedTuple):
 
     z: Tensor
     """[N, Z]"""
-    cond: Tensor | None
-    """[N, K]; the conditions the fakes are made for."""
+    cond: Any
+    """[N, K], an image [N, C, H, W], or None: the conditions the fakes are made for."""
     codes: dict[str, Tensor]
     """Code name -> what Q should find: classes [N] (int64) or values [N, width]."""
 
@@ -66,17 +67,20 @@ class Prior(Component):
 class Verdict(NamedTuple):
     """What a discriminator returns."""
 
-    logits: Tensor
-    """[N]: unbounded, larger = more real; a loss decides what they mean."""
+    logits: Tree
+    """[N], or [N, ...] for patches, or a list or dict of such for several scales: unbounded, larger = more
+    real; a loss decides what they mean."""
     heads: Mapping[str, Tensor] = MappingProxyType({})
     """Head name -> [N, width], for the heads that terms asked for."""
-    features: Tensor | None = None
-    """[N, F]: the trunk's last activations, for feature matching; None where not offered."""
+    features: Tree = None
+    """[N, F]: the trunk's last activations, for feature matching, or a tree of several layers' [N, ...];
+    None where not offered."""
 
 
 class Networks(NamedTuple):
     """Both networks: `generator(z, cond) -> [N, *shape]` in [-1, 1] for images, and
-    `discriminator(x, cond) -> Verdict`; `cond` is [N, K] or None."""
+    `discriminator(x, cond) -> Verdict`; `cond` is [N, K], an image [N, C, H, W], or None. A task may put
+    several networks on a side, in an `nn.ModuleDict`."""
 
     generator: nn.Module
     discriminator: nn.Module

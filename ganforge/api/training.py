@@ -1,4 +1,4 @@
-"""Optimisers, callbacks and metrics."""
+"""Optimizers, callbacks and metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from torch import Tensor, nn
 from ganforge.api.component import Component
 from ganforge.api.data import DataSpec, Samples
 from ganforge.api.nets import Draw
-from ganforge.api.play import Role
+from ganforge.api.play import Play, Role
+from ganforge.api.schedule import Scheduled
+
+Parameters = Iterable[Any]
+"""What torch's optimizers take: `nn.Parameter`s, or groups of them (dicts) with settings of their own."""
 
 
 class Optimizer(Component):
@@ -21,21 +25,36 @@ class Optimizer(Component):
 
     kind: ClassVar[str] = "optimizer"
 
-    lr: float = Field(gt=0, description="Learning rate before the schedule of `[lr]`.")
+    lr: Scheduled = Field(gt=0, description="Learning rate before the schedule of `[lr]`.")
 
     @abstractmethod
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """A torch optimiser over `parameters`."""
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
+        """A torch optimizer over `parameters`, or over parameter groups (dicts) of them."""
+
+    def scheduled(self) -> dict[str, Any]:
+        """Key of the optimizer's parameter groups -> value, of keys that a ramp may change during a run
+        (`{"betas": self.betas}`); set before each iteration. The learning rate is always one."""
+        return {}
 
 
 class Callback(Component):
-    """`[[callbacks]]`: acts on a network after each optimiser step of a player, or on what the
-    critic is shown."""
+    """`[[callbacks]]`: acts on what is compared, on what the critic is shown, or on a network after each
+    optimizer step of a player."""
 
     kind: ClassVar[str] = "callbacks"
 
+    def before(self, play: Play) -> None:
+        """Called for each comparison before it is judged, in either player's update; may replace
+        `play.fake` in the discriminator's."""
+        return
+
+    def after(self, play: Play) -> None:
+        """Called for each comparison when its gradients are computed, without gradients; the verdicts that
+        the update has asked for are there to be read."""
+        return
+
     def after_update(self, role: Role, network: nn.Module) -> None:
-        """Called right after the player's optimiser step, without gradients."""
+        """Called right after the player's optimizer step, without gradients."""
         return
 
     def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:

@@ -94,7 +94,7 @@ def _device(needs_cuda: bool) -> str:
 
 
 def _cache() -> str:
-    from ganforge.training.run import cache_folder
+    from ganforge.outputs.cache import cache_folder
 
     return _writable(cache_folder())
 

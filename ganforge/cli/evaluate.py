@@ -63,11 +63,11 @@ def evaluate(
     from ganforge.components.registry import discover
     from ganforge.evaluation import evaluate as evaluation
     from ganforge.evaluation import real_baseline as ceiling
+    from ganforge.outputs.cache import cache_folder
     from ganforge.outputs.progress import track
-    from ganforge.training import run as training
 
     asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint)
-    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
     if real:
         click.echo(describe(ceiling.evaluate_real(run_folder, discover(), asked, context)))
         return

@@ -56,12 +56,12 @@ def train(
     from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.evaluation import train_judge as judging
+    from ganforge.outputs.cache import cache_folder
     from ganforge.outputs.progress import track
-    from ganforge.training import run as training
 
     settings = load(config, discover(), overrides)
     judging.refuse_existing(out)
-    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
     wanted = judging.JudgeTraining(epochs=epochs, max_minutes=max_minutes, seed=seed)
     trained = judging.train_judge(settings, wanted, context)
     trained.save(out)

@@ -56,10 +56,10 @@ def neighbours(
     from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.evaluation.neighbours import Search, find_neighbours
+    from ganforge.outputs.cache import cache_folder
     from ganforge.outputs.progress import track
-    from ganforge.training import run as training
 
     asked = Search(n, k, judge, count, seed, overrides)
-    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
     click.echo(find_neighbours(run_folder, discover(), asked, out, context))
     click.echo(f"wrote {out} and {out.with_suffix('.json')}")

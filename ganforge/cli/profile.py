@@ -36,12 +36,12 @@ def profile(config: Path, iterations: int, out: Path | None, overrides: tuple[st
     from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.config import load
+    from ganforge.outputs.cache import cache_folder
     from ganforge.outputs.progress import track
     from ganforge.profiling.profile import profile_run
-    from ganforge.training import run as training
 
     settings = load(config, discover(), overrides)
-    context = Context(training.cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
     found = profile_run(settings, iterations, context, out)
     click.echo("\n".join(found.lines()))
     if out is not None:

@@ -16,7 +16,7 @@ from ganforge.cli.launch import launch, processes, wanted
 
 if TYPE_CHECKING:
     from ganforge.engine.distributed.stop_request import StopRequest
-    from ganforge.training.run import Outcome
+    from ganforge.training.outcome import Outcome
 
 REQUEUE = 75
 """EX_TEMPFAIL of sysexits.h: the run is not finished, and a scheduler may start the job again, with

@@ -18,9 +18,10 @@ KIND_NOUNS = {
     "data": "data set",
     "prior": "prior",
     "nets": "architecture",
+    "task": "task",
     "loss": "loss",
     "terms": "term",
-    "optimizer": "optimiser",
+    "optimizer": "optimizer",
     "callbacks": "callback",
     "metrics": "metric",
 }

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, create_model
 
-from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss, Metric, Prior, Term
+from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss, Metric, Prior, Task, Term
 from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
@@ -25,8 +25,9 @@ from ganforge.config.sections import Ema, Health, LearningRate, Logging, Player,
 
 LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")
-DEFAULTS = {"prior": "normal", "loss": "bce", "optimizer": "adam"}
-"""Defaults of absent sections; `data` and `nets` are required."""
+SINGLE = ("data", "prior", "nets", "task", "loss")
+DEFAULTS = {"prior": "normal", "task": "generate", "loss": "bce", "optimizer": "adam"}
+"""What an absent section means; `data` and `nets` have to be given."""
 
 
 class RunConfig(Section):
@@ -35,6 +36,10 @@ class RunConfig(Section):
     data: Dataset = Field(description="The data set.")
     prior: Prior = Field(description=f"The distribution of the latent; absent = {DEFAULTS['prior']}.")
     nets: Architecture = Field(description="The generator and the discriminator.")
+    task: Task = Field(
+        description="Which networks play, and what is compared with what; absent = "
+        f"{DEFAULTS['task']}, a plain GAN."
+    )
     loss: Loss = Field(description=f"The adversarial loss; absent = {DEFAULTS['loss']}.")
     terms: tuple[Term, ...] = Field((), description="Additional terms of the players' objectives.")
     callbacks: tuple[Callback, ...] = Field(
@@ -74,7 +79,7 @@ def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunCon
             return Any
         return found
 
-    for kind in ("data", "prior", "nets", "loss"):
+    for kind in SINGLE:
         if kind in document:
             sections[kind] = (component(document[kind], kind, (kind,)), _info(kind))
         elif kind in DEFAULTS:
@@ -97,8 +102,8 @@ def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunCon
 def named_components(
     document: Mapping[str, Any], registry: Registry
 ) -> Iterator[tuple[type[Component], dict[str, Any]]]:
-    """The class and the table of every existing component that the file names."""
-    tables = [(kind, document[kind]) for kind in ("data", "prior", "nets", "loss") if kind in document]
+    """The class and the table of every component that the file names and that there is."""
+    tables = [(kind, document[kind]) for kind in SINGLE if kind in document]
     for kind in LISTS:
         if isinstance(document.get(kind), list):
             tables += [(kind, table) for table in document[kind]]
@@ -114,8 +119,8 @@ def named_components(
 def run_schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of a whole run file, with the components that are installed."""
     sections: dict[str, Any] = {}
-    for kind in ("data", "prior", "nets", "loss"):
-        # A field of the static model would hide the union's discriminator.
+    for kind in SINGLE:
+        # A field of the static model would take the place of the union's discriminator.
         field = (
             _default(kind, registry)[1] if kind in DEFAULTS else Field(description=_info(kind).description)
         )

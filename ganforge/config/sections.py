@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ganforge.api import Optimizer
+from ganforge.api import Optimizer, ScheduledInt
 
 Diagnosis = Literal[
     "non_finite", "discriminator_overpowers", "mode_collapse", "vanishing_generator_gradient", "oscillation"
@@ -105,6 +105,11 @@ class Player(Section):
     """`[generator]` or `[discriminator]`."""
 
     optimizer: Optimizer = Field(description="The player's optimizer.")
+    lr_factors: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="Beginning of parameter names -> factor on their learning rate, such as "
+        "{mapping = 0.01}; the longest that fits counts.",
+    )
 
 
 class LearningRate(Section):
@@ -121,7 +126,9 @@ class LearningRate(Section):
 class Ema(Section):
     """The moving average of the generator's weights, which is used for sampling."""
 
-    halflife: int = Field(10_000, ge=0, description="Half-life in images; 0 = off, sample from G itself.")
+    halflife: ScheduledInt = Field(
+        10_000, ge=0, description="Images after which an old weight counts half; 0 = off, sample G itself."
+    )
     rampup: float = Field(
         0.05,
         ge=0,
@@ -160,7 +167,11 @@ class Health(Section):
     ignore: tuple[Diagnosis, ...] = Field((), description="Diagnoses to ignore.")
     rollbacks: int = Field(2, ge=0, description="Maximum rollbacks in a run; then it stops.")
     lr_factor: float = Field(
-        0.5, gt=0, le=1, description="Factor on the learning rate of the player at fault, per rollback."
+        0.5,
+        gt=0,
+        le=1,
+        description="On the learning rate of the player at fault, at each rollback; of both players, where "
+        "the rollback before changed nothing.",
     )
     patience: int = Field(
         5, ge=2, description="Consecutive rows of the log that must show a pattern before it is reported."

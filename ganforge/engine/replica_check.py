@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganforge.api import UserError
 from ganforge.engine.sampling.ema import MovingAverage
@@ -16,13 +18,10 @@ STEP = 1_000_003
 
 
 @torch.no_grad()
-def checksum(network: nn.Module) -> Tensor:
-    """A checksum of the parameters' bits and positions, an int64 scalar on their device.
-
-    Buffers are excluded: BatchNorm's statistics are each process's own, and train no weight.
-    """
-    total = torch.zeros((), dtype=torch.int64, device=next(network.parameters()).device)
-    for parameter in network.parameters():
+def checksum(tensors: Sequence[Tensor]) -> Tensor:
+    """An int64 scalar of their bits and places, on their device."""
+    total = torch.zeros((), dtype=torch.int64, device=tensors[0].device)
+    for parameter in tensors:
         bits = parameter.detach().flatten().view(BITS[parameter.element_size()]).to(torch.int64)
         odd = 2 * torch.arange(len(bits), device=bits.device) + 1
         # Wraps around modulo 2**64 on purpose.
@@ -31,18 +30,25 @@ def checksum(network: nn.Module) -> Tensor:
 
 
 def check_agreement(game: Game, average: MovingAverage | None, images_seen: int) -> None:
-    """Raises `UserError`, in all processes, if a network's weights differ from the main process's. To be
-    called by all of them."""
+    """Raises `UserError`, in all processes, where the weights of a network, or what components remember,
+    differ from the main process's. To be called by all of them.
+
+    Buffers are left out: BatchNorm's statistics are each process's own, and train no weight.
+    """
     runtime = game.runtime
     if runtime.world == 1:
         return
-    networks = {f"network_{role}": player.network for role, player in game.players.items()}
+    held: dict[str, Sequence[Tensor]] = {
+        f"network_{role}": player.parameters for role, player in game.players.items()
+    }
     if average is not None:
-        networks["generator"] = average.network
-    sums = runtime.gather(torch.stack([checksum(network) for network in networks.values()])).tolist()
+        held["generator"] = list(average.network.parameters())
+    live = game.live
+    held |= {f"memory of {name}": [value] for name, value in live.memory.items() if name not in live.own}
+    sums = runtime.gather(torch.stack([checksum(tensors) for tensors in held.values()])).tolist()
     found = [
         f"{name} in process {rank} ({runtime.hosts[rank]})"
-        for place, name in enumerate(networks)
+        for place, name in enumerate(held)
         for rank in range(1, runtime.world)
         if sums[rank][place] != sums[0][place]
     ]

@@ -217,7 +217,7 @@ def open_generator(
     except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    sampler = GeneratorSampler(made.to(device), config.prior, config.nets, spec, device)
+    sampler = GeneratorSampler(made.to(device), config.task, config.prior, config.nets, spec, device)
     file = run.checkpoints / f"{images_seen:012d}" / f"{group}.safetensors"
     return Generator(sampler, which, images_seen, _sha256(file))
 

@@ -55,7 +55,7 @@ def open_generator(
         network.load_state_dict(tensors[group])
     except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
-    sampler = GeneratorSampler(network, config.prior, config.nets, spec, truncation=truncation)
+    sampler = GeneratorSampler(network, config.task, config.prior, config.nets, spec, truncation=truncation)
     return TrainedGenerator(sampler, spec, state["images_seen"])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
+from torch import nn
 from torch.profiler import record_function
 
 from ganforge.api import Role
@@ -126,22 +127,22 @@ def attach(loop: Loop, watch: Watch) -> None:
 
 
 def _watch_forward(player: Player, name: str, critic: Player, watch: Watch) -> None:
-    """Forward passes of `player`, compiled or not; those inside a term are attributed to the term."""
-    forward = player.forward
+    """Forward passes of `player`, compiled or not; those inside a term belong to the term."""
+    run = player.run
 
-    def inside(*inputs: Any) -> Any:
-        # A backward pass ends where the next micro-batch starts.
+    def inside(network: nn.Module, *inputs: Any) -> Any:
+        # A backward pass is over where the next micro-batch begins.
         before = OTHER if watch.part.endswith(": backward") else watch.part
         if ": term " not in watch.part:
             # The discriminator's weights require gradients in its own update, and are frozen otherwise.
             turn: Role = "d" if critic.parameters[0].requires_grad else "g"
             watch.enter(_name(turn, f"{name} forward"))
         try:
-            return forward(*inputs)
+            return run(network, *inputs)
         finally:
             watch.enter(before)
 
-    cast(Any, player).forward = inside
+    cast(Any, player).run = inside
 
 
 def _hook_step(role: Role, optimizer: torch.optim.Optimizer, watch: Watch) -> None:

@@ -31,6 +31,7 @@ from ganforge.engine.distributed.stragglers import Pace
 from ganforge.engine.kernels.im2col import SCRATCH
 from ganforge.engine.loop import Loop
 from ganforge.engine.update.game import Game
+from ganforge.engine.update.live import Live
 from ganforge.engine.update.player import Player
 from ganforge.profiling.ledger import Call, Ledger, Operation
 from ganforge.profiling.silent import Silent
@@ -106,6 +107,7 @@ def _rehearse(agreed: Plan, networks: Networks, device: torch.device, left_out: 
         for network in networks:
             _materialize(network, device, memory_format(agreed.spec))
         loop = _loop(agreed, networks, device)
+        live = loop.game.live
         kept = ledger.live
         ledger.peak = kept
 
@@ -120,11 +122,23 @@ def _rehearse(agreed: Plan, networks: Networks, device: torch.device, left_out: 
         updates: list[tuple[Role, int]] = [("d", train.d_updates), ("g", train.g_updates)]
         for role, turns in updates:
             for number, share in _kinds(loop.game.players[role]).items():
-                count(turns * share, _update(loop.game, role, number, batch))
+                with _by_origin(live):
+                    count(turns * share, _update(loop.game, role, number, batch))
         average, network = loop.average, loop.game.players["g"].network
         if average is not None:
             count(1, lambda: average.update(network, loop.per_iteration, train.images))
         return Iteration(total, {each: ledger.calls[each] for each in total}, kept, ledger.peak, left_out)
+
+
+@contextmanager
+def _by_origin(live: Live) -> Iterator[None]:
+    """What fails in the run's own copy of a component is told of the component of the run file."""
+    try:
+        yield
+    except ComponentFault as error:
+        if isinstance(error.component, Component):
+            error.component = live.origin(error.component)
+        raise
 
 
 def _kinds(player: Player) -> dict[int, float]:
@@ -173,7 +187,8 @@ def _loop(agreed: Plan, networks: Networks, device: torch.device) -> Loop:
     health = config.health.model_copy(update={"samples": 0})
     agreed = replace(agreed, config=config.model_copy(update={"train": train, "health": health}))
     images = torch.empty(train.batch_size, *spec.shape, dtype=torch.uint8 if spec.is_image else torch.float32)
-    labels = torch.empty(train.batch_size, spec.labels.width) if spec.labels.width else None
+    kind = torch.uint8 if spec.labels.kind == "image" else torch.float32
+    labels = torch.empty(train.batch_size, *spec.labels.shape, dtype=kind) if spec.labels.shape else None
     with _Copies():
         runtime = _Alone(train, device)
         loop = assemble(agreed, networks, Samples(images, labels), runtime, Silent(), Path())

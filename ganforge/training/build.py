@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ganforge.api import Context, DataSpec, Networks, Role, Samples, UserError
+from ganforge.api import Context, DataSpec, Draw, Networks, Role, Samples, Shapes, UserError
 from ganforge.components.calls import heads_of, networks_of, open_data, optimizer_of, spec_of, width_of
+from ganforge.components.faults import blame
+from ganforge.components.team import Team
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.cuda_graph import CudaGraph
 from ganforge.engine.acceleration.graph_replay import Replays, prefers_own_double_backward
 from ganforge.engine.data.batches import Batches
 from ganforge.engine.distributed.runtime import Runtime
-from ganforge.engine.instruments.health_signals import FirstBad
 from ganforge.engine.kernels.fast_convolutions import faster_convolutions
 from ganforge.engine.loop import Loop
 from ganforge.engine.observer import Observer
@@ -29,7 +31,9 @@ from ganforge.engine.sampling.ema import MovingAverage
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
-from ganforge.engine.update.player import Player, terms_of
+from ganforge.engine.update.live import Live
+from ganforge.engine.update.player import Player, groups_of, terms_of
+from ganforge.engine.update.schedule import at, has_ramps, scheduled_in_python
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Plan:
         """Both networks, freshly initialised from the run's seed; on "meta", without weights."""
         with torch.random.fork_rng(devices=[]), torch.device(device):
             torch.manual_seed(stream_seed(self.config.train.seed, "weights"))
-            return networks_of(self.config.nets, self.spec, self.latent, self.heads)
+            config = self.config
+            return networks_of(config.task, config.nets, self.spec, self.latent, self.heads)
 
 
 def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
@@ -72,7 +77,13 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
 
 def load_samples(config: RunConfig, spec: DataSpec, context: Context) -> Samples:
     """Opens the training data and holds it to what its `spec` promised."""
-    return open_data(config.data, "train", spec, context)
+    samples = open_data(config.data, "train", spec, context)
+    if config.task.pairs and not samples.paired:
+        raise UserError(
+            f"task '{config.task.type}' learns from pairs, and the samples and conditions of data "
+            f"'{config.data.type}' are two collections: name data with pairs, or task 'cycle'"
+        )
+    return samples
 
 
 def build_loop(
@@ -98,21 +109,12 @@ def assemble(
     """The loop around `networks`, which are where they are to be trained."""
     config, train = agreed.config, agreed.config.train
     average = MovingAverage(networks.generator, config.ema) if config.ema.halflife else None
-    game = Game(
-        discriminator=_player("d", networks, config, runtime),
-        generator=_player("g", networks, config, runtime),
-        loss=config.loss,
-        prior=config.prior,
-        nets=config.nets,
-        heads=agreed.heads,
-        runtime=runtime,
-        seed=train.seed,
-        callbacks=config.callbacks,
-        accumulate=train.accumulate,
-        clip_grad_norm=train.clip_grad_norm,
-        first_bad=None if config.health.policy == "off" else FirstBad(),
-        reuse_fakes=train.fakes == "reused",
-    )
+    live = Live(config, agreed.spec, partial(shapes_of, agreed), runtime.device)
+    players: dict[Role, Player] = {
+        "d": _player("d", networks, config, runtime, live),
+        "g": _player("g", networks, config, runtime, live),
+    }
+    game = Game(players, live, agreed.heads, runtime, train, watched=config.health.policy != "off")
     batches = Batches(
         samples,
         train.batch_size,
@@ -127,6 +129,7 @@ def assemble(
         observer.say(batches.streams)
     sampler = GeneratorSampler(
         average.network if average else networks.generator,
+        config.task,
         config.prior,
         config.nets,
         agreed.spec,
@@ -138,7 +141,7 @@ def assemble(
     if train.cuda_graphs == "auto":
         _record_updates(loop)
     replays = loop.replays is not None
-    game.fast_double_backward = prefers_own_double_backward(runtime.device, replays)
+    game.critic.fast_double_backward = prefers_own_double_backward(runtime.device, replays)
     return loop
 
 
@@ -169,6 +172,8 @@ def _record_updates(loop: Loop) -> None:
     elif runtime.precision == "fp16":
         # Its gradient scaler decides in Python whether to step.
         why_not = "train.precision is 'fp16'"
+    elif any(scheduled_in_python(player) for player in loop.game.players.values()):
+        why_not = "an optimizer's betas, or the like, follow a ramp, which a recording cannot"
     if why_not is not None:
         loop.say(f"cuda graphs: not used ({why_not})")
         return
@@ -176,10 +181,14 @@ def _record_updates(loop: Loop) -> None:
     loop.replays = Replays(loop.game, loop.schedule, lambda: CudaGraph([loop.game.rng], pool), loop.say)
 
 
-def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime) -> Player:
+def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime, live: Live) -> Player:
     network = networks.generator if role == "g" else networks.discriminator
     section = config.generator if role == "g" else config.discriminator
-    optimizer = optimizer_of(section.optimizer, network.parameters())
+    settings = at(section.optimizer, 0)
+    parameters, factors = groups_of(
+        network, section.lr_factors, settings.lr, "generator" if role == "g" else "discriminator"
+    )
+    optimizer = optimizer_of(settings, parameters)
     if runtime.device.type == "cuda":
         keep_on_device(optimizer, runtime.device)
     return Player(
@@ -187,9 +196,23 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime)
         network=network.train(),
         optimizer=optimizer,
         scaler=runtime.scaler(),
-        terms=terms_of(role, config.terms),
+        terms=terms_of(role, live.terms),
         faster=faster_convolutions(network, runtime.device),
+        settings=section.optimizer if has_ramps(section.optimizer) else None,
+        factors=factors,
     )
+
+
+def shapes_of(agreed: Plan) -> Shapes:
+    """Name of each comparison of the task -> the shape of one sample in it; found on the meta device."""
+    config, spec, two = agreed.config, agreed.spec, 2
+    generator = Team(agreed.networks("meta").generator, config.nets)
+    with torch.device("meta"), torch.no_grad():
+        real, z = torch.empty(two, *spec.shape), torch.empty(two, agreed.latent)
+        cond = torch.empty(two, *spec.labels.shape) if spec.labels.shape else None
+        with blame(config.task, "compare"):
+            found = config.task.compare(generator, real, cond, Draw(z, cond, {}))
+    return {name: tuple(each.real.shape[1:]) for name, each in found.items()}
 
 
 def memory_format(spec: DataSpec) -> torch.memory_format:

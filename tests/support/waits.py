@@ -18,6 +18,7 @@ import ganforge_callbacks
 import ganforge_losses
 import ganforge_optimizers
 import ganforge_priors
+import ganforge_tasks
 
 CODE = tuple(
     str(Path(module.__path__[0]))
@@ -28,6 +29,7 @@ CODE = tuple(
         ganforge_losses,
         ganforge_optimizers,
         ganforge_priors,
+        ganforge_tasks,
     )
 )
 """Where the project's code lies: in the checkout, or among the installed packages."""

@@ -159,8 +159,11 @@ class Trial:
         return time.perf_counter()
 
 
-def _compiled(network: nn.Module) -> Forward:
-    """`network`, to be compiled on its first call. The module itself is left unchanged."""
+def _compiled(network: nn.Module) -> Any:
+    """`network`, to be compiled when it is first called; of an `nn.ModuleDict`, each member by its name. The
+    network itself stays as it is."""
+    if isinstance(network, nn.ModuleDict):
+        return {name: _compiled(member) for name, member in network.items()}
 
     def forward(*args: Any) -> Any:
         return network(*args)
@@ -177,9 +180,11 @@ def _compiled(network: nn.Module) -> Forward:
     return torch.compile(forward, dynamic=False, options=options)
 
 
-def _fixed(forward: Forward) -> Forward:
-    """Stops compiling: code paths that the dry run did not cover, such as measuring fakes for the log, run
+def _fixed(forward: Any) -> Any:
+    """Compiles nothing more: what the rehearsal did not meet, such as a look at the fakes for the log, runs
     eagerly. So nothing can fail, or wait for the compiler, in the middle of an update."""
+    if isinstance(forward, dict):
+        return {name: _fixed(member) for name, member in forward.items()}
 
     def run(*args: Any) -> Any:
         with torch.compiler.set_stance("eager_on_recompile"):

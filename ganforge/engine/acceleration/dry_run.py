@@ -10,8 +10,8 @@ import torch
 
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
-from ganforge.engine.instruments.running_means import Tally
 from ganforge.engine.update.game import Game
+from ganforge.engine.update.measures import Measures
 from ganforge.engine.update.player import Player
 
 ROUNDS = 2
@@ -40,8 +40,7 @@ class _Double(Game):
         self.__dict__.update(game.__dict__)
         self.runtime = copy.copy(game.runtime)
         self.runtime.world = 1
-        self.tally = Tally(game.runtime.device)
-        self.first_bad = None
+        self.measures = Measures(game.live, game.runtime.device, watched=False)
         self.kept = []
 
     def _step(self, me: Player, measure: bool) -> None:
@@ -56,6 +55,7 @@ def _undone(game: Game) -> Iterator[None]:
     flags = [[parameter.requires_grad for parameter in player.parameters] for player in players]
     with (
         kept_buffers(player.network for player in players),
+        game.live.kept(),
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
     ):
         try:

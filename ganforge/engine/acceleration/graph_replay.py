@@ -160,9 +160,11 @@ class Replays:
     def _give_up(self, reason: str) -> None:
         self._given_up = True
         self._updates, self._place, self._shown = {}, None, None
-        # Without graphs, updates are bound by Python.
-        self.game.fast_double_backward = prefers_own_double_backward(self.game.runtime.device, replays=False)
-        self.say(f"cuda graphs: not used ({reason}); updates are launched operation by operation")
+        # Launched one by one, updates wait for Python.
+        self.game.critic.fast_double_backward = prefers_own_double_backward(
+            self.game.runtime.device, replays=False
+        )
+        self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
 
     def _replay(self, key: Key, batch: Batch) -> None:
         me = self.game.players[key[0]]
@@ -176,24 +178,24 @@ class Replays:
         # What an eager update counts in Python.
         me.updates += 1
         self.game.tally.count(self._updates[key].names)
-        if self.game.first_bad is not None:
+        if self.game.measures.first_bad is not None:
             for noted in self._updates[key].noted:
-                self.game.first_bad.note(*noted)
-            self.game.first_bad.tick()
+                self.game.measures.first_bad.note(*noted)
+            self.game.measures.first_bad.tick()
 
     def _record(self, me: Player, batch: Batch) -> Update:
         """Leaves no traces in Python either."""
         game, updates, counts = self.game, me.updates, dict(self.game.tally.counts)
-        watched = game.first_bad
+        watched = game.measures.first_bad
         recording = self.blank()
         # During capture, a generator may only be seeded to its current state.
         game.seed_update(me)
         notes = _Notes()
         try:
-            game.first_bad = None if watched is None else notes
+            game.measures.first_bad = None if watched is None else notes
             recording.record(lambda: game.update(me.role, batch))
         finally:
-            game.first_bad = watched
+            game.measures.first_bad = watched
         after = game.tally.counts
         names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
         me.updates = updates

@@ -25,7 +25,7 @@ class Moment:
         self.rest = _copies(_rest(game))
         self.updates = {role: player.updates for role, player in game.players.items()}
         self.counts = dict(game.tally.counts)
-        watched = game.first_bad
+        watched = game.measures.first_bad
         self.noted = None if watched is None else watched.mark()
 
     @torch.no_grad()
@@ -38,8 +38,8 @@ class Moment:
             player.updates = self.updates[role]
             player.forget_gradients()
         self.game.tally.recount(self.counts)
-        if self.game.first_bad is not None and self.noted is not None:
-            self.game.first_bad.back_to(self.noted)
+        if self.game.measures.first_bad is not None and self.noted is not None:
+            self.game.measures.first_bad.back_to(self.noted)
         self.game.kept.clear()
 
     def far_from(self, other: Moment, start: Moment) -> float:
@@ -62,6 +62,7 @@ def _rest(game: Game) -> Iterable[Tensor]:
         yield from player.network.buffers()
         for state in player.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
+    yield from game.live.memory.values()
     yield game.tally.sums
 
 

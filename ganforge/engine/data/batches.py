@@ -6,13 +6,14 @@ permutation seeded by (seed, epoch). Batch `i` is the same at any time and in an
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from ganforge.api import Samples, UserError
 from ganforge.config.sections import Residence
+from ganforge.engine.data.conditions import as_conditions
 from ganforge.engine.data.flip_crop import views
 from ganforge.engine.data.placement import why_streamed
 from ganforge.engine.data.prefetch import Feed, Resident, Streamed
@@ -23,9 +24,9 @@ class Batch(NamedTuple):
     real: Tensor
     """[n, C, H, W] in [-1, 1], or points [n, D]."""
     cond: Tensor | None
-    """[n, K] float32."""
+    """[n, K] float32, or images [n, C, H, W] in [-1, 1]."""
     conds: Tensor | None = None
-    """[n * world, K] float32: those of all processes, in rank order; None for a single one."""
+    """[n * world, ...] float32: those of all processes, in their order; None for a single one."""
 
 
 class Batches:
@@ -45,8 +46,7 @@ class Batches:
         """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError` if there
         are no samples, or if they do not fit where `data` requests them."""
         if len(samples) == 0:
-            raise UserError("the data set is empty")
-        self.total = len(samples)
+            raise UserError("the data set is empty: there is nothing to learn from")
         self.batch_size = batch_size
         self.seed = seed
         # Each micro-batch is divided among the processes, so that it is the same for any number of them.
@@ -61,67 +61,101 @@ class Batches:
         feed = Streamed if self.streams else Resident
         self._feed: Feed = feed(samples.images, device)
         self.labels = None if samples.labels is None else samples.labels.to(device)
-        self._orders: dict[int, Tensor] = {}
+        self.paired = samples.paired
+        self._order = Order(len(samples), batch_size, "epoch")
+        self._own_order = None if samples.paired else Order(_count(samples), batch_size, "conditions")
 
     def reseed(self, seed: int) -> None:
-        """Changes the order of the data from now on."""
-        self.seed, self._orders = seed, {}
+        """Another order of the data from now on."""
+        self.seed = seed
         self._feed.forget()
 
     def indices(self, index: int) -> Tensor:
-        """Indices of this process's samples in batch `index`: int64 [batch_size / world]."""
-        whole = self._whole(index)
+        """Which samples this process sees in batch `index`: int64 [batch_size / world]."""
+        whole = self._order.batch(self.seed, index)
         return whole if self._mine is None else whole[self._mine]
-
-    def _whole(self, index: int) -> Tensor:
-        """Indices of the samples of batch `index` in all processes: int64 [batch_size], across the
-        boundaries of epochs where necessary."""
-        epoch, start = divmod(index * self.batch_size, self.total)
-        piece = self._order(epoch)[start : start + self.batch_size]
-        pieces, missing = [piece], self.batch_size - len(piece)
-        while missing:
-            epoch += 1
-            pieces.append(self._order(epoch)[:missing])
-            missing -= len(pieces[-1])
-        return torch.cat(pieces) if len(pieces) > 1 else piece
 
     def at(self, index: int) -> Batch:
         """Batch `index` on the device, ready for the discriminator."""
         images = self._feed.rows(index, self.indices)
+        flips, moves = self._drawn(index, 0) if images.ndim == 4 else (None, None)
         if images.ndim == 4:
-            images = views(images, *self._drawn(index))
+            images = views(images, self._share(flips), self._share(moves))
         if images.dtype == torch.uint8:
             images = images.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1.0)
         if self.labels is None:
             return Batch(images, None)
-        whole = self._whole(index).to(self.device, non_blocking=True)
-        conds = self.labels.index_select(0, whole).to(torch.float32)
+        conds = self._conditions(index, flips, moves)
         return Batch(images, self._share(conds), None if self._mine is None else conds)
 
-    def _drawn(self, index: int) -> tuple[Tensor | None, Tensor | None]:
-        """Which of this process's images in batch `index` are flipped [n], and by how much they are shifted
-        [n, 2]; None if none is."""
+    def _conditions(self, index: int, flips: Tensor | None, moves: Tensor | None) -> Tensor:
+        """Those of batch `index` in all processes. An image is flipped and moved as its sample is, and where
+        they are not paired, by itself."""
+        assert self.labels is not None
+        whole = (self._own_order or self._order).batch(self.seed, index).to(self.device, non_blocking=True)
+        labels = self.labels.index_select(0, whole)
+        if labels.ndim == 4:
+            labels = views(labels, *((flips, moves) if self.paired else self._drawn(index, 1)))
+        return as_conditions(labels)
+
+    def _drawn(self, index: int, what: int) -> tuple[Tensor | None, Tensor | None]:
+        """Which images of batch `index` are flipped, in all processes [batch_size], and by how much they are
+        moved [batch_size, 2]; None where none is. `what`: 0 for samples, 1 for conditions of their own."""
         flips = moves = None
         if self.mirror:
-            rng = generator_for(self.seed, "mirror", index, 0, device=self.device)
-            flips = self._share(torch.rand(self.batch_size, device=self.device, generator=rng)) < 0.5
+            rng = generator_for(self.seed, "mirror", index, what, device=self.device)
+            flips = torch.rand(self.batch_size, device=self.device, generator=rng) < 0.5
         if self.random_crop:
-            rng = generator_for(self.seed, "crop", index, 0, device=self.device)
+            rng = generator_for(self.seed, "crop", index, what, device=self.device)
             ends, size = (-self.random_crop, self.random_crop + 1), (self.batch_size, 2)
-            moves = self._share(torch.randint(*ends, size, device=self.device, generator=rng))
+            moves = torch.randint(*ends, size, device=self.device, generator=rng)
         return flips, moves
 
-    def _share(self, whole: Tensor) -> Tensor:
-        """This process's rows of a tensor for the whole batch, on the device."""
-        return whole if self._mine_there is None else whole.index_select(0, self._mine_there)
+    @overload
+    def _share(self, whole: Tensor) -> Tensor: ...
+    @overload
+    def _share(self, whole: Tensor | None) -> Tensor | None: ...
+    def _share(self, whole: Tensor | None) -> Tensor | None:
+        """This process's rows of what is known of the whole batch, on the device."""
+        if whole is None or self._mine_there is None:
+            return whole
+        return whole.index_select(0, self._mine_there)
 
-    def _order(self, epoch: int) -> Tensor:
-        """The permutation of one epoch: int64 [M]. Two are cached, for batches that span epochs."""
-        if epoch not in self._orders:
-            self._orders = {known: order for known, order in self._orders.items() if known == epoch - 1}
-            rng = generator_for(self.seed, "epoch", epoch)
-            self._orders[epoch] = torch.randperm(self.total, generator=rng)
-        return self._orders[epoch]
+
+class Order:
+    """An endless sequence of shuffled epochs over `total` samples, cut into batches."""
+
+    def __init__(self, total: int, batch_size: int, name: str) -> None:
+        self.total = total
+        self.batch_size = batch_size
+        self.name = name
+        """Of its random stream."""
+        self._epochs: dict[tuple[int, int], Tensor] = {}
+
+    def batch(self, seed: int, index: int) -> Tensor:
+        """The samples of batch `index` in all processes: int64 [batch_size], over the edge of an epoch or of
+        several where it crosses any."""
+        epoch, start = divmod(index * self.batch_size, self.total)
+        piece = self._epoch(seed, epoch)[start : start + self.batch_size]
+        pieces, missing = [piece], self.batch_size - len(piece)
+        while missing:
+            epoch += 1
+            pieces.append(self._epoch(seed, epoch)[:missing])
+            missing -= len(pieces[-1])
+        return torch.cat(pieces) if len(pieces) > 1 else piece
+
+    def _epoch(self, seed: int, epoch: int) -> Tensor:
+        """Its permutation: int64 [total]. Two are kept, for batches that span epochs."""
+        if (seed, epoch) not in self._epochs:
+            self._epochs = {at: order for at, order in self._epochs.items() if at == (seed, epoch - 1)}
+            rng = generator_for(seed, self.name, epoch)
+            self._epochs[seed, epoch] = torch.randperm(self.total, generator=rng)
+        return self._epochs[seed, epoch]
+
+
+def _count(samples: Samples) -> int:
+    assert samples.labels is not None, "an unpaired data set has conditions"
+    return len(samples.labels)
 
 
 def _crop_of(samples: Samples) -> int:
@@ -131,5 +165,11 @@ def _crop_of(samples: Samples) -> int:
         raise UserError(
             f"data.random_crop = {crop} needs images larger than that, but the samples have the shape "
             f"{shape}; lower it, or set it to 0"
+        )
+    labels = samples.labels
+    if crop and labels is not None and labels.ndim == 4 and labels.shape[2:] != samples.images.shape[2:]:
+        raise UserError(
+            f"random_crop = {crop} moves a sample and its condition by the same pixels, but the condition is "
+            f"{labels.shape[3]}x{labels.shape[2]} and the sample {shape[2]}x{shape[1]}: set random_crop = 0"
         )
     return crop

@@ -67,7 +67,12 @@ class NonFinite(Diagnosis):
             return None
         first, since = _first_bad(row)
         named = first or bad
-        players = tuple(role for role in ROLES if any(_is_of(name, role) for name in named)) or ROLES
+        at_fault = tuple(role for role in ROLES if f"health/offender/{role}" in row)
+        # Logs of older versions name no offender: then it is whoever minimizes what is bad.
+        minimizes = tuple(role for role in ROLES if any(_is_of(name, role) for name in named))
+        players = at_fault or minimizes or ROLES
+        if at_fault and not set(at_fault) & set(minimizes):
+            since += f", after a step of {NAMES[at_fault[0]]}"
         layers = [key.split("/", 3)[2:] for key in row if key.startswith("health/bad_layer/")]
         where = "".join(f"; first layer of {NAMES[role]}: {name}" for role, name in layers if role in players)
         return Symptom(players, f"{', '.join(named)} not finite{since}{where}")
@@ -223,7 +228,8 @@ def _first_bad(row: Row) -> tuple[list[str], str]:
     first = min(since.values())
     iteration = int(first) + 1
     images = iteration * row["images_seen"] // row["iteration"]
+    names = sorted(name for name, update in since.items() if update == first)
     return (
-        sorted(name for name, update in since.items() if update == first),
+        [name for name in names if not name.startswith("score/")] or names,
         f" since iteration {iteration:,} ({images:,} images)",
     )

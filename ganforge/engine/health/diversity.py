@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.api import Prior, Samples
+from ganforge.api import Architecture, Prior, Samples, Task
 from ganforge.components.results import draw_of
+from ganforge.components.team import sampled
+from ganforge.engine.data.conditions import conditions
 from ganforge.engine.random import generator_for
 
 SIDE = 16
@@ -21,15 +23,24 @@ class Diversity:
     one that maps every latent to the same image. If labels repeat, also between two fakes of the same
     label: a conditional model can collapse within each class."""
 
-    def __init__(self, samples: Samples, prior: Prior, count: int, seed: int, device: torch.device) -> None:
-        """`count`: number of samples to compare."""
+    def __init__(
+        self,
+        samples: Samples,
+        task: Task,
+        prior: Prior,
+        nets: Architecture,
+        count: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """`count`: how many samples are compared."""
+        self.task, self.nets = task, nets
         chosen, self.paired = _choose(samples, count, seed)
         real = samples.images[chosen].to(device)
         if real.dtype == torch.uint8:
             real = real.float() / 127.5 - 1.0
-        cond = None if samples.labels is None else samples.labels[chosen].to(device, torch.float32)
-        draw = draw_of(prior, len(chosen), cond, generator_for(seed, "health", device=device))
-        self.z, self.cond = draw.z, draw.cond
+        cond = None if samples.labels is None else conditions(samples.labels, chosen).to(device)
+        self.draw = draw_of(prior, len(chosen), cond, generator_for(seed, "health", device=device))
         self._real = _distances(real, self.paired)
 
     @torch.no_grad()
@@ -38,7 +49,7 @@ class Diversity:
         measure that is constant among the real samples is left out. Synchronizes the device."""
         was_training = generator.training
         generator.eval()
-        fake: Tensor = generator(self.z, self.cond).float()
+        fake: Tensor = sampled(self.task, generator, self.nets, self.draw).float()
         generator.train(was_training)
         distances = _distances(fake, self.paired)
         return {f"health/{name}": distances[name] / real for name, real in self._real.items() if real > 0}
@@ -48,7 +59,7 @@ def _choose(samples: Samples, count: int, seed: int) -> tuple[Tensor, bool]:
     """int64 [n]: sample indices; True if sample i and sample i + n/2 have the same label."""
     rng = generator_for(seed, "health", "samples")
     order = torch.randperm(len(samples), generator=rng)
-    if samples.labels is None:
+    if samples.labels is None or samples.labels.ndim > 2:
         return order[:count], False
     waiting: dict[bytes, int] = {}
     pairs: list[tuple[int, int]] = []

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganforge.api import Role, Samples
 from ganforge.config import Health
 from ganforge.engine.health.diversity import Diversity
+from ganforge.engine.health.offender import offender
 from ganforge.engine.health.sentinel import Finding, Sentinel
 from ganforge.engine.instruments.health_signals import all_finite, bad_layer
 from ganforge.engine.random import stream_seed
+from ganforge.engine.rollback import PLAYERS, Findings, History
 from ganforge.engine.update.game import Game
 
 MEASURABLE = 2
-"""Minimum number of samples for distances."""
+"""Samples; fewer have no distance."""
+ELSEWHERE = "the run is not healthy"
+"""In processes other than the main one, which alone has the findings."""
 
 
 class Guard:
@@ -26,15 +30,16 @@ class Guard:
         self.game = game
         self.seed = seed
         self.sentinel = Sentinel(config.patience, config.grace, config.ignore)
-        self.rollbacks = 0
-        self.lr: dict[Role, float] = {"d": 1.0, "g": 1.0}
-        """Factor on each player's learning rate, from its faults so far."""
+        self.history = History()
         self.healthy_at: int | None = None
         """Images seen at the last healthy checkpoint."""
         self._diversity: Diversity | None = None
         count = min(config.samples, len(samples))
         if self.on and game.runtime.is_main and count >= MEASURABLE:
-            self._diversity = Diversity(samples, game.prior, count, seed, game.runtime.device)
+            live = game.live
+            self._diversity = Diversity(
+                samples, live.task, live.prior, live.nets, count, seed, game.runtime.device
+            )
 
     @property
     def on(self) -> bool:
@@ -45,22 +50,22 @@ class Guard:
         """A finding has consequences."""
         return self.config.policy in ("stop", "rollback")
 
-    @property
-    def may_go_back(self) -> bool:
-        return self.config.policy == "rollback" and self.rollbacks < self.config.rollbacks
-
-    def signals(self, means: Mapping[str, float], updates: int) -> dict[str, float]:
-        """Columns of the row in addition to the running `means`; `updates` per iteration. Synchronizes
-        the device."""
+    def signals(self, means: Mapping[str, float], schedule: Sequence[Role]) -> dict[str, float]:
+        """Columns of the row in addition to the running `means`; `schedule`: the roles of an iteration.
+        Synchronizes the device."""
         found: dict[str, float] = {}
         if self.on and self._diversity is not None:
             found |= self._diversity.measure(self.game.players["g"].network)
         for role, player in self.game.players.items():
             if self.on and player.scaler.is_enabled():
                 found[f"health/scale_{role}"] = player.scaler.get_scale()
-        if self.game.first_bad is not None and not all(map(math.isfinite, means.values())):
-            for name, update in self.game.first_bad.read().items():
-                found[f"health/first_bad/{name}"] = update / updates
+        if self.game.measures.first_bad is not None and not all(map(math.isfinite, means.values())):
+            first_bad = self.game.measures.first_bad.read()
+            for name, update in first_bad.items():
+                found[f"health/first_bad/{name}"] = update / len(schedule)
+            at_fault = offender(first_bad, schedule)
+            if at_fault is not None:
+                found[f"health/offender/{at_fault}"] = 1
             for role, player in self.game.players.items():
                 layer = bad_layer(player.network)
                 if layer is not None:
@@ -68,21 +73,22 @@ class Guard:
         return found
 
     def forget_if_well(self, means: Mapping[str, float]) -> None:
-        """In every process: if the running `means` are finite, so was each update since the last row."""
-        if self.game.first_bad is not None and all(map(math.isfinite, means.values())):
-            self.game.first_bad.all_well()
+        """In every process: where the tally's `means` are finite, so was each update since the last row."""
+        if self.game.measures.first_bad is not None and all(map(math.isfinite, means.values())):
+            self.game.measures.first_bad.all_well()
 
     def look(self, row: Mapping[str, float | int]) -> list[Finding]:
         """Findings that are new in this row."""
         return self.sentinel.look(row) if self.on else []
 
-    def at_fault(self) -> list[Role]:
-        """The players at fault in the active findings."""
-        return sorted({role for finding in self.sentinel.active.values() for role in finding.players})
-
-    def blame(self) -> str:
-        """The active findings, in one line."""
-        return "; ".join(finding.line() for finding in self.sentinel.active.values())
+    def findings(self, images_seen: int) -> Findings:
+        """The present findings, the same in every process; none where the policy does not act on them."""
+        runtime, active = self.game.runtime, self.sentinel.active.values()
+        if not self.acts:
+            return Findings((), "", images_seen)
+        mine = {role for finding in active for role in finding.players} if runtime.is_main else set()
+        players = tuple(role for role in PLAYERS if runtime.any(role in mine))
+        return Findings(players, "; ".join(finding.line() for finding in active) or ELSEWHERE, images_seen)
 
     def mark(self, images_seen: int) -> None:
         """Records whether the run is healthy, now that a checkpoint is written."""
@@ -91,33 +97,28 @@ class Guard:
         if self.sentinel.calm and all_finite(tensors):
             self.healthy_at = images_seen
 
-    def go_back(self, at_fault: list[Role], rollbacks: int, lr: Mapping[Role, float]) -> None:
-        """After an older state was restored: the run had made `rollbacks` and had `lr` before."""
-        self.rollbacks = rollbacks + 1
-        self.lr = {role: lr[role] * (self.config.lr_factor if role in at_fault else 1.0) for role in lr}
-
     @property
     def stream(self) -> int:
-        """The seed of updates and data order: a new one after each rollback."""
-        return stream_seed(self.seed, "rollback", self.rollbacks) if self.rollbacks else self.seed
+        """The seed of updates and of the data's order: another one after each rollback."""
+        rollbacks = self.history.rollbacks
+        return stream_seed(self.seed, "rollback", rollbacks) if rollbacks else self.seed
 
     def state(self) -> dict[str, Any]:
         """As plain data."""
-        first_bad = self.game.first_bad
+        first_bad = self.game.measures.first_bad
         return {
-            "rollbacks": self.rollbacks,
-            "lr": dict(self.lr),
+            **self.history.state(),
             "healthy_at": self.healthy_at,
             "sentinel": self.sentinel.state(),
             "first_bad": {} if first_bad is None else first_bad.read(),
         }
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Restores `state`; None from a checkpoint from before there was a guard."""
-        if self.game.first_bad is not None:
+        """Puts back what `state` gave; None from a checkpoint of before there was a guard."""
+        if self.game.measures.first_bad is not None:
             updates = sum(player.updates for player in self.game.players.values())
-            self.game.first_bad.restore(updates, {} if state is None else state["first_bad"])
+            self.game.measures.first_bad.restore(updates, {} if state is None else state["first_bad"])
         if state is not None:
-            self.rollbacks, self.lr = state["rollbacks"], dict(state["lr"])
+            self.history = History.restored(state)
             self.healthy_at = state["healthy_at"]
             self.sentinel.restore(state["sentinel"])

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 MAX_ROWS = 4096
 """Updates that are kept individually; more than most runs have between two rows of the log."""
-CAUSES = ("adversarial/", "term/")
-"""Prefixes of the parts of an objective. Everything else that is logged is derived from these."""
+CAUSES = ("adversarial/", "term/", "score/")
+"""Prefixes of the parts of an objective, and of the scores they are computed from. Everything else that is
+logged is derived from these."""
 Names = tuple[str, ...]
 Looked = tuple[Names, list[int], Tensor]
 """Names; updates [k]; for each name, the first of these in which it was non-finite, or k: int64 [n]."""

@@ -12,6 +12,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from ganforge.api import Ramp
 from ganforge.config import Ema
 
 AVERAGED_BUFFERS = ("running_mean", "running_var")
@@ -41,8 +42,9 @@ class MovingAverage:
         torch._foreach_lerp_(averaged, current, rate)
 
     def decay(self, images: int, images_seen: int) -> float:
-        """The weight of the old average over a step of `images` images."""
-        halflife = float(self.config.halflife)
+        """The share of the old average that stays, over a step of `images` images."""
+        given: int | Ramp = self.config.halflife
+        halflife = given.at(images_seen) if isinstance(given, Ramp) else float(given)
         if self.config.rampup:
             halflife = min(halflife, self.config.rampup * images_seen)
         return 0.5 ** (images / halflife) if halflife > 0 else 0.0

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ganforge.api import DataSpec, per_sample
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
 from ganforge.engine.random import generator_for, stream_seed
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -64,6 +65,13 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
         yield Grid("conditions", sampler.generate(z, cond), columns)
 
 
+def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Tensor, count: int) -> Grid:
+    """Samples in the plane, over what `backdrop` shows; any others as they are."""
+    if spec.shape != (2,) or spec.labels.kind != "none":
+        return grid
+    return grid._replace(backdrop=backdrop(critic, data, count))
+
+
 @torch.no_grad()
 def backdrop(critic: nn.Module, data: Tensor, count: int) -> Backdrop:
     """For 2-D data: `count` points of it, and the critic's logits around them.
@@ -76,5 +84,5 @@ def backdrop(critic: nn.Module, data: Tensor, count: int) -> Backdrop:
     places = torch.cartesian_prod(axis, axis).flip(1)
     device = next(critic.parameters()).device
     with kept_buffers([critic]):
-        logits = critic(places.to(device), None).logits
+        logits = per_sample(critic(places.to(device), None).logits)
     return Backdrop(data, logits.float().cpu().view(MESH, MESH), extent)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Draw, Prior
+from ganforge.api import Architecture, DataSpec, Draw, Prior, Task
 from ganforge.components.faults import blame
 from ganforge.components.results import check_samples, draw_of
+from ganforge.components.team import sampled
+from ganforge.engine.data.conditions import conditions
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.random import generator_for, stream_seed
 
@@ -22,6 +24,7 @@ class GeneratorSampler:
     def __init__(
         self,
         network: nn.Module,
+        task: Task,
         prior: Prior,
         nets: Architecture,
         spec: DataSpec,
@@ -33,6 +36,7 @@ class GeneratorSampler:
         """`labels` [M, K]: conditions are drawn from these if none are given; `truncation`: see
         `Prior.truncated`; `runtime`: the processes that share the work."""
         self.network = network
+        self.task = task
         self.prior = prior
         self.nets = nets
         self.spec = spec
@@ -91,8 +95,7 @@ class GeneratorSampler:
     def _chunk(self, z: Tensor, cond: Tensor | None) -> Tensor:
         """At most `CHUNK` samples, on the device."""
         latents, wanted = z.to(self.device), None if cond is None else cond.to(self.device)
-        with blame(self.nets, "the generator's forward pass"):
-            images: Tensor = self.network(latents, wanted)
+        images: Tensor = sampled(self.task, self.network, self.nets, Draw(latents, wanted, {}))
         check_samples(images, self.nets, (len(latents), *self.spec.shape))
         return images.float()
 
@@ -100,7 +103,7 @@ class GeneratorSampler:
         """`n` rows [n, K] of the training labels, drawn with replacement."""
         assert self.labels is not None
         chosen = torch.randint(len(self.labels), (n,), generator=generator_for(seed, "conditions"))
-        return self.labels[chosen.to(self.labels.device)].float().cpu()
+        return conditions(self.labels, chosen).cpu()
 
     def latents(self, n: int, seed: int) -> Draw:
         """`n` latents without conditions: one random stream per sample, on the CPU, so that neither the

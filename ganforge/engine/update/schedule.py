@@ -1,16 +1,18 @@
-"""Who plays when, and the learning rate by images seen, so that it means the same at any batch size."""
+"""Who plays when, and what changes by images seen, so that it means the same at any batch size."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganforge.api import Role
+from ganforge.api import Optimizer, Ramp, Role
 from ganforge.config import LearningRate
 from ganforge.engine.data.batches import Batch
+from ganforge.engine.update.player import Player
 
 Turns = Callable[[], Iterator[tuple[Role, Batch]]]
 """The updates of an iteration in their order: who plays, and with which batch. May be asked for twice."""
@@ -36,6 +38,42 @@ def lr_factor(schedule: LearningRate, images_seen: int, images: int) -> float:
         left = 1.0 - done if schedule.decay == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
         factor *= schedule.floor + (1.0 - schedule.floor) * left
     return factor
+
+
+def has_ramps(settings: Optimizer) -> bool:
+    """Whether a ramp changes any key of an optimizer's section."""
+    return at(settings, 0) is not settings
+
+
+def at(settings: Optimizer, images_seen: int) -> Optimizer:
+    """An optimizer's section after `images_seen`: its ramps replaced by numbers; itself where it has none."""
+    now = {name: _at(value, images_seen) for name, value in vars(settings).items()}
+    changed = {name: value for name, value in now.items() if value is not getattr(settings, name)}
+    return settings.model_copy(update=changed) if changed else settings
+
+
+def _at(value: Any, images_seen: int) -> Any:
+    if isinstance(value, Ramp):
+        return value.at(images_seen)
+    if isinstance(value, tuple) and any(isinstance(each, Ramp) for each in value):
+        return tuple(_at(each, images_seen) for each in value)
+    return value
+
+
+def scheduled_in_python(player: Player) -> bool:
+    """Whether a ramp changes a key of the optimizer other than its learning rate, which is a tensor on the
+    device: a recorded step would keep the value that it was recorded with."""
+    settings = player.settings
+    return settings is not None and at(settings, 0).scheduled() != at(settings, 2**62).scheduled()
+
+
+def set_hyperparameters(player: Player, factor: float, images_seen: int) -> None:
+    """Brings a player's optimizer to this point of the run: its ramps, and the `factor` of `[lr]`."""
+    if player.settings is not None:
+        now = at(player.settings, images_seen)
+        for group, share in zip(player.optimizer.param_groups, player.factors or [1.0], strict=False):
+            group |= {"initial_lr": now.lr * share, **now.scheduled()}
+    set_learning_rate(player.optimizer, factor)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -10,9 +10,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ganforge.outputs.atomic import write_json
+
+if TYPE_CHECKING:
+    from ganforge.config import RunConfig
 
 Mode = Literal["online", "offline", "disabled"]
 
@@ -31,6 +34,22 @@ class WandbSettings:
     config: Mapping[str, Any] = field(default_factory=dict)
     init_timeout_s: float = 60.0
     """Seconds to wait for the server before recording offline."""
+
+    @classmethod
+    def of(cls, config: RunConfig, folder: Path) -> WandbSettings:
+        """Of the table `[wandb]`, for a run in `folder`, by whose name it is called unless it has one."""
+        # Here, because the mirror, which reads these files too, is to start without torch.
+        from ganforge.config import dump
+
+        section = config.wandb
+        return cls(
+            mode=section.mode,
+            project=section.project,
+            entity=section.entity or None,
+            name=section.name or folder.absolute().name,
+            tags=section.tags,
+            config=dump(config),
+        )
 
     def save(self, path: Path) -> None:
         write_json(path, asdict(self))

@@ -10,10 +10,23 @@ from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.mlp import MLP
 from ganforge_architectures.r3gan import R3GAN
 from ganforge_architectures.resnet import ResNet
+from ganforge_architectures.translator import Translator
+from ganforge_architectures.unet import UNet
+from ganforge_architectures.upscaler import Upscaler
 
-__all__ = ["DCGAN", "MLP", "R3GAN", "BigGAN", "ResNet", "ganforge_components"]
+__all__ = [
+    "DCGAN",
+    "MLP",
+    "R3GAN",
+    "BigGAN",
+    "ResNet",
+    "Translator",
+    "UNet",
+    "Upscaler",
+    "ganforge_components",
+]
 
 
 @hookimpl
 def ganforge_components() -> Iterable[type[Component]]:
-    return [BigGAN, DCGAN, MLP, R3GAN, ResNet]
+    return [BigGAN, DCGAN, MLP, R3GAN, ResNet, Translator, UNet, Upscaler]

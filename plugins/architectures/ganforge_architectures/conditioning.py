@@ -1,7 +1,9 @@
-"""How a condition [N, K] enters the networks; the same schemes for one-hot, multi-hot and vectors."""
+"""How a condition [N, K] enters the networks; one scheme serves one-hot, multi-hot and vectors, and
+images [N, C, H, W] as vectors of pixels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -60,16 +62,17 @@ def scheme(
     data: DataSpec,
     heads: Mapping[str, int],
     auto: tuple[str, str] = ("concat", "generator"),
+    images: bool = False,
 ) -> Scheme:
     """The meaning of `conditioning = wanted` in `nets` for this data and these heads.
 
-    `auto`: the meaning of "auto" for data with labels, without a classifier of them among the heads,
-    and with one.
+    `auto` holds the meaning of "auto" for data with labels: without a classifier of them among
+    the heads, and with one. `images`: `nets` takes an image as condition, as the vector of its pixels.
 
-    Raises `UserError` for a condition on unlabelled data, and for a discriminator that would receive
-    the labels it has to predict.
+    Raises `UserError` for a condition on data without labels, for one that is an image where `nets`
+    takes none, and for a discriminator that would be shown the labels it has to find.
     """
-    width = data.labels.width
+    width = math.prod(data.labels.shape)
     labelled = data.labels.kind != "none"
     if wanted == "none" or (wanted == "auto" and not labelled):
         return Scheme("none", "none", 0)
@@ -77,6 +80,12 @@ def scheme(
         raise UserError(
             f"nets '{nets}': conditioning '{wanted}' needs labels, but the data has none; "
             'use conditioning = "none", or data with labels'
+        )
+    if data.labels.kind == "image" and not images:
+        shape = "x".join(map(str, data.labels.size))
+        raise UserError(
+            f"nets '{nets}': expected labels as the condition, got an image of {shape}; use nets 'unet', "
+            "'translator' or 'upscaler', or conditioning = \"none\""
         )
     classifiers = [name for name in LABEL_HEADS if name in heads]
     if wanted == "auto":
@@ -103,7 +112,7 @@ class LatentInput(nn.Module):
         if not self.concat:
             return z
         assert cond is not None
-        return torch.cat([z, self.embed(cond)], dim=1)  # [N, Z + dim]
+        return torch.cat([z, self.embed(cond.flatten(1))], dim=1)
 
 
 class ConditionPlane(nn.Module):
@@ -133,7 +142,7 @@ class Projection(nn.Module):
 
     def forward(self, features: Tensor, cond: Tensor | None) -> Tensor:
         assert cond is not None
-        inner: Tensor = (self.embed(cond) * features).sum(dim=1)  # [N, F] * [N, F] -> [N]
+        inner: Tensor = (self.embed(cond.flatten(1)) * features).sum(dim=1)
         return inner
 
 

@@ -68,9 +68,17 @@ class Layers:
         return self._finish(layer, layer.weight, layer.bias, gain)
 
     def conv_transpose(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 0, bias: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        output_padding: int = 0,
+        bias: bool = True,
     ) -> nn.Module:
-        layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias)
+        layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, output_padding, bias=bias)
         return self._finish(layer, layer.weight, layer.bias, 1.0)
 
     def from_point(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:

@@ -49,7 +49,7 @@ class MLP(Architecture):
     spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        how = scheme(self.type, self.conditioning, data, heads)
+        how = scheme(self.type, self.conditioning, data, heads, images=True)
         return Networks(
             Generator(LatentInput(latent, how, 0), self.g_hidden, data, self.activation),
             Discriminator(data, self.d_hidden, how, heads, self.activation, self.spectral_norm),
@@ -111,9 +111,9 @@ class Discriminator(nn.Module):
         flat = x.flatten(1)  # [N, D]
         if self.concat:
             assert cond is not None
-            flat = torch.cat([flat, cond], dim=1)  # [N, D + K]
-        features = self.trunk(flat)  # [N, F]
-        logits = self.logit(features).flatten()  # [N]
+            flat = torch.cat([flat, cond.flatten(1)], dim=1)
+        features = self.trunk(flat)
+        logits = self.logit(features).flatten()
         if self.projection is not None:
             logits = logits + self.projection(features, cond)
         return Verdict(logits, self.heads(features), features)

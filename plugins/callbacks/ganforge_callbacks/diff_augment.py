@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Callback, Field, UserError, rows
+from ganforge.api import Callback, Field, Scheduled, UserError, rows
 
 SHIFT, HOLE = 1 / 8, 1 / 2
 """Maximum shift, and side of the cutout, as fractions of the image's side."""
@@ -34,6 +34,10 @@ class DiffAugment(Callback):
         "side. cutout: a rectangle of half of each side becomes gray. [] = off.",
     )
 
+    p: Scheduled = Field(
+        1.0, ge=0, le=1, description="The probability with which an image is changed at all, by itself."
+    )
+
     def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Images x [N, C, H, W] -> the same shape; raises `UserError` for points [N, D]."""
         if x.ndim != 4:
@@ -42,9 +46,16 @@ class DiffAugment(Callback):
                 "remove it from [[callbacks]]"
             )
         changes = {"color": _color, "translation": _translation, "cutout": _cutout}
+        changed = x
         for name in self.policy:
-            x = changes[name](x, rng)
-        return x
+            changed = changes[name](changed, rng)
+        if not isinstance(self.p, Tensor) and self.p == 1:
+            return changed
+
+        def draw(n: int, rng: torch.Generator) -> Tensor:
+            return torch.rand(n, 1, 1, 1, generator=rng, device=x.device)
+
+        return torch.where(rows(rng, len(x), draw) < self.p, changed, x)
 
 
 def _color(x: Tensor, rng: torch.Generator) -> Tensor:

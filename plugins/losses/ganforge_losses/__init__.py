@@ -7,29 +7,41 @@ from collections.abc import Iterable
 from ganforge.api import Component, hookimpl
 from ganforge_losses.auxiliary_classifier import AuxiliaryClassifier
 from ganforge_losses.bce import Bce
+from ganforge_losses.boundary_seeking import BoundarySeeking
+from ganforge_losses.dual_contrastive import DualContrastive
 from ganforge_losses.feature_matching import FeatureMatching
 from ganforge_losses.gradient_penalty import GradientPenalty
 from ganforge_losses.hinge import Hinge
+from ganforge_losses.l1 import L1
 from ganforge_losses.mse import Mse
 from ganforge_losses.mutual_information import MutualInformation
 from ganforge_losses.r1 import R1
 from ganforge_losses.r2 import R2
+from ganforge_losses.reconstruction import Reconstruction
 from ganforge_losses.relativistic import Relativistic
+from ganforge_losses.softmax import Softmax
 from ganforge_losses.wasserstein import Wasserstein
+from ganforge_losses.wgan_div import WassersteinDivergence
 
 
 @hookimpl
 def ganforge_components() -> Iterable[type[Component]]:
     return [
         Bce,
+        BoundarySeeking,
+        DualContrastive,
         Hinge,
         Mse,
         Relativistic,
+        Softmax,
         Wasserstein,
         AuxiliaryClassifier,
         FeatureMatching,
         GradientPenalty,
+        L1,
         MutualInformation,
         R1,
+        Reconstruction,
         R2,
+        WassersteinDivergence,
     ]

@@ -56,7 +56,7 @@ class AuxiliaryClassifier(Term):
         )
 
     def __call__(self, play: Play) -> Tensor:
-        on_fake = _cross_entropy(play.fake_verdict.heads, play.draw.cond)
+        on_fake = _cross_entropy(play.fake_verdict.heads, play.fake_cond)
         if play.role == "g":
             return self.generator_weight * on_fake
         on_real = _cross_entropy(play.real_verdict.heads, play.cond)
@@ -69,7 +69,7 @@ class AuxiliaryClassifier(Term):
             return {}
         return {
             "class_accuracy_real": _accuracy(play.real_verdict.heads, play.cond),
-            "class_accuracy_fake": _accuracy(play.fake_verdict.heads, play.draw.cond),
+            "class_accuracy_fake": _accuracy(play.fake_verdict.heads, play.fake_cond),
         }
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
-from ganforge.api import Play, Role, Term, UserError, Verdict
+from ganforge.api import Play, Role, Term, UserError, Verdict, leaves
 
 
 class FeatureMatching(Term):
@@ -26,10 +27,10 @@ class FeatureMatching(Term):
         return difference.square().sum()  # scalar
 
     def _centre(self, verdict: Verdict) -> Tensor:
-        """The batch's mean features, [F]."""
+        """The mean over the samples of each feature, [F] in all: of every layer, channel and place."""
         if verdict.features is None:
             raise UserError(
                 f"term '{self.type}' needs a discriminator that returns features, and this one does not; "
                 "use other [nets] or remove the term"
             )
-        return verdict.features.mean(0)
+        return torch.cat([layer.mean(0).flatten() for layer in leaves(verdict.features)])

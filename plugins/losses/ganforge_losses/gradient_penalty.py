@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Field, Play, Term, rows
+from ganforge.api import Field, Play, Scheduled, Term, rows
 from ganforge_losses.input_gradient import input_gradient
 
 
@@ -29,7 +29,7 @@ class GradientPenalty(Term):
         "Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028, equation 3"
     )
 
-    weight: float = Field(10.0, description="Weight of the penalty (lambda in the paper).")
+    weight: Scheduled = Field(10.0, description="Weight of the penalty (lambda in the paper).")
     target: float = Field(
         1.0, ge=0, description="Gradient norm without penalty, in logits per unit of input."
     )
@@ -42,16 +42,16 @@ class GradientPenalty(Term):
     )
 
     def __call__(self, play: Play) -> Tensor:
-        x_hat = _between(play) if self.form == "wgan_gp" else _around(play)  # [N, ...]
-        gradient = input_gradient(play.exact_critic, x_hat, play.cond, self.type)  # [N, ...]
+        x_hat = between(play) if self.form == "wgan_gp" else _around(play)
+        gradient = input_gradient(play.exact_critic, x_hat, play.cond, self.type)
         # vector_norm has the subgradient 0 at 0, where a square root would give NaN.
         excess = torch.linalg.vector_norm(gradient.flatten(1), dim=1) - self.target  # [N]
         return (F.relu(excess) if self.one_sided else excess).square().mean()
 
 
-def _between(play: Play) -> Tensor:
-    """Random points on the lines between real samples and fakes, shaped like `play.real`."""
-    t = _uniform(play, _one_each(play.real))  # [N, 1, ...]
+def between(play: Play) -> Tensor:
+    """Points drawn from the lines between real samples and fakes, like `play.real`."""
+    t = _uniform(play, _one_each(play.real))
     return t * play.real + (1 - t) * play.fake
 
 

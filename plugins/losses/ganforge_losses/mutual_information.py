@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import DataSpec, Field, Play, Prior, Role, Term, UserError
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Scheduled, Term, UserError
 
 
 class MutualInformation(Term):
@@ -30,7 +30,7 @@ class MutualInformation(Term):
     )
     players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
 
-    weight: float = Field(
+    weight: Scheduled = Field(
         1.0, description="Weight of the term in the player's objective (lambda in the paper)."
     )
     continuous_weight: float = Field(

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Field, Play, Term
+from ganforge.api import Field, Play, Scheduled, Term
 from ganforge_losses.input_gradient import input_gradient
 
 
@@ -26,7 +26,7 @@ class R1(Term):
         "arXiv:1801.04406, equation 9"
     )
 
-    weight: float = Field(
+    weight: Scheduled = Field(
         10.0, description="Gamma in the paper: adds gamma / 2 * E ||grad D(x)||^2 to the objective."
     )
 

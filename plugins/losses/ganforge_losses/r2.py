@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Field, Play, Term
+from ganforge.api import Field, Play, Scheduled, Term
 from ganforge_losses.input_gradient import input_gradient
 
 
@@ -26,10 +26,10 @@ class R2(Term):
         "arXiv:1801.04406, equation 10"
     )
 
-    weight: float = Field(
+    weight: Scheduled = Field(
         10.0, description="Gamma in the paper: adds gamma / 2 * E ||grad D(G(z))||^2 to the objective."
     )
 
     def __call__(self, play: Play) -> Tensor:
-        gradient = input_gradient(play.exact_critic, play.fake, play.draw.cond, self.type)  # [N, ...]
+        gradient = input_gradient(play.exact_critic, play.fake, play.fake_cond, self.type)  # [N, ...]
         return 0.5 * gradient.square().flatten(1).sum(1).mean()  # [N, ...] -> [N] -> scalar

@@ -6,16 +6,14 @@ the defaults are those of Radford et al. (2016), arXiv:1511.06434, section 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from torch import nn
 
-from ganforge.api import Field, Optimizer
+from ganforge.api import Field, Optimizer, Parameters, Scheduled
 from ganforge_optimizers.fused import fused
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
 
 class Adam(Optimizer):
@@ -24,14 +22,17 @@ class Adam(Optimizer):
         "Adam: A Method for Stochastic Optimization (Kingma and Ba, 2015), arXiv:1412.6980, algorithm 1"
     )
 
-    lr: float = Field(2e-4, gt=0, description="Learning rate before the schedule of `[lr]`.")
+    lr: Scheduled = Field(2e-4, gt=0, description="Learning rate before the schedule of `[lr]`.")
     betas: tuple[Decay, Decay] = Field(
         (0.5, 0.999), description="Decay of the running means of gradients and of their squares."
     )
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         parameters = list(parameters)
         return torch.optim.Adam(
             parameters, lr=self.lr, betas=self.betas, eps=self.eps, fused=fused(parameters)
         )
+
+    def scheduled(self) -> dict[str, Any]:
+        return {"betas": self.betas}

@@ -5,16 +5,14 @@ Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019), arXiv:1711.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from torch import nn
 
-from ganforge.api import Field, Optimizer
+from ganforge.api import Field, Optimizer, Parameters, Scheduled
 from ganforge_optimizers.fused import fused
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
 
 class AdamW(Optimizer):
@@ -23,7 +21,7 @@ class AdamW(Optimizer):
         "Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019), arXiv:1711.05101, algorithm 2"
     )
 
-    lr: float = Field(2e-4, gt=0, description="Learning rate before the schedule of `[lr]`.")
+    lr: Scheduled = Field(2e-4, gt=0, description="Learning rate before the schedule of `[lr]`.")
     betas: tuple[Decay, Decay] = Field(
         (0.5, 0.999), description="Decay of the running means of gradients and of their squares."
     )
@@ -32,7 +30,7 @@ class AdamW(Optimizer):
         0.01, ge=0, description="Each update shrinks the weights by lr times this; 0 = off."
     )
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         parameters = list(parameters)
         return torch.optim.AdamW(
             parameters,
@@ -42,3 +40,6 @@ class AdamW(Optimizer):
             weight_decay=self.weight_decay,
             fused=fused(parameters),
         )
+
+    def scheduled(self) -> dict[str, Any]:
+        return {"betas": self.betas}

@@ -6,25 +6,23 @@ that of Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, algorithm 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import torch
-from torch import nn
 
-from ganforge.api import Field, Optimizer
+from ganforge.api import Field, Optimizer, Parameters, Scheduled
 
 
 class RMSprop(Optimizer):
     type: Literal["rmsprop"] = "rmsprop"
     source: ClassVar[str] = "Neural Networks for Machine Learning, lecture 6e (Tieleman and Hinton, 2012)"
 
-    lr: float = Field(5e-5, gt=0, description="Learning rate before the schedule of `[lr]`.")
+    lr: Scheduled = Field(5e-5, gt=0, description="Learning rate before the schedule of `[lr]`.")
     alpha: float = Field(0.99, ge=0, lt=1, description="Decay of the running mean of squared gradients.")
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
     momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; 0 = off.")
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         # torch has no fused kernel for RMSprop.
         return torch.optim.RMSprop(
             parameters, lr=self.lr, alpha=self.alpha, eps=self.eps, momentum=self.momentum, foreach=True

@@ -5,13 +5,11 @@ A Stochastic Approximation Method (Robbins and Monro, 1951).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import torch
-from torch import nn
 
-from ganforge.api import Field, Optimizer
+from ganforge.api import Field, Optimizer, Parameters, Scheduled
 from ganforge_optimizers.fused import fused
 
 
@@ -19,9 +17,9 @@ class Sgd(Optimizer):
     type: Literal["sgd"] = "sgd"
     source: ClassVar[str] = "A Stochastic Approximation Method (Robbins and Monro, 1951)"
 
-    lr: float = Field(1e-2, gt=0, description="Learning rate before the schedule of `[lr]`.")
+    lr: Scheduled = Field(1e-2, gt=0, description="Learning rate before the schedule of `[lr]`.")
     momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; 0 = off.")
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         parameters = list(parameters)
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=fused(parameters))

@@ -32,7 +32,9 @@ def test_the_first_bad_update_is_kept_though_later_ones_are_finite() -> None:
     first = FirstBad()
     values = [1.0, float("nan"), 2.0, float("inf")]
     for value in values:
-        first.note(("adversarial/d", "term/d/r1", "score/real"), torch.tensor([value, 1.0, value]))
+        first.note(
+            ("adversarial/d", "term/d/r1", "grad/d", "score/real"), torch.tensor([value, 1.0, value, 1.0])
+        )
         first.tick()
     assert first.read() == {"adversarial/d": 1}
     other = FirstBad()

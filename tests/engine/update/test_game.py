@@ -19,7 +19,7 @@ pytestmark = pytest.mark.numeric
 
 LOSSES = sorted(toy_registry().of("loss"))
 TERMS = sorted(toy_registry().of("terms"))
-DOUBLE_BACKWARD = {"gradient_penalty", "r1", "r2"}
+DOUBLE_BACKWARD = {"gradient_penalty", "r1", "r2", "wgan_div"}
 
 
 def nets_for(term: str) -> dict[str, Any]:

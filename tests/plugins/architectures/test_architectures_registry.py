@@ -1,4 +1,4 @@
-"""What holds for every architecture that comes with ganforge, whatever its name."""
+"""What holds for every architecture that makes samples of a latent and labels, whatever its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ NARROW: dict[str, dict[str, object]] = {
     "r3gan": {"width": 8, "group_width": 8, "condition_dim": 6},
     "resnet": {"g_width": 8, "d_width": 8, "condition_dim": 6},
 }
-ALL = [kind for kind in ganforge_components() if issubclass(kind, Architecture)]
+EVERY = [kind for kind in ganforge_components() if issubclass(kind, Architecture)]
+ALL = [kind for kind in EVERY if "conditioning" in kind.model_fields]
+"""The others make images of images: test_image_to_image.py."""
 
 
 def conditionings(kind: type[Architecture]) -> list[str]:
@@ -78,7 +80,28 @@ def tensors(networks: Networks) -> Iterator[tuple[str, Tensor]]:
 
 
 def test_the_hook_names_the_architectures() -> None:
-    assert sorted(kind.type_name() for kind in ALL) == ["biggan", "dcgan", "mlp", "r3gan", "resnet"]
+    assert sorted(kind.type_name() for kind in EVERY) == [
+        "biggan",
+        "dcgan",
+        "mlp",
+        "r3gan",
+        "resnet",
+        "translator",
+        "unet",
+        "upscaler",
+    ]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind.type_name() != "mlp"])
+def test_an_image_as_the_condition_is_refused(kind: type[Architecture]) -> None:
+    data = DataSpec(shape=(3, 32, 32), labels=LabelSpec(kind="image", size=(1, 32, 32)))
+    with pytest.raises(UserError) as refusal:
+        build(kind, data)
+    assert str(refusal.value) == (
+        f"nets '{kind.type_name()}': expected labels as the condition, got an image of 1x32x32; use nets 'unet', "
+        "'translator' or 'upscaler', or conditioning = \"none\""
+    )
+    assert build(kind, data, conditioning="none")
 
 
 @every_architecture

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Critic, Role, UserError, Verdict
-from support.plays import PENALTIES, TERMS, N, make, play
+from support.plays import ELSEWHERE, PENALTIES, TERMS, N, make, play
 from support.tensors import normal
 
 pytestmark = pytest.mark.numeric
@@ -157,7 +157,7 @@ def auxiliary(name: str, fake: Tensor, label: str = "label", **fields: object) -
     return make(name, **fields)(play(critic, real, fake, "g", cond, cond, codes))
 
 
-AUXILIARY = sorted(set(TERMS) - set(PENALTIES))
+AUXILIARY = sorted(set(TERMS) - set(PENALTIES) - ELSEWHERE)
 
 
 FORMS: list[tuple[str, dict[str, Any]]] = [
@@ -219,3 +219,10 @@ def test_class_accuracy_counts_wanted_labels_among_the_highest_outputs() -> None
     assert {name: value.item() for name, value in told.items()} == pytest.approx(
         {"class_accuracy_real": 3 / 4, "class_accuracy_fake": 1 / 2}
     )
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 4)], ids=str)
+def test_l1_is_the_mean_distance_of_pairs(shape: tuple[int, ...]) -> None:
+    real, fake = normal(N, *shape, seed=1), normal(N, *shape, seed=2)
+    value = make("l1")(play(reader({}, {}, real), real, fake, "g"))
+    assert value.item() == pytest.approx(np.abs(real.numpy() - fake.numpy()).mean(), rel=1e-12)

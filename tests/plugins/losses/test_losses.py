@@ -44,6 +44,26 @@ def paired(loss: Loss, fake: Tensor, real: Tensor) -> Tensor:
     return loss.g_loss(fake, real if loss.paired else None)
 
 
+def boundary_seeking(r: np.ndarray, f: np.ndarray) -> tuple[float, float]:
+    d = -np.log(r).mean() - np.log(1 - f).mean()
+    return d, ((np.log(f) - np.log(1 - f)) ** 2).mean() / 2
+
+
+def softmax(r: np.ndarray, f: np.ndarray) -> tuple[float, float]:
+    """Cross-entropies with the targets 1/N on real samples, and 1/2N on all, at each patch."""
+    share = np.exp(np.concatenate([r, f])) / (np.exp(r).sum(0) + np.exp(f).sum(0))
+    return -np.log(share[: len(r)]).mean(), -np.log(share).mean()
+
+
+def contrast(high: np.ndarray, low: np.ndarray) -> float:
+    """One above all the others, one below all the others, sample by sample."""
+    total = 0.0
+    for h, lo in zip(high, low, strict=True):
+        total -= np.log(np.exp(h) / (np.exp(h) + sum(np.exp(other) for other in low))).mean()
+        total -= np.log(np.exp(-lo) / (np.exp(-lo) + sum(np.exp(-other) for other in high))).mean()
+    return total / len(high)
+
+
 # The papers' formulas, written with probabilities and plain numpy: (d_loss, g_loss) of (real, fake).
 Formula = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 PAPER: list[tuple[str, dict[str, object], Formula]] = [
@@ -100,6 +120,10 @@ PAPER: list[tuple[str, dict[str, object], Formula]] = [
         {},
         lambda r, f: (-np.log(sigmoid(r - f)).mean(), -np.log(sigmoid(f - r)).mean()),
     ),
+    ("boundary_seeking", {}, lambda r, f: boundary_seeking(sigmoid(r), sigmoid(f))),
+    ("softmax", {}, lambda r, f: softmax(r, f)),
+    ("dual_contrastive", {}, lambda r, f: (contrast(r, f), -contrast(r, f))),
+    ("dual_contrastive", {"saturating": False}, lambda r, f: (contrast(r, f), contrast(f, r))),
 ]
 
 
@@ -169,6 +193,11 @@ def test_better_separated_logits_please_the_discriminator(loss: Loss, shape: tup
 def test_risen_fake_logits_please_the_generator(loss: Loss) -> None:
     real = torch.full((6,), 0.5)
     low, high = torch.full((6,), 0.1), torch.full((6,), 0.4)
+    if loss.type == "boundary_seeking":
+        # What it seeks lies at 0: fakes are to rise until there.
+        assert paired(loss, -low, real) < paired(loss, -high, real)
+        assert paired(loss, low, real) < paired(loss, high, real)
+        return
     assert paired(loss, high, real) < paired(loss, low, real)
     assert loss.d_loss(real, high) > loss.d_loss(real, low)
 
@@ -223,3 +252,17 @@ def test_the_divergence_of_the_best_critic_of_two_known_distributions() -> None:
 def test_the_critic_estimates_the_distance() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.0])
     assert Wasserstein().estimates(real, fake)["wasserstein"].item() == pytest.approx(2.5)
+
+
+def test_the_real_samples_share_of_the_softmax() -> None:
+    even = torch.zeros(4, 1, 2, 2, dtype=torch.float64)
+    loss = make("softmax")
+    assert loss.estimates(even, even)["softmax_real_share"].item() == pytest.approx(0.5)
+    assert loss.estimates(even + math.log(3), even)["softmax_real_share"].item() == pytest.approx(0.75)
+
+
+def test_boundary_seeking_is_content_where_the_discriminator_cannot_decide() -> None:
+    undecided = torch.zeros(3, requires_grad=True)
+    (slope,) = torch.autograd.grad(make("boundary_seeking").g_loss(undecided, None), undecided)
+    assert not slope.any()
+    assert make("boundary_seeking").score(undecided).tolist() == [0.5] * 3

@@ -227,7 +227,7 @@ def test_verdict_that_is_not_per_sample_is_explained(name: str, given: Shape) ->
         make(name)(play(packed, normal(N, 3, 8, 8), normal(N, 3, 8, 8)))
     assert str(error.value) == (
         f"term '{name}' needs one output per sample: for an input of shape [4, 3, 8, 8] the "
-        f"discriminator returned logits of shape {list(given)}; their first dimension must be 4"
+        f"discriminator returned logits of shape {list(given)}; expected 4 as their first dimension"
     )
 
 

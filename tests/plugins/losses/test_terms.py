@@ -70,7 +70,7 @@ def test_auxiliary_classifier_without_classes_is_explained(kind: LabelKind, got:
     )
 
 
-@pytest.mark.parametrize("name", [*PENALTIES, "feature_matching"])
+@pytest.mark.parametrize("name", [*PENALTIES, "feature_matching", "l1", "wgan_div"])
 def test_other_terms_want_no_head(name: str) -> None:
     assert make(name).heads(spec("none"), FixedPrior()) == {}
 
@@ -87,6 +87,8 @@ PLAYERS: list[tuple[str, set[Role]]] = [
     ("mutual_information", {"d", "g"}),
     ("auxiliary_classifier", {"d", "g"}),
     ("feature_matching", {"g"}),
+    ("l1", {"g"}),
+    ("wgan_div", {"d"}),
 ]
 
 
@@ -104,6 +106,8 @@ def test_default_weights_are_those_of_the_papers() -> None:
         "mutual_information": 1.0,
         "auxiliary_classifier": 1.0,
         "feature_matching": 1.0,
+        "l1": 100.0,
+        "wgan_div": 2.0,
     }
 
 

@@ -1,0 +1,194 @@
+"""A discriminator of overlapping patches, at one scale or several, and the keys that describe it.
+
+Image-to-Image Translation with Conditional Adversarial Networks (Isola, Zhu, Zhou & Efros, 2016),
+arXiv:1611.07004, section 3.2.2 and appendix 6.1.2; several scales from High-Resolution Image
+Synthesis and Semantic Manipulation with Conditional GANs (Wang et al., 2017), arXiv:1711.11585,
+section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganforge.api import Architecture, DataSpec, Field, UserError, Verdict
+from ganforge_architectures.heads import Heads
+from ganforge_architectures.layers import Layers, normal
+
+Norm = Literal["batch", "instance", "none"]
+MOST_DOUBLINGS = 3
+"""Channels grow to 2^3 times the first layer's."""
+
+
+def norm_of(kind: Norm, channels: int) -> list[nn.Module]:
+    """The normalisation after a convolution to so many channels. "instance" has no gain and bias, as
+    in the authors' code: each channel of each image to mean 0 and variance 1 over its pixels."""
+    if kind == "batch":
+        return [nn.BatchNorm2d(channels)]
+    # One group a channel: unlike InstanceNorm2d it keeps channels_last.
+    return [nn.GroupNorm(channels, channels, affine=False)] if kind == "instance" else []
+
+
+class Patched(Architecture):
+    """Base of the architectures whose discriminator judges patches; a subclass makes the generator."""
+
+    d_width: int = Field(
+        64, ge=1, description="Channels of the discriminator's first layer; doubled by each further one."
+    )
+    d_layers: int = Field(
+        3,
+        ge=1,
+        le=6,
+        description="Layers of the discriminator that halve the image. A patch has 16, 34, 70, 142, 286 or "
+        "574 pixels a side with 1 to 6 of them.",
+    )
+    scales: int = Field(
+        1,
+        ge=1,
+        le=4,
+        description="Discriminators, each with weights of its own: of the image at full size, at half, ...",
+    )
+    d_norm: Norm = Field(
+        "batch",
+        description="Normalisation in the discriminator: batch, instance, or none, which spectral_norm and "
+        "gradient penalties go with.",
+    )
+    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    show_condition: bool = Field(
+        True,
+        description="The discriminator judges an image together with its condition; false = by itself.",
+    )
+    init_std: float = Field(
+        0.02, gt=0, description="Standard deviation of the first weights of convolutions."
+    )
+
+    def discriminator(self, data: DataSpec, heads: Mapping[str, int]) -> Discriminator:
+        """For images of `data`, with their conditions where these are images and to be shown. Raises
+        `UserError` for points and for images too small for `d_layers` and `scales`."""
+        if not data.is_image:
+            raise UserError(
+                f"nets '{self.type}': makes images, and the data has samples of shape {data.shape}; "
+                "use nets 'mlp'"
+            )
+        self._check_size(data)
+        shown = data.labels.size[0] if self.show_condition and data.labels.kind == "image" else 0
+        layers = Layers(normal(self.init_std), self.spectral_norm)
+        widths = [self.d_width * 2 ** min(i, MOST_DOUBLINGS) for i in range(self.d_layers + 1)]
+        critics = [Patches(data.shape[0] + shown, widths, self.d_norm, layers) for _ in range(self.scales)]
+        return Discriminator(critics, bool(shown), Heads(widths[-1], heads))
+
+    def _check_size(self, data: DataSpec) -> None:
+        side = smallest = min(data.shape[1:])
+        for _ in range(self.scales - 1):
+            smallest = (smallest + 1) // 2
+        if patches(smallest, self.d_layers) > 0:
+            return
+        fits = [n for n in range(1, self.d_layers) if patches(smallest, n) > 0]
+        wish = f"d_layers = {fits[-1]}" if fits else "fewer scales"
+        raise UserError(
+            f"nets '{self.type}': an image of {side} pixels has {smallest} at scale {self.scales}, too few "
+            f"for d_layers = {self.d_layers}; use {wish}, or larger images"
+        )
+
+
+def image_condition(nets: str, data: DataSpec) -> tuple[int, int, int] | None:
+    """(C, H, W) of the condition of `data`; None where there is none, as for a discriminator alone.
+
+    Raises `UserError` for a condition that is no image."""
+    labels = data.labels
+    if labels.kind == "none":
+        return None
+    if labels.kind != "image":
+        raise UserError(
+            f"nets '{nets}': expected an image as the condition, got labels of kind '{labels.kind}'; use "
+            "data 'derived' or 'pairs', or nets 'dcgan'"
+        )
+    channels, height, width = labels.size
+    return channels, height, width
+
+
+class NoCondition(nn.Module):
+    """Stands for the generator where the data has no condition: nothing can be made from nothing."""
+
+    def __init__(self, nets: str) -> None:
+        super().__init__()
+        self.nets = nets
+
+    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        raise UserError(
+            f"nets '{self.nets}': expected an image as the condition, got none; use data 'derived' or "
+            "'pairs', or nets 'dcgan'"
+        )
+
+
+def patches(side: int, layers: int) -> int:
+    """Patches along a side of so many pixels, 0 or less where it is too short."""
+    for _ in range(layers):
+        side //= 2
+    return side - 2
+
+
+class Patches(nn.Module):
+    """x [N, C, H, W] -> logits [N, 1, h, w], one a patch, and the activations of every layer before.
+
+    4x4 convolutions: `len(widths) - 1` of stride 2, then two of stride 1; all but the first and the
+    last are normalised.
+    """
+
+    def __init__(self, channels: int, widths: list[int], norm: Norm, layers: Layers) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        inputs = channels
+        for i, outputs in enumerate(widths):
+            stride = 2 if i < len(widths) - 1 else 1
+            # A norm takes the mean away, and with it a bias before it.
+            bias = i == 0 or norm == "none"
+            block = [layers.conv(inputs, outputs, 4, stride=stride, padding=1, bias=bias)]
+            block += norm_of(norm, outputs) if i else []
+            blocks.append(nn.Sequential(*block, nn.LeakyReLU(0.2, inplace=True)))
+            inputs = outputs
+        self.blocks = nn.ModuleList(blocks)
+        self.last = layers.conv(inputs, 1, 4, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        features: list[Tensor] = []
+        for block in self.blocks:
+            x = block(x)
+            features.append(x)
+        return self.last(x), features
+
+
+class Discriminator(nn.Module):
+    """x [N, C, H, W], cond [N, C', H', W'] or None -> `Verdict`.
+
+    With one scale logits are [N, 1, h, w] and features a list of maps; with several both are lists,
+    the finest scale first. Heads read the finest scale's last features, averaged over patches.
+    """
+
+    def __init__(self, critics: list[Patches], shows: bool, heads: Heads) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+        self.shows = shows
+        self.heads = heads
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+        if self.shows:
+            assert cond is not None
+            # A smaller condition (super-resolution) is shown at the image's size.
+            x = torch.cat([x, F.interpolate(cond, x.shape[2:], mode="nearest")], dim=1)
+        logits: list[Tensor] = []
+        features: list[list[Tensor]] = []
+        for i, critic in enumerate(self.critics):
+            if i:
+                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+            judged, seen = critic(x)
+            logits.append(judged)
+            features.append(seen)
+        heads = self.heads(features[0][-1].mean(dim=(2, 3)))
+        if len(self.critics) == 1:
+            return Verdict(logits[0], heads, features[0])
+        return Verdict(logits, heads, features)

@@ -1,0 +1,130 @@
+"""The U-Net of pix2pix: an image to an image of the same size, with a shortcut at each resolution.
+
+Image-to-Image Translation with Conditional Adversarial Networks (Isola, Zhu, Zhou & Efros, 2016),
+arXiv:1611.07004, section 3.2.1 and appendix 6.1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganforge.api import DataSpec, Field, Networks, UserError
+from ganforge_architectures.layers import Layers, normal
+from ganforge_architectures.patch import MOST_DOUBLINGS, NoCondition, Norm, Patched, image_condition, norm_of
+
+MOST_DEPTH = 8
+DROPPED = 3
+"""Layers of the decoder with dropout, from the innermost on."""
+
+
+class UNet(Patched):
+    """A U-Net as generator, patches as discriminator; for sides that can be halved.
+
+    The latent is not used: the noise is the dropout, which falls silent in evaluation mode, so that a
+    condition has one sample. Weights start from N(0, `init_std`).
+    """
+
+    source: ClassVar[str] = (
+        "Image-to-Image Translation with Conditional Adversarial Networks (Isola, Zhu, Zhou & Efros, "
+        "2016), arXiv:1611.07004, section 3.2"
+    )
+
+    type: Literal["unet"] = "unet"
+    width: int = Field(
+        64,
+        ge=1,
+        description="Channels of the generator's first layer; doubled with each halving, up to 8 fold.",
+    )
+    depth: int = Field(
+        0, ge=0, le=MOST_DEPTH, description="Halvings of the image; 0 = down to one pixel, or to an odd side."
+    )
+    norm: Norm = Field(
+        "batch", description="Normalisation in the generator: batch, instance (of each image), or none."
+    )
+    dropout: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Share of the activations dropped in the three innermost layers of the decoder, while "
+        "training; 0 = off.",
+    )
+
+    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+        discriminator = self.discriminator(data, heads)
+        condition = image_condition(self.type, data)
+        if condition is None:
+            return Networks(NoCondition(self.type), discriminator)
+        if condition[1:] != data.shape[1:]:
+            raise UserError(
+                f"nets 'unet': the condition has {condition[1]}x{condition[2]} pixels and the image "
+                f"{data.shape[1]}x{data.shape[2]}; make them equal, or use nets 'upscaler' for a smaller one"
+            )
+        generator = Generator(
+            condition[0],
+            data.shape[0],
+            [self.width * 2 ** min(i, MOST_DOUBLINGS) for i in range(self._depth(data))],
+            self.norm,
+            self.dropout,
+            Layers(normal(self.init_std)),
+        )
+        return Networks(generator, discriminator)
+
+    def _depth(self, data: DataSpec) -> int:
+        """How often both sides can be halved, or as `depth` says."""
+        height, width = data.shape[1:]
+        # The lowest bit that is set in either side.
+        most = min(((height | width) & -(height | width)).bit_length() - 1, MOST_DEPTH)
+        if most < 1 or self.depth > most:
+            raise UserError(
+                f"nets 'unet': an image of {height}x{width} can be halved {most} times, and "
+                f"depth = {self.depth or 'at least 1'}; "
+                + (f"use depth = {most} or less, or other images" if most else "use images of even sides")
+            )
+        return self.depth or most
+
+
+class Generator(nn.Module):
+    """z (not used), cond [N, C', H, W] -> images [N, C, H, W] in [-1, 1]."""
+
+    def __init__(
+        self, inputs: int, outputs: int, widths: list[int], norm: Norm, dropout: float, layers: Layers
+    ) -> None:
+        super().__init__()
+        bias = norm == "none"
+        down = [layers.conv(inputs, widths[0], 4, stride=2, padding=1, bias=bias)]
+        for i, (a, b) in enumerate(pairwise(widths)):
+            # Innermost there may be one pixel, which no norm leaves anything of.
+            normed = norm_of(norm, b) if i < len(widths) - 2 else []
+            conv = layers.conv(a, b, 4, stride=2, padding=1, bias=bias)
+            down.append(nn.Sequential(nn.LeakyReLU(0.2), conv, *normed))
+        up: list[nn.Module] = []
+        for i, b in enumerate(widths[-2::-1]):
+            a = widths[-1] if i == 0 else 2 * widths[len(widths) - 1 - i]
+            conv = layers.conv_transpose(a, b, 4, stride=2, padding=1, bias=bias)
+            up.append(nn.Sequential(conv, *norm_of(norm, b), *_dropout(dropout if i < DROPPED else 0.0)))
+        self.down = nn.ModuleList(down)
+        self.up = nn.ModuleList(up)
+        last = 2 * widths[0] if up else widths[0]
+        self.out = layers.conv_transpose(last, outputs, 4, stride=2, padding=1)
+
+    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+        assert cond is not None
+        maps: list[Tensor] = []
+        h = cond
+        for layer in self.down:
+            h = layer(h)
+            maps.append(h)
+        h = F.relu(h)
+        for layer, shortcut in zip(self.up, maps[-2::-1], strict=True):
+            h = torch.cat([layer(h), shortcut], dim=1).relu_()
+        return torch.tanh(self.out(h))
+
+
+def _dropout(share: float) -> list[nn.Module]:
+    return [nn.Dropout(share)] if share else []

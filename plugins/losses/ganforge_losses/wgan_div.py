@@ -1,0 +1,48 @@
+"""Wasserstein divergence: a gradient penalty of a power, which needs no Lipschitz bound.
+
+Wasserstein Divergence for GANs (Wu, Huang, Thoma, Acharya & Van Gool, 2017), arXiv:1712.01026.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from ganforge.api import Field, Play, Scheduled, Term
+from ganforge_losses.gradient_penalty import between
+from ganforge_losses.input_gradient import input_gradient
+
+
+class WassersteinDivergence(Term):
+    """E ||grad D(x_hat)||_2^power, in float32 whatever the run's precision; `weight` is k and `power` is p
+    of the paper. For the loss `wasserstein`.
+
+    Sampled "between": x_hat = t x + (1 - t) G(z) with t ~ U(0, 1), one per sample; "both": half of the
+    value at real samples and half at fakes. Each x_hat is judged under the condition of its real sample,
+    fakes under their own.
+    """
+
+    type: Literal["wgan_div"] = "wgan_div"
+    source: ClassVar[str] = (
+        "Wasserstein Divergence for GANs (Wu, Huang, Thoma, Acharya & Van Gool, 2017), arXiv:1712.01026"
+    )
+
+    weight: Scheduled = Field(2.0, description="Factor on the penalty (k of the paper).")
+    power: float = Field(6.0, gt=1, description="Of the slope (p of the paper).")
+    sampled: Literal["between", "both"] = Field(
+        "between", description="Where: between = between real samples and fakes, both = at either."
+    )
+
+    def __call__(self, play: Play) -> Tensor:
+        if self.sampled == "between":
+            return self._at(play, between(play), play.cond)
+        return (self._at(play, play.real, play.cond) + self._at(play, play.fake, play.fake_cond)) / 2
+
+    def _at(self, play: Play, x: Tensor, cond: Tensor | None) -> Tensor:
+        gradient = input_gradient(play.exact_critic, x, cond, self.type)
+        # vector_norm has the subgradient 0 at 0, where a square root would give NaN.
+        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)  # [N]
+        value: Tensor = norm.pow(self.power).mean()
+        return value
