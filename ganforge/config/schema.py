@@ -27,7 +27,7 @@ LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")
 SINGLE = ("data", "prior", "nets", "task", "loss")
 DEFAULTS = {"prior": "normal", "task": "generate", "loss": "bce", "optimizer": "adam"}
-"""What an absent section means; `data` and `nets` have to be given."""
+"""Defaults of absent sections; `data` and `nets` are required."""
 
 
 class RunConfig(Section):
@@ -37,7 +37,7 @@ class RunConfig(Section):
     prior: Prior = Field(description=f"The distribution of the latent; absent = {DEFAULTS['prior']}.")
     nets: Architecture = Field(description="The generator and the discriminator.")
     task: Task = Field(
-        description="Which networks play, and what is compared with what; absent = "
+        description="The networks involved, and what the critics compare; absent = "
         f"{DEFAULTS['task']}, a plain GAN."
     )
     loss: Loss = Field(description=f"The adversarial loss; absent = {DEFAULTS['loss']}.")
@@ -102,7 +102,7 @@ def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunCon
 def named_components(
     document: Mapping[str, Any], registry: Registry
 ) -> Iterator[tuple[type[Component], dict[str, Any]]]:
-    """The class and the table of every component that the file names and that there is."""
+    """The class and the table of every existing component that the file names."""
     tables = [(kind, document[kind]) for kind in SINGLE if kind in document]
     for kind in LISTS:
         if isinstance(document.get(kind), list):
@@ -120,7 +120,7 @@ def run_schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of a whole run file, with the components that are installed."""
     sections: dict[str, Any] = {}
     for kind in SINGLE:
-        # A field of the static model would take the place of the union's discriminator.
+        # A field of the static model would hide the union's discriminator.
         field = (
             _default(kind, registry)[1] if kind in DEFAULTS else Field(description=_info(kind).description)
         )

@@ -82,7 +82,7 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
 
 
 def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Tensor, count: int) -> Grid:
-    """Samples in the plane, over what `backdrop` shows; any others as they are."""
+    """2-D samples over a `backdrop`; any others unchanged."""
     if spec.shape != (2,) or spec.labels.kind != "none":
         return grid
     return grid._replace(backdrop=backdrop(critic, data, count))
