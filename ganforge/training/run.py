@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ganforge
-from ganforge.api import Context, Role
+from ganforge.api import Component, Context, Role
 from ganforge.components.comparability import depends_on, describe, fingerprint
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
@@ -249,13 +249,29 @@ def _run(loop: Loop, progress: Progress, config: RunConfig, run: RunFolder, stop
 
 def _plugins(config: RunConfig, registry: Registry) -> list[dict[str, str]]:
     """The plugins that the run uses, with their versions."""
-    used = [config.data, config.prior, config.nets, config.loss, *config.terms, *config.callbacks]
+    used = [
+        config.data,
+        config.prior,
+        config.nets,
+        config.task,
+        config.loss,
+        *config.terms,
+        *config.callbacks,
+    ]
     used += [*config.metrics, config.generator.optimizer, config.discriminator.optimizer]
-    plugins = {registry.providers[type(component)] for component in used}
+    plugins = {registry.provider(type(part)) for component in used for part in _with_inner(component)}
     return [
         {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
         for plugin in sorted(plugins, key=str)
     ]
+
+
+def _with_inner(component: Component) -> Iterator[Component]:
+    """The component and those in its fields."""
+    yield component
+    for _, value in component:
+        if isinstance(value, Component):
+            yield from _with_inner(value)
 
 
 def _parameters(loop: Loop) -> dict[str, int]:

@@ -31,5 +31,5 @@ class R2(Term):
     )
 
     def __call__(self, play: Play) -> Tensor:
-        gradient = input_gradient(play.exact_critic, play.fake, play.draw.cond, self.type)
+        gradient = input_gradient(play.exact_critic, play.fake, play.fake_cond, self.type)
         return 0.5 * gradient.square().flatten(1).sum(1).mean()

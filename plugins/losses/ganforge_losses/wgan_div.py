@@ -38,9 +38,11 @@ class WassersteinDivergence(Term):
     def __call__(self, play: Play) -> Tensor:
         if self.sampled == "between":
             return self._at(play, between(play), play.cond)
-        return (self._at(play, play.real, play.cond) + self._at(play, play.fake, play.draw.cond)) / 2
+        return (self._at(play, play.real, play.cond) + self._at(play, play.fake, play.fake_cond)) / 2
 
     def _at(self, play: Play, x: Tensor, cond: Tensor | None) -> Tensor:
         gradient = input_gradient(play.exact_critic, x, cond, self.type)
         # vector_norm has the subgradient 0 at 0, where a square root would give NaN.
-        return torch.linalg.vector_norm(gradient.flatten(1), dim=1).pow(self.power).mean()
+        slope = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        mean: Tensor = slope.pow(self.power).mean()
+        return mean
