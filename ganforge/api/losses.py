@@ -43,6 +43,9 @@ class Loss(Component):
             value: Tensor = total(self.d_loss, play.real_verdict.logits, play.fake_verdict.logits)
         elif self.paired:
             value = total(self.g_loss, play.fake_verdict.logits, play.real_verdict.logits)
+        elif play.both_learn:
+            # With the two swapped: Donahue et al. (2017), arXiv:1605.09782, section 3.4.
+            value = total(self.d_loss, play.fake_verdict.logits, play.real_verdict.logits)
         else:
             value = total(lambda fake: self.g_loss(fake, None), play.fake_verdict.logits)
         return value

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api.nets import Draw, Verdict
+from ganforge.api.tree import leaves
 
 Role = Literal["d", "g"]
 Critic = Callable[[Tensor, Any], Verdict]
@@ -76,6 +77,12 @@ class Play:
         self.parts: dict[str, Tensor] = {}
         """The objective's parts so far in this update, without their weights: "adversarial", then the terms
         by name in the order of the run file."""
+
+    @property
+    def both_learn(self) -> bool:
+        """The real side is the generator's work, too, such as the code of a real sample (BiGAN)."""
+        parts = [self.real, *leaves(self.cond)]
+        return self.role == "g" and any(part.requires_grad for part in parts)
 
     @cached_property
     def real_verdict(self) -> Verdict:

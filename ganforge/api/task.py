@@ -46,6 +46,9 @@ class Task(Component):
 
     kind: ClassVar[str] = "task"
 
+    pairs: ClassVar[bool] = True
+    """Each sample has to come with its own condition; False = data may have two collections instead."""
+
     def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
         """The networks of each side, by one or several calls of `nets.build`: a network, or an
         `nn.ModuleDict` of several. Also called on the meta device. Raises `UserError` where the data or the

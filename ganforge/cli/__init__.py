@@ -1,4 +1,4 @@
-"""The command line. Nothing here imports torch before a command needs it, so that help is instant."""
+"""The command line. Nothing here imports torch before a command needs it, so that --help is instant."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ganforge.cli.sweep import sweep
 from ganforge.cli.train import resume, run
 
 BAD_INPUT = 2
-"""The exit code of every mistake that the user can mend."""
+"""Exit code of every error that the user can fix."""
 
 DISK = {
     errno.ENOSPC: "the disk is full",
@@ -52,7 +52,7 @@ def cli() -> None:
     Exit codes:   0 done, 2 bad input, 3 ended by health.policy,
                   4 another process of the run was lost,
                   75 stopped before its end, by a signal or --max-minutes, with a checkpoint (resume it)
-    Tracebacks:   GANFORGE_TRACEBACK=1 shows them besides the message
+    Tracebacks:   GANFORGE_TRACEBACK=1 prints the traceback in addition to the message
     """
 
 
@@ -64,7 +64,7 @@ for command in (
 
 
 def main() -> None:
-    """Runs a command; mistakes of the user's end in one message on stderr and exit code 2."""
+    """Runs a command; user errors end in one message on stderr and exit code 2."""
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.Abort:
@@ -78,7 +78,7 @@ def main() -> None:
             _fail(f"{where}{DISK[error.errno]}", error)
         raise
     except Exception as error:
-        # The class lives beside torch, which help must not import: if it was raised, it is loaded.
+        # Importing the class would import torch, which --help must not; if it was raised, it is imported.
         if not _is_user_error(error):
             raise
         _fail(str(error), error)
@@ -94,7 +94,7 @@ def _is_user_error(error: Exception) -> bool:
 
 
 def _fail(message: str, error: BaseException, code: int = BAD_INPUT) -> NoReturn:
-    """Shows the message and what was noted on its way up; the traceback only where it is asked for."""
+    """Prints the message and the notes attached to the error; the traceback only on request."""
     if os.environ.get("RANK", "0") != "0":
         message = f"process {os.environ['RANK']}: {message}"
     if os.environ.get("GANFORGE_TRACEBACK"):

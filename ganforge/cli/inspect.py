@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'.")
 def check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Say whether CONFIG can run, how big it is and how long it will take here; touches no data."""
+    """Check whether CONFIG can run, how large it is and how long it would take; opens no data."""
     from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.profiling.preflight import preflight
@@ -43,18 +43,18 @@ def describe(name: str, found: Preflight, config: RunConfig) -> str:
 
 
 def _costs(found: Preflight, config: RunConfig) -> list[str]:
-    """Memory, arithmetic and time; nothing where these are not known."""
+    """Memory, compute and time; empty where these are not known."""
     from ganforge.outputs.progress import duration, pace
 
     if found.cost is None or found.seconds_per_image is None or found.peak_bytes is None:
         return []
     iteration, rates = found.cost.iteration, found.cost.rates
-    process = f" with the process's own {_mib(found.process_bytes)}" if found.process_bytes else ""
+    process = f" including the process's own {_mib(found.process_bytes)}" if found.process_bytes else ""
     return [
         f"  memory         about {_mib(found.peak_bytes)} at batch {config.train.batch_size}{process}; "
-        f"{_mib(iteration.kept)} of it are weights, gradients and optimizers; the data come on top, "
-        f"{found.sample_bytes:,} bytes a sample",
-        f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP an image; "
+        f"{_mib(iteration.kept)} of it weights, gradients and optimizer state; plus the data, "
+        f"{found.sample_bytes:,} bytes per sample",
+        f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP per image; "
         f"matrix rate here {rates.matrix / 1e9:,.0f} GFLOP/s, memory {rates.memory[-1][1] / 1e9:,.0f} GB/s",
         f"  time           about {duration(found.images * found.seconds_per_image)} for "
         f"{found.images:,} images, at {pace(found.seconds_per_image)}, on {found.device}",
@@ -77,7 +77,7 @@ def _labels(labels: LabelSpec) -> str:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def plugins(context: click.Context) -> None:
-    """List every component with its plugin and version; 'plugins show KIND NAME' tells its keys."""
+    """List every component with its plugin and version; 'plugins show KIND NAME' shows its keys."""
     if context.invoked_subcommand is not None:
         return
     from ganforge.components.registry import discover
@@ -97,7 +97,7 @@ def plugins(context: click.Context) -> None:
 @click.argument("kind")
 @click.argument("name")
 def show(kind: str, name: str) -> None:
-    """Show what component NAME of KIND is, its source, and its keys with types and defaults."""
+    """Show component NAME of KIND: description, source, and its keys with types and defaults."""
     from ganforge.components.registry import discover
 
     registry = discover()
@@ -109,7 +109,7 @@ def _show(registry: Registry, component: type[Component]) -> str:
 
     plugin = registry.providers[component]
     lines = [f"{component.kind} '{component.type_name()}', from {plugin}", ""]
-    # A class without a docstring of its own would show that of its kind.
+    # A class without its own docstring would show that of its kind.
     if component.__doc__ and component.__doc__ != component.__mro__[1].__doc__:
         lines += [inspect.cleandoc(component.__doc__), ""]
     if component.source:
@@ -126,7 +126,7 @@ def _show(registry: Registry, component: type[Component]) -> str:
 
 
 def _type(schema: dict[str, object]) -> str:
-    """A JSON Schema type in the words of a TOML file."""
+    """A JSON Schema type in TOML terms."""
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])  # type: ignore[attr-defined]
     if "anyOf" in schema:

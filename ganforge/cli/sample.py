@@ -9,17 +9,17 @@ import click
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--condition", help='What to show, such as "red cube, blue sphere".  [default: a spread]')
+@click.option("--condition", help='What to show, such as "red cube, blue sphere".  [default: a variety]')
 @click.option(
     "--conditions",
     "conditions_file",
     type=click.Path(path_type=Path),
-    help='A JSON list of conditions, such as [["red cube"], ["gray sphere", "blue cube"]].',
+    help='JSON file with a list of conditions, such as [["red cube"], ["gray sphere", "blue cube"]].',
 )
 @click.option(
     "--n",
     type=click.IntRange(min=1),
-    help="Samples for each condition.  [default: 8, or 1 with --conditions]",
+    help="Samples per condition.  [default: 8, or 1 with --conditions]",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same samples."
@@ -27,21 +27,21 @@ import click
 @click.option(
     "--truncation",
     type=click.FloatRange(min=0, min_open=True),
-    help="Draw no latent further out than this, in standard deviations: less variety, better samples.",
+    help="Truncate latents at this many standard deviations: less variety, better samples.",
 )
 @click.option(
     "--checkpoint",
     "choice",
     default="newest",
     show_default=True,
-    help="newest, best (by logging.keep_best), or its number of images seen.",
+    help="newest, best (by logging.keep_best), or a number of images seen.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,
-    help="x.png: a grid, 8 a row. A folder: one PNG a sample, and samples.json.",
+    help="A .png file: a grid, 8 per row. A folder: one PNG per sample, and samples.json.",
 )
 def sample(
     run_folder: Path,
@@ -55,7 +55,7 @@ def sample(
 ) -> None:
     """Draw samples from the generator in the run folder RUN; needs neither W&B nor the data set."""
     if condition is not None and conditions_file is not None:
-        raise click.UsageError("--condition and --conditions exclude each other; give one of them")
+        raise click.UsageError("--condition and --conditions are mutually exclusive; pass only one of them")
     from ganforge.components.registry import discover
     from ganforge.evaluation import sample as sampling
 
@@ -70,4 +70,4 @@ def sample(
     each = n if n is not None else (1 if conditions_file else 8)
     cond = sampling.condition_rows(generator.spec.labels, conditions, each, seed)
     written = sampling.write_samples(generator, cond, each, seed, out)
-    click.echo(f"{each if cond is None else len(cond)} samples (seed {seed}) are in {written}")
+    click.echo(f"{each if cond is None else len(cond)} samples (seed {seed}) written to {written}")

@@ -34,7 +34,7 @@ def spec_of(data: Dataset) -> DataSpec:
     with blame(data, "spec"):
         spec = data.spec()
     if not isinstance(spec, DataSpec):
-        raise fault(data, f"spec gave {_named(spec)}; a DataSpec is due")
+        raise fault(data, f"spec returned {_named(spec)}; expected a DataSpec")
     return spec
 
 
@@ -44,10 +44,10 @@ def open_data(data: Dataset, split: Split, spec: DataSpec, context: Context) -> 
     with blame(data, "build"):
         samples = data.build(split, context)
     if not isinstance(samples, Samples):
-        raise fault(data, f"build gave {_named(samples)}; Samples are due")
+        raise fault(data, f"build returned {_named(samples)}; expected Samples")
     images, labels = samples.images, samples.labels
     if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, torch.float32):
-        raise fault(data, f"build gave images as {_named(images)}; a tensor of uint8 or float32 is due")
+        raise fault(data, f"build returned images as {_named(images)}; expected a tensor of uint8 or float32")
     if tuple(images.shape[1:]) != spec.shape:
         raise fault(data, f"promised samples of shape {spec.shape} and gave {tuple(images.shape[1:])}")
     _check_labels(data, spec, samples)
@@ -68,7 +68,7 @@ def _check_labels(data: Dataset, spec: DataSpec, samples: Samples) -> None:
     if labels is None:
         return
     if spec.labels.kind == "image" and labels.dtype != torch.uint8:
-        raise fault(data, f"build gave images as labels as {_named(labels)}; expected a tensor of uint8")
+        raise fault(data, f"build returned images as labels as {_named(labels)}; expected a tensor of uint8")
     if samples.paired and len(labels) != len(samples.images):
         raise fault(data, f"gave {len(samples.images):,} samples and {len(labels):,} rows of labels")
     if not samples.paired and not len(labels):
@@ -82,7 +82,7 @@ def networks_of(
     with blame(task if type(task).build is not Task.build else nets, "build"):
         networks = task.build(nets, data, latent, heads)
     if not isinstance(networks, Networks) or not all(isinstance(part, nn.Module) for part in networks):
-        raise fault(nets, f"build gave {_named(networks)}; Networks of two modules are due")
+        raise fault(nets, f"build returned {_named(networks)}; expected Networks of two modules")
     return networks
 
 
@@ -90,7 +90,7 @@ def optimizer_of(optimizer: Optimizer, parameters: Parameters) -> torch.optim.Op
     with blame(optimizer, "build"):
         built = optimizer.build(parameters)
     if not isinstance(built, torch.optim.Optimizer):
-        raise fault(optimizer, f"build gave {_named(built)}; a torch.optim.Optimizer is due")
+        raise fault(optimizer, f"build returned {_named(built)}; expected a torch.optim.Optimizer")
     return built
 
 
@@ -98,7 +98,7 @@ def width_of(prior: Prior) -> int:
     with blame(prior, "width"):
         width = prior.width()
     if type(width) is not int or width < 1:
-        raise fault(prior, f"width gave {width!r:.60}; a whole number from 1 is due")
+        raise fault(prior, f"width returned {width!r:.60}; expected a whole number from 1")
     return width
 
 
@@ -106,7 +106,7 @@ def heads_of(term: Term, data: DataSpec, prior: Prior) -> Mapping[str, int]:
     with blame(term, "heads"):
         heads = term.heads(data, prior)
     if not isinstance(heads, Mapping) or not all(type(width) is int for width in heads.values()):
-        raise fault(term, f"heads gave {heads!r:.60}; a dict of names and widths is due")
+        raise fault(term, f"heads returned {heads!r:.60}; expected a dict of names and widths")
     return heads
 
 
@@ -115,14 +115,14 @@ def values_of(metric: Metric, sampler: Sampler, data: Samples) -> dict[str, floa
     with blame(metric, "compute"):
         values = metric.compute(sampler, data)
     if not isinstance(values, Mapping):
-        raise fault(metric, f"compute gave {_named(values)}; a dict of numbers is due")
+        raise fault(metric, f"compute returned {_named(values)}; expected a dict of numbers")
     for name, value in values.items():
         if not isinstance(name, str) or not isinstance(value, Real):
-            raise fault(metric, f"compute gave {_named(value)} for {name!r:.60}; a number is due")
+            raise fault(metric, f"compute returned {_named(value)} for {name!r:.60}; expected a number")
     return {name: float(value) for name, value in values.items()}
 
 
 def _named(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    return "None" if value is None else f"a {type(value).__name__}"

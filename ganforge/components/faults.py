@@ -21,7 +21,7 @@ KIND_NOUNS = {
     "task": "task",
     "loss": "loss",
     "terms": "term",
-    "optimizer": "optimiser",
+    "optimizer": "optimizer",
     "callbacks": "callback",
     "metrics": "metric",
 }

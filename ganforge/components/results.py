@@ -35,20 +35,20 @@ def check_objective(value: object, component: Component, method: str, role: Role
     if isinstance(value, Tensor) and not value.requires_grad:
         raise fault(
             component,
-            f"{method} gave a tensor off the graph (requires_grad is False), from which the "
+            f"{method} returned a tensor off the graph (requires_grad is False), from which the "
             f"{PLAYERS[role]} cannot learn",
         )
 
 
 def check_scalar(value: object, component: Component, method: str) -> None:
     if not isinstance(value, Tensor) or value.ndim != 0 or not value.is_floating_point():
-        raise fault(component, f"{method} gave {_what(value)}; a scalar tensor of floats is due")
+        raise fault(component, f"{method} returned {_what(value)}; expected a scalar tensor of floats")
 
 
 def check_estimates(values: object, component: Component) -> None:
     """Name -> scalar."""
     if not isinstance(values, Mapping):
-        raise fault(component, f"estimates gave {_what(values)}; a dict of scalar tensors is due")
+        raise fault(component, f"estimates returned {_what(values)}; expected a dict of scalar tensors")
     for name, value in values.items():
         check_scalar(value, component, f"estimates ('{name}')")
 
@@ -59,14 +59,14 @@ def draw_of(prior: Prior, n: int, cond: Tensor | None, generator: torch.Generato
         draw = prior.sample(n, cond, generator)
         width = prior.width()
     if not isinstance(draw, Draw):
-        raise fault(prior, f"sample gave {_what(draw)}; a Draw is due")
-    _check(draw.z, (n, width), prior, "sample gave latents")
+        raise fault(prior, f"sample returned {_what(draw)}; expected a Draw")
+    _check(draw.z, (n, width), prior, "sample returned latents")
     return draw
 
 
 def check_samples(samples: object, nets: Architecture, shape: tuple[int, ...]) -> None:
     """What a generator makes."""
-    _check(samples, shape, nets, "the generator gave")
+    _check(samples, shape, nets, "the generator returned")
 
 
 def check_compared(found: object, task: Task, nets: Architecture, attached: bool) -> None:
@@ -80,15 +80,15 @@ def check_compared(found: object, task: Task, nets: Architecture, attached: bool
         if attached and not each.fake.requires_grad:
             raise fault(
                 nets,
-                "the generator gave a tensor off the graph (requires_grad is False), from which it cannot "
-                "learn",
+                "the generator returned a tensor off the graph (requires_grad is False), from which it "
+                "cannot learn",
             )
 
 
 def check_verdict(verdict: object, nets: Architecture, heads: Mapping[str, int], n: int) -> None:
     """A discriminator's logits [n, ...], and the heads that were asked for."""
     if not isinstance(verdict, Verdict):
-        raise fault(nets, f"the discriminator gave {_what(verdict)}; a Verdict is due")
+        raise fault(nets, f"the discriminator returned {_what(verdict)}; expected a Verdict")
     outputs = list(leaves(verdict.logits))
     for logits in outputs or [None]:
         if not isinstance(logits, Tensor) or logits.shape[:1] != (n,) or not logits.is_floating_point():
@@ -98,7 +98,7 @@ def check_verdict(verdict: object, nets: Architecture, heads: Mapping[str, int],
                 f"({n}, ...) for patches",
             )
     for name, width in heads.items():
-        _check(verdict.heads.get(name), (n, width), nets, f"the discriminator's head '{name}' gave")
+        _check(verdict.heads.get(name), (n, width), nets, f"the discriminator's head '{name}' returned")
 
 
 def check_replaced(play: Play, callback: Callback, like: Tensor) -> None:
@@ -107,16 +107,16 @@ def check_replaced(play: Play, callback: Callback, like: Tensor) -> None:
 
 
 def check_augmented(x: object, callback: Callback, like: Tensor) -> None:
-    _check(x, tuple(like.shape), callback, "augment gave")
+    _check(x, tuple(like.shape), callback, "augment returned")
 
 
 def _check(value: object, shape: tuple[int, ...], component: Component, said: str) -> None:
     if not isinstance(value, Tensor) or value.shape != shape or not value.is_floating_point():
-        raise fault(component, f"{said} {_what(value)}; floats of shape {shape} are due")
+        raise fault(component, f"{said} {_what(value)}; expected floats of shape {shape}")
 
 
 def _what(value: object) -> str:
     if not isinstance(value, Tensor):
-        return "nothing" if value is None else f"a {type(value).__name__}"
+        return "None" if value is None else f"a {type(value).__name__}"
     kind = "" if value.is_floating_point() else f" of {str(value.dtype).removeprefix('torch.')}"
     return f"a tensor{kind} of shape {tuple(value.shape)}"

@@ -17,7 +17,7 @@ from ganforge.api import UserError
 from ganforge.components.faults import blame
 from ganforge.components.registry import Registry
 from ganforge.config.explain import findings, report
-from ganforge.config.locate import MOST_PARTS, Path, overlong_key
+from ganforge.config.locate import MAX_PARTS, Path, overlong_key
 from ganforge.config.plain import check_plain
 from ganforge.config.schema import RunConfig, named_components, narrow
 
@@ -27,12 +27,12 @@ MAX_BYTES = 256 * 1024
 def load(file: FilePath, registry: Registry, overrides: Sequence[str] = ()) -> RunConfig:
     """Reads and validates a run file; each override is `dotted.key=value`, value as in TOML.
 
-    Raises `UserError` with one line for every mistake, `file:line: key: ...`.
+    Raises `UserError` with one line per mistake, `file:line: key: ...`.
     """
     text = _read(file)
     overlong = overlong_key(text)
     if overlong is not None:
-        raise UserError(f"{file}:{overlong}: a key has more than {MOST_PARTS} parts")
+        raise UserError(f"{file}:{overlong}: a key has more than {MAX_PARTS} parts")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -65,7 +65,7 @@ def validate(
     schema, mistakes = narrow(document, registry)
     config: RunConfig | None = None
     try:
-        # By way of JSON: in strict mode that alone lets a TOML array be a tuple and a string a path.
+        # Via JSON: in strict mode only JSON input lets a TOML array become a tuple and a string a path.
         config = schema.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         mistakes += findings(error, schema)
@@ -81,7 +81,7 @@ def validate(
 
 
 def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
-    """`train.batch_size=32` -> (("train", "batch_size"), 32); a value that is no TOML is a string."""
+    """`train.batch_size=32` -> (("train", "batch_size"), 32); a value that is not TOML is a string."""
     key, equals, value = override.partition("=")
     parts = tuple(part.strip() for part in key.split("."))
     if not equals or not all(parts):
@@ -99,18 +99,18 @@ def dump(config: RunConfig) -> dict[str, Any]:
 
 
 def dumps(config: RunConfig) -> str:
-    """The resolved run file as TOML; loading it gives the same config."""
+    """The resolved run file as TOML; loading it yields the same config."""
     return tomli_w.dumps(dump(config))
 
 
 def _read(file: FilePath) -> str:
     try:
         with file.open("rb") as handle:
-            # No more than that, for a device has no end.
+            # Bounded, because a device file has no end.
             content = handle.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise UserError(f"{file}: a run file has at most {MAX_BYTES:,} bytes")
-        # TOML's line breaks are these two alone.
+            raise UserError(f"{file}: expected a run file of at most {MAX_BYTES:,} bytes")
+        # TOML allows only these two line breaks.
         return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
@@ -119,7 +119,7 @@ def _read(file: FilePath) -> str:
 
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: Any, override: str) -> None:
-    """Sets `path`; a number steps into an array of tables, as in `terms.0.weight`."""
+    """Sets `path`; a number indexes an array of tables, as in `terms.0.weight`."""
     inner: Any = document
     for depth, part in enumerate(path[:-1]):
         if isinstance(inner, list):
@@ -138,12 +138,12 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any, override: 
 def _member(items: list[Any], part: str, override: str) -> Any:
     if not part.isdecimal() or len(part) > 9 or int(part) >= len(items):
         raise UserError(
-            f"--set {override}: '{part}' is no position in an array of {len(items)}, counted from 0"
+            f"--set {override}: '{part}' is not an index of an array of length {len(items)} (counted from 0)"
         )
     return items[int(part)]
 
 
 def _error_line(error: tomllib.TOMLDecodeError, text: str) -> int:
-    """The parser tells the line only in words: `(at line 3, column 7)` or `(at end of document)`."""
+    """The parser reports the line only in words: `(at line 3, column 7)` or `(at end of document)`."""
     told = re.search(r"\(at line (\d+), column \d+\)$", str(error))
     return int(told[1]) if told else text.rstrip("\n").count("\n") + 1

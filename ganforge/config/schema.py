@@ -1,9 +1,9 @@
-"""The type of a run file, made from the registry.
+"""The type of a run file, generated from the registry.
 
-A run file cannot be validated before it is known which components exist. The engine is written
-against the static `RunConfig`; `narrow` makes the type of one given file, in which each section
-is exactly the component it names, and `run_schema` the type of all files, in which each section
-is the union of what is installed.
+A run file cannot be validated before the installed components are known. The engine is written against
+the static `RunConfig`; `narrow` makes the type of one given file, in which each section is exactly the
+component it names, and `run_schema` the type of all files, in which each section is the union of what
+is installed.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ DEFAULTS = {"prior": "normal", "task": "generate", "loss": "bce", "optimizer": "
 
 
 class RunConfig(Section):
-    """A run: everything that a run file says, with all defaults filled in."""
+    """A run file with all defaults filled in."""
 
-    data: Dataset = Field(description="The samples to learn from.")
+    data: Dataset = Field(description="The data set.")
     prior: Prior = Field(description=f"The distribution of the latent; absent = {DEFAULTS['prior']}.")
     nets: Architecture = Field(description="The generator and the discriminator.")
     task: Task = Field(
@@ -42,31 +42,33 @@ class RunConfig(Section):
         f"{DEFAULTS['task']}, a plain GAN."
     )
     loss: Loss = Field(description=f"The adversarial loss; absent = {DEFAULTS['loss']}.")
-    terms: tuple[Term, ...] = Field((), description="Further terms of the players' objectives.")
-    callbacks: tuple[Callback, ...] = Field((), description="What acts on a network after its updates.")
-    metrics: tuple[Metric, ...] = Field((), description="Numbers about the generator, computed now and then.")
-    generator: Player = Field(description="The generator's side.")
-    discriminator: Player = Field(description="The discriminator's side.")
-    train: Train = Field(Train(), description="How long, how fast and on what.")
+    terms: tuple[Term, ...] = Field((), description="Additional terms of the players' objectives.")
+    callbacks: tuple[Callback, ...] = Field(
+        (), description="Callbacks that act on a network after its updates."
+    )
+    metrics: tuple[Metric, ...] = Field((), description="Metrics of the generator, computed during training.")
+    generator: Player = Field(description="The generator's settings.")
+    discriminator: Player = Field(description="The discriminator's settings.")
+    train: Train = Field(Train(), description="Length, batch size, precision and device of training.")
     lr: LearningRate = Field(LearningRate(), description="The schedule of both learning rates.")
     ema: Ema = Field(Ema(), description="The moving average of the generator.")
-    logging: Logging = Field(Logging(), description="What is written down, and how often.")
-    health: Health = Field(Health(), description="What is done about a run that goes wrong.")
-    wandb: Wandb = Field(Wandb(), description="The mirror at Weights & Biases.")
+    logging: Logging = Field(Logging(), description="What is logged, and how often.")
+    health: Health = Field(Health(), description="What to do when training fails.")
+    wandb: Wandb = Field(Wandb(), description="The mirror on Weights & Biases.")
 
 
 class Mistake(NamedTuple):
-    """Something wrong at a place in the file."""
+    """A mistake at a path in the file."""
 
     path: Path
     message: str
 
 
 def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunConfig], list[Mistake]]:
-    """The exact type of this file, and what is wrong with the components it names.
+    """The exact type of this file, and the mistakes in the components it names.
 
-    A section whose component cannot be told is left unchecked, so that the mistakes in the
-    others are still found.
+    A section whose component is unknown is not checked further, so that mistakes in the others are
+    still found.
     """
     mistakes: list[Mistake] = []
     sections: dict[str, Any] = {}
@@ -132,7 +134,7 @@ def run_schema(registry: Registry) -> dict[str, Any]:
         sections[side] = _player((optimizers, _default("optimizer", registry)[1]), side)
     schema = _run_config(sections).model_json_schema()
     for definition in schema["$defs"].values():
-        # pydantic lets a key with a default be absent, but without `type` a table says nothing.
+        # pydantic allows a key with a default to be absent, but a table without `type` is meaningless.
         if "const" in definition.get("properties", {}).get("type", {}):
             definition["required"] = sorted({"type", *definition.get("required", [])})
     _to_draft_7(schema)
@@ -140,7 +142,7 @@ def run_schema(registry: Registry) -> dict[str, Any]:
 
 
 def _to_draft_7(node: Any) -> None:
-    """Tuples in the words of draft 7, the one that editors of TOML read; changes `node`."""
+    """Tuples in terms of draft 7, which TOML editors support; changes `node`."""
     if isinstance(node, dict):
         if "prefixItems" in node:
             node["items"] = node.pop("prefixItems")
@@ -187,7 +189,7 @@ def _info(section: str) -> Any:
 
 
 def _default(kind: str, registry: Registry) -> tuple[Any, Any]:
-    """Type and field of an absent section; required where its default is not installed."""
+    """Type and field of an absent section; required if its default is not installed."""
     component = registry.of(kind).get(DEFAULTS[kind])
     description = f"The {KIND_NOUNS[kind]}; absent = {DEFAULTS[kind]}."
     if component is None:
@@ -205,7 +207,7 @@ def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
 
 
 def _union(components: Iterable[type[Component]], kind: str) -> Any:
-    """The components, told apart by `type`; the kind itself where none is installed."""
+    """The components, discriminated by `type`; the kind itself if none is installed."""
     installed = [_spelled_out(each, list(components)) for each in components]
     if len(installed) < 2:
         return installed[0] if installed else KINDS[kind]

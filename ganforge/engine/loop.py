@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,27 +11,27 @@ from typing import Any
 
 from torch import Tensor
 
-from ganforge.api import Metric, Role, Samples
-from ganforge.components.calls import values_of
+from ganforge.api import Metric, Role, Samples, Task
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.compile_trial import Trial
 from ganforge.engine.acceleration.graph_replay import Replays
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.background import Saver
 from ganforge.engine.checkpoint.best import Best
+from ganforge.engine.checkpoint.healthy import load_last_healthy, remove_after
 from ganforge.engine.data.batches import Batches
 from ganforge.engine.distributed.log_reduction import Pool
-from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
+from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.health.guard import Guard
 from ganforge.engine.instruments.memory import peak_memory
-from ganforge.engine.kernels.matmul_precision import exact_products
+from ganforge.engine.metric_values import measure
 from ganforge.engine.observer import Observer, Row
+from ganforge.engine.player_state import pack_players, unpack_players
 from ganforge.engine.replica_check import check_agreement
-from ganforge.engine.rollback import heed
+from ganforge.engine.rollback import GoBack, Stop, decide
 from ganforge.engine.sampling.ema import MovingAverage
-from ganforge.engine.sampling.grids import backdrop, grids
+from ganforge.engine.sampling.grids import grids, with_backdrop
 from ganforge.engine.sampling.sampler import GeneratorSampler
-from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
 from ganforge.engine.update.schedule import lr_factor, set_hyperparameters, turns
 
@@ -108,7 +107,7 @@ class Loop:
                 self.seconds = now - started
                 if log:
                     self._log((self.images_seen - seen_then) / max(now - since, 1e-9))
-                    went_back = heed(self, stop)
+                    went_back = self._act_on_findings(stop)
                     since, seen_then = now, self.images_seen
                     if went_back:
                         continue
@@ -131,7 +130,7 @@ class Loop:
         train = self.config.train
         factor = lr_factor(self.config.lr, self.images_seen, train.images)
         for player in self.game.players.values():
-            set_hyperparameters(player, factor * self.guard.lr[player.role], self.images_seen)
+            set_hyperparameters(player, factor * self.guard.history.lr[player.role], self.images_seen)
         self.game.live.at(self.images_seen)
         self.game.runtime.pace.iteration()
         coming = partial(turns, self.schedule, self.batches.at, self.iteration * train.d_updates)
@@ -161,21 +160,56 @@ class Loop:
         self.guard.forget_if_well(means)
         if not self.game.runtime.is_main:
             return
-        health = self.guard.signals(means, len(self.schedule))
+        health = self.guard.signals(means, self.schedule)
         row = self._row({"images_per_second": images_per_second, **cost, **rates, **means, **health})
         for finding in self.guard.look(row):
             self.tell_event({"event": "finding", **asdict(finding)})
             self.say(f"health: {finding.line()}")
             self.say(f"  try: {finding.advice}")
 
+    def _act_on_findings(self, stop: StopRequest) -> bool:
+        """Carries out what the policy decides, in all processes alike. True where the run went back;
+        where it has to end, `diagnosis` says why and `stop` has a reason."""
+        policy, findings = self.config.health, self.guard.findings(self.images_seen)
+        decision = decide(findings, self.guard.history, policy)
+        if isinstance(decision, GoBack):
+            if self._go_back(decision):
+                return True
+            decision = decide(findings, self.guard.history, policy, healthy_checkpoint=False)
+        if isinstance(decision, Stop):
+            self.diagnosis = decision.reason
+            stop.reason = stop.reason or f"health.policy = '{policy.policy}'"
+            self.tell_event({"event": "gave up" if decision.gave_up else "stop", "what": decision.reason})
+        return False
+
+    def _go_back(self, decision: GoBack) -> bool:
+        """To the newest readable checkpoint that was healthy; False where there is none."""
+        runtime, spent = self.game.runtime, self.seconds
+        self.saver.wait()
+        # Nobody reads checkpoints before the main process has written its last.
+        runtime.any(False)
+        found = load_last_healthy(self.checkpoints, self.say)
+        if runtime.any(found is None) or found is None:
+            return False
+        self.restore(*found)
+        self.seconds, self.guard.history = spent, decision.history
+        self.reseed()
+        # At once, so that a run that is killed now knows, when it is resumed, that it went back.
+        self.save()
+        self.saver.wait()
+        if runtime.is_main:
+            remove_after(self.checkpoints, self.images_seen)
+            self.observer.cut(self.images_seen)
+        self.tell_event(decision.event())
+        self.say(decision.line(self.images_seen))
+        return True
+
     def _settle(self, stop: StopRequest) -> bool:
         """Computes the metrics that are owed. A signal cuts that short, and they stay owed: the
         resumed run begins with them. Returns whether one came."""
         if not self.owes_metrics:
             return False
-        values: dict[str, float] | None = None
-        with contextlib.suppress(Interrupted), self.game.runtime.cut_short():
-            values = self._measured()
+        values = measure(self._due_metrics(), self.sampler, self.samples, self.pool)
         if values:
             self._row({f"metric/{name}": value for name, value in values.items()})
             everything = len(self._due_metrics()) == len(self.config.metrics)
@@ -189,14 +223,6 @@ class Loop:
     def _due_metrics(self) -> list[Metric]:
         return [metric for metric in self.config.metrics if self._passed(metric.every)]
 
-    def _measured(self) -> dict[str, float]:
-        values: dict[str, float] = {}
-        with exact_products():
-            for metric in self._due_metrics():
-                # In every process: the sampler shares the work out among them.
-                values |= values_of(metric, self.sampler, self.samples)
-        return self.pool.from_main(values)
-
     def _row(self, values: Row) -> Row:
         row = {"iteration": self.iteration, "images_seen": self.images_seen, **values}
         if self.game.runtime.is_main:
@@ -209,9 +235,10 @@ class Loop:
         count, spec = self.config.logging.grid_samples, self.sampler.spec
         for grid in grids(self.sampler, self.config.train.seed, count):
             if self.game.runtime.is_main:
-                if spec.shape == (2,) and spec.labels.kind == "none":
+                # Only there does the critic judge samples, and nothing else.
+                if type(self.config.task).compare is Task.compare:
                     critic = self.game.players["d"].network
-                    grid = grid._replace(backdrop=backdrop(critic, self.samples.images, count))
+                    grid = with_backdrop(grid, spec, critic, self.samples.images, count)
                 self.observer.grid(self.images_seen, grid)
 
     def say(self, line: str) -> None:
@@ -242,7 +269,7 @@ class Loop:
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that a continued run needs, as tensors by group and as plain data."""
-        tensors: dict[str, dict[str, Tensor]] = {}
+        tensors, players = pack_players(self.game.players)
         state: dict[str, Any] = {
             "iteration": self.iteration,
             "images_seen": self.images_seen,
@@ -253,13 +280,8 @@ class Loop:
             "stamp": dict(self.stamp),
             "health": self.guard.state(),
             "compile": self.trial.state(),
-            "players": {},
+            "players": players,
         }
-        for role, player in self.game.players.items():
-            tensors[f"network_{role}"] = checkpoint.weights(player.network)
-            tensors[f"optimizer_{role}"], groups = checkpoint.pack_optimizer(player.optimizer)
-            scaler = player.scaler.state_dict()
-            state["players"][role] = {"updates": player.updates, "groups": groups, "scaler": scaler}
         if self.average is not None:
             tensors["generator"] = checkpoint.weights(self.average.network)
         live = self.game.live
@@ -275,15 +297,7 @@ class Loop:
         self.game.tally.restore(state["tally"])
         self.owes_metrics = state["owes_metrics"]
         self.best.restore(state["best"])
-        for role, player in self.game.players.items():
-            saved = state["players"][role]
-            player.network.load_state_dict(dict(tensors[f"network_{role}"]))
-            checkpoint.unpack_optimizer(player.optimizer, tensors[f"optimizer_{role}"], saved["groups"])
-            player.updates = saved["updates"]
-            if self.game.runtime.device.type == "cuda":
-                keep_on_device(player.optimizer, self.game.runtime.device)
-            if saved["scaler"]:
-                player.scaler.load_state_dict(saved["scaler"])
+        unpack_players(self.game.players, tensors, state["players"], self.game.runtime.device)
         if self.average is not None:
             self.average.network.load_state_dict(dict(tensors["generator"]))
         self.game.live.restore(tensors.get("memory", {}), self.game.runtime.rank)

@@ -1,97 +1,115 @@
-"""What a finding does to a run: nothing, its end, or its return to the last healthy checkpoint."""
+"""What findings about a run's health lead to: nothing, its end, or its return to a healthy checkpoint.
+
+A pure function of plain values. The loop gathers them from all processes and carries the decision out.
+"""
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from ganforge.api import Role, UserError
-from ganforge.engine.checkpoint import checkpoint
+from ganforge.api import Role
+from ganforge.config import Health
 
-if TYPE_CHECKING:
-    from ganforge.engine.distributed.stop_request import StopRequest
-    from ganforge.engine.health.guard import Guard
-    from ganforge.engine.loop import Loop
-
-ELSEWHERE = "the run is not healthy"
 PLAYERS: tuple[Role, ...] = ("d", "g")
 
 
-def heed(loop: Loop, stop: StopRequest) -> bool:
-    """Does what the policy wants of the present findings, in all processes alike. True where the
-    run went back; where it has to end, `loop.diagnosis` says why and `stop` has a reason."""
-    guard, runtime = loop.guard, loop.game.runtime
-    if not guard.acts:
-        return False
-    mine = guard.at_fault() if runtime.is_main else []
-    at_fault = [role for role in PLAYERS if runtime.any(role in mine)]
-    if not at_fault:
-        return False
-    because = guard.blame() or ELSEWHERE
-    end = "stop"
-    if guard.config.policy == "rollback":
-        if guard.may_go_back and _go_back(loop, at_fault, because):
-            return True
-        because, end = f"{because} ({_why_no_further(guard)})", "gave up"
-    loop.diagnosis = because
-    stop.reason = stop.reason or f"health.policy = '{guard.config.policy}'"
-    loop.tell_event({"event": end, "what": because})
-    return False
+@dataclass(frozen=True)
+class Findings:
+    """What the sentinel has found and still sees, the same in every process."""
+
+    players: tuple[Role, ...]
+    """Who is at fault; empty in a healthy run."""
+    summary: str
+    """The findings in one line."""
+    images_seen: int
+    """Where the run stands."""
 
 
-def _go_back(loop: Loop, at_fault: list[Role], because: str) -> bool:
-    """To the newest sound checkpoint that was healthy; False where there is none."""
-    guard, runtime = loop.guard, loop.game.runtime
-    loop.saver.wait()
-    # Nobody looks for checkpoints before the main process has written its last.
-    runtime.any(False)
-    found = _last_healthy(loop)
-    if runtime.any(found is None) or found is None:
-        return False
-    left, rollbacks, lr = loop.images_seen, guard.rollbacks, dict(guard.lr)
-    spent = loop.seconds
-    loop.restore(*found)
-    loop.seconds = spent
-    guard.go_back(at_fault, rollbacks, lr)
-    loop.reseed()
-    # At once, so that a run that is killed now knows, when it is resumed, that it went back.
-    loop.save()
-    loop.saver.wait()
-    if runtime.is_main:
-        for newer in checkpoint.complete(loop.checkpoints):
-            if int(newer.name) > loop.images_seen:
-                shutil.rmtree(newer)
-        loop.observer.cut(loop.images_seen)
-        loop.tell_event(
-            {
-                "event": "rollback",
-                "what": because,
-                "from": left,
-                "rollback": guard.rollbacks,
-                "of": guard.config.rollbacks,
-                "lr_factor": dict(guard.lr),
-            }
+@dataclass(frozen=True)
+class History:
+    """The rollbacks of a run so far."""
+
+    rollbacks: int = 0
+    lr: Mapping[Role, float] = field(default_factory=lambda: dict.fromkeys(PLAYERS, 1.0))
+    """The factor on each player's learning rate."""
+    failed_at: int | None = None
+    """Images seen when the latest rollback was decided on; None before the first."""
+
+    def state(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"rollbacks": self.rollbacks, "lr": dict(self.lr), "failed_at": self.failed_at}
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> History:
+        """From what `state` returned; checkpoints of older versions have no `failed_at`."""
+        return cls(state["rollbacks"], dict(state["lr"]), state.get("failed_at"))
+
+
+@dataclass(frozen=True)
+class Continue:
+    """The run goes on as it is."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The run ends."""
+
+    reason: str
+    gave_up: bool = False
+    """The policy was to roll back, and it cannot."""
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """The run returns to its last healthy checkpoint."""
+
+    reason: str
+    lowered: tuple[Role, ...]
+    """The players whose learning rate is lowered."""
+    history: History
+    """With this rollback."""
+    limit: int
+    """The most rollbacks in a run."""
+
+    def event(self) -> dict[str, Any]:
+        """For the record of the run."""
+        history = self.history
+        counts = {"from": history.failed_at, "rollback": history.rollbacks, "of": self.limit}
+        return {"event": "rollback", "what": self.reason, **counts, "lr_factor": dict(history.lr)}
+
+    def line(self, images_seen: int) -> str:
+        """For the user; `images_seen` at the checkpoint that the run went back to."""
+        factors = ", ".join(f"{role} x {self.history.lr[role]:g}" for role in self.lowered)
+        return (
+            f"health: back at {images_seen:,} images (rollback {self.history.rollbacks} of {self.limit}), "
+            f"with other random numbers and the learning rate of {factors}"
         )
-        factors = ", ".join(f"{role} x {guard.lr[role]:g}" for role in at_fault)
-        loop.observer.say(
-            f"health: back at {loop.images_seen:,} images (rollback {guard.rollbacks} of "
-            f"{guard.config.rollbacks}), with other random numbers and the learning rate of {factors}"
-        )
-    return True
 
 
-def _why_no_further(guard: Guard) -> str:
-    if guard.may_go_back:
-        return "there is no healthy checkpoint to go back to"
-    return f"after {guard.rollbacks} rollbacks, the most that health.rollbacks allows"
+Decision = Continue | Stop | GoBack
 
 
-def _last_healthy(loop: Loop) -> tuple[checkpoint.Tensors, checkpoint.Document] | None:
-    for candidate in reversed(checkpoint.complete(loop.checkpoints)):
-        try:
-            _, state = checkpoint.load(candidate, groups=())
-            if (state["health"] or {}).get("healthy_at") == state["images_seen"]:
-                return checkpoint.load(candidate)
-        except UserError as error:
-            loop.say(f"warning: {error}")
-    return None
+def decide(findings: Findings, history: History, policy: Health, healthy_checkpoint: bool = True) -> Decision:
+    """What `policy` makes of `findings`; `healthy_checkpoint`: whether there is one to go back to.
+
+    A rollback lowers the learning rate of the player at fault. A run that fails again before it has got
+    past the point of its last failure was not helped by that: the fault may be the rival's, so then both
+    are lowered.
+    """
+    if not findings.players or policy.policy not in ("stop", "rollback"):
+        return Continue()
+    if policy.policy == "stop":
+        return Stop(findings.summary)
+    if history.rollbacks >= policy.rollbacks:
+        limit = f"after {history.rollbacks} rollbacks, the most that health.rollbacks allows"
+        return Stop(f"{findings.summary} ({limit})", gave_up=True)
+    if not healthy_checkpoint:
+        return Stop(f"{findings.summary} (there is no healthy checkpoint to go back to)", gave_up=True)
+    no_progress = history.failed_at is not None and findings.images_seen <= history.failed_at
+    lowered = PLAYERS if no_progress else findings.players
+    factor = {role: policy.lr_factor if role in lowered else 1.0 for role in PLAYERS}
+    lr = {role: history.lr[role] * factor[role] for role in PLAYERS}
+    after = History(history.rollbacks + 1, lr, findings.images_seen)
+    return GoBack(findings.summary, lowered, after, policy.rollbacks)

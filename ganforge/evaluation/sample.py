@@ -23,8 +23,8 @@ from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
 
 MAX_SAMPLES = 100_000
-MOST_BYTES = 16 * 2**20
-"""Of a list of conditions."""
+MAX_BYTES = 16 * 2**20
+"""Maximum size of a list of conditions."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def open_generator(
     truncation: float | None = None,
     choice: str = "newest",
 ) -> TrainedGenerator:
-    """The generator of a run (its moving average where it has one), on the CPU; `choice`: see
+    """The generator of a run (its moving average if it has one), on the CPU; `choice`: see
     `checkpoint.load_chosen`."""
     run = RunFolder.open(folder)
     config = load(run.config, registry)
@@ -68,10 +68,10 @@ def read_conditions(file: Path) -> list[list[str]]:
     """A JSON list of conditions, each a list of names or one string as for `--condition`."""
     try:
         with file.open("rb") as handle:
-            # No more than that, for a device has no end.
-            content = handle.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise UserError(f"{file}: a list of conditions has at most {MOST_BYTES:,} bytes")
+            # Bounded, because a device file has no end.
+            content = handle.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UserError(f"{file}: expected a list of conditions of at most {MAX_BYTES:,} bytes")
         found: Any = json.loads(content)
     except json.JSONDecodeError as error:
         raise UserError(f"{file}:{error.lineno}: not JSON: {error.msg}") from None
@@ -83,7 +83,8 @@ def read_conditions(file: Path) -> list[list[str]]:
     for position, names in enumerate(conditions):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(
-                f"{file}: condition {position} (counted from 0) is no list of names: {names!r:.60}"
+                f"{file}: expected condition {position} (counted from 0) to be a list of names, "
+                f"got {names!r:.60}"
             )
     return conditions
 
@@ -91,21 +92,21 @@ def read_conditions(file: Path) -> list[list[str]]:
 def condition_rows(
     labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int
 ) -> Tensor | None:
-    """The condition of each sample [n * conditions, K], `n` in a row for each; where none is
-    asked for, a spread of what the data can have; None for data without labels.
+    """The condition of each sample [n * conditions, K], `n` consecutive rows per condition; without
+    conditions, a variety of those the data can have; None for unlabelled data.
 
     Raises `UserError` for a condition that the data cannot have, and for too many samples.
     """
     total = n * max(1, len(conditions))
     if total > MAX_SAMPLES:
-        raise UserError(f"{total:,} samples are more than the {MAX_SAMPLES:,} of one call; ask for fewer")
+        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower --n")
     if conditions:
         wanted = torch.stack([_encoded(labels, conditions, i) for i in range(len(conditions))])
         return wanted.repeat_interleave(n, dim=0)
     if labels.kind == "none":
         return None
     if labels.kind == "vector":
-        raise UserError("the condition is a vector of numbers; sampling by name is not possible for it")
+        raise UserError("the condition is a vector of numbers; sampling by name needs named labels")
     rows = torch.zeros(n, labels.width)
     rng = generator_for(seed, "conditions")
     for position, row in enumerate(rows):
@@ -119,24 +120,24 @@ def condition_rows(
 
 
 def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
-    """A grid, 8 a row, for `x.png`; else a folder with one PNG a sample and `samples.json`.
+    """A grid with 8 per row for `x.png`; otherwise a folder with one PNG per sample and `samples.json`.
 
-    Raises `UserError` where the folder holds samples already, or where nothing can be written.
+    Raises `UserError` if the folder already holds samples, or cannot be written.
     """
     try:
         if (out / "samples.json").exists():
-            raise UserError(f"{out} holds samples already; choose another folder with --out")
+            raise UserError(f"{out} already holds samples; choose another folder with --out")
         if out.suffix.lower() == ".png":
             out.parent.mkdir(parents=True, exist_ok=True)
             save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
         elif not generator.spec.is_image:
-            raise UserError(f"the samples are points, not images; draw them as one plot with --out {out}.png")
+            raise UserError(f"the samples are points, not images; plot them with --out {out}.png")
         else:
             out.mkdir(parents=True, exist_ok=True)
             _write_folder(generator, cond, n, seed, out)
     except OSError as error:
         raise UserError(
-            f"cannot write samples to {out}: {error.strerror}; choose another place with --out"
+            f"cannot write samples to {out}: {error.strerror}; choose another path with --out"
         ) from error
     return out
 
@@ -153,7 +154,7 @@ def _write_folder(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
 
 
 def _encoded(labels: LabelSpec, conditions: Sequence[Sequence[str]], position: int) -> Tensor:
-    """One condition as a row [K]; its position is told where there are several."""
+    """One condition as a row [K]; an error includes its position if there are several."""
     try:
         return labels.encode(conditions[position])
     except UserError as error:

@@ -14,7 +14,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def render(figure: Figure, kind: Format) -> bytes:
-    """The figure as a file."""
+    """Renders the figure to a file's bytes."""
     file = io.BytesIO()
     # Without a date, the same run gives the same file.
     figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
@@ -22,8 +22,8 @@ def render(figure: Figure, kind: Format) -> bytes:
 
 
 def scatter(points: Floats) -> Figure:
-    """Points [n, D]: the first two coordinates against each other, or a histogram where D is 1.
-    Points that are not finite are left out."""
+    """Points [n, D]: the first two coordinates as a scatter plot, or a histogram if D is 1.
+    Non-finite points are left out."""
     points = points[np.isfinite(points).all(axis=1)]
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Pictures of samples: grids of images, scatter plots of points."""
+"""Images of samples: grids of images, scatter plots of points."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ganforge.api import UserError
 from ganforge.outputs.atomic import write_bytes
 
 GAP = 2
-"""Pixels between neighbours."""
+"""Pixels between adjacent images."""
 PAPER = 255
-"""Grey level of the gaps and of places without an image."""
+"""Gray level of the gaps and of cells without an image."""
 
 
 def to_uint8(images: Tensor) -> Tensor:
     """Images [n, C, H, W] in [-1, 1], any float type -> uint8 0 to 255, on the CPU.
 
-    Values outside are clamped, infinities with them; NaN turns black.
+    Values outside are clamped, including infinities; NaN becomes black.
     """
     levels = (images.detach().to("cpu", torch.float32).nan_to_num(nan=-1.0).clamp(-1, 1) + 1) * 127.5
     return levels.round().to(torch.uint8)
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Writes one PNG in one step: images [n, C, H, W] side by side, `columns` a row, or points
+    """Writes one PNG atomically: images [n, C, H, W] in a grid with `columns` per row, or points
     [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
 
-    Raises `UserError` for images that are neither grey nor RGB.
+    Raises `UserError` for images that are neither gray nor RGB.
     """
     if images.dim() == 2:
         from ganforge.outputs.figures import render, scatter
@@ -52,7 +52,7 @@ def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path
 
 
 def save_png(image: Tensor, path: Path) -> None:
-    """Writes one image [C, H, W], uint8 or floats in [-1, 1], as a lossless PNG in one step."""
+    """Writes one image [C, H, W], uint8 or floats in [-1, 1], as a lossless PNG, atomically."""
     write_bytes(path, _png(_levels(image)))
 
 
@@ -76,7 +76,7 @@ def _png(image: Tensor) -> bytes:
     """uint8 [C, H, W] -> a PNG file."""
     channels = image.shape[0]
     if channels not in (1, 3):
-        raise UserError(f"a picture has 1 channel (grey) or 3 (RGB); got {channels}")
+        raise UserError(f"expected images with 1 channel (gray) or 3 (RGB), got {channels}")
     pixels = image[0] if channels == 1 else image.permute(1, 2, 0)
     file = io.BytesIO()
     Image.fromarray(pixels.contiguous().numpy()).save(file, format="PNG")

@@ -77,7 +77,13 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
 
 def load_samples(config: RunConfig, spec: DataSpec, context: Context) -> Samples:
     """Opens the training data and holds it to what its `spec` promised."""
-    return open_data(config.data, "train", spec, context)
+    samples = open_data(config.data, "train", spec, context)
+    if config.task.pairs and not samples.paired:
+        raise UserError(
+            f"task '{config.task.type}' learns from pairs, and the samples and conditions of data "
+            f"'{config.data.type}' are two collections: name data with pairs, or task 'cycle'"
+        )
+    return samples
 
 
 def build_loop(
@@ -179,7 +185,9 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime,
     network = networks.generator if role == "g" else networks.discriminator
     section = config.generator if role == "g" else config.discriminator
     settings = at(section.optimizer, 0)
-    parameters, factors = groups_of(network, section.lr_factors, settings.lr)
+    parameters, factors = groups_of(
+        network, section.lr_factors, settings.lr, "generator" if role == "g" else "discriminator"
+    )
     optimizer = optimizer_of(settings, parameters)
     if runtime.device.type == "cuda":
         keep_on_device(optimizer, runtime.device)

@@ -1,56 +1,92 @@
-"""Whether a resumed run goes on exactly: its settings and surroundings against those it had."""
+"""What a resumed run continues from, and whether it continues exactly."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ganforge.api import UserError
+from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
-from ganforge.config import RunConfig, validate
+from ganforge.config import RunConfig, dump, validate
 from ganforge.config.drift import MAY_CHANGE, Change, changes, within
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint.environment import differences, inexact
+from ganforge.engine.loop import Loop
+from ganforge.outputs.events import drop_findings_after
+from ganforge.outputs.metrics_log import truncate_after
 from ganforge.outputs.run_folder import RunFolder
 
 
-def settings_before(run: RunFolder, state: Mapping[str, Any], registry: Registry) -> RunConfig:
-    """The settings that the checkpoint was written under, with the defaults of today for keys that
-    there were not yet; those of config.toml where the checkpoint does not say."""
-    known = state["stamp"].get("config")
-    document = run.read_config() if known is None else known
-    return validate(document, registry, file=f"{run.path}, as checkpointed")
+@dataclass(frozen=True)
+class Saved:
+    """The newest readable checkpoint of a run, held against the settings it is to go on with."""
 
+    folder: RunFolder
+    config: RunConfig
+    """To go on with."""
+    tensors: checkpoint.Tensors
+    state: Mapping[str, Any]
+    drift: Sequence[Change]
+    """Settings that differ from those of the checkpoint, by the user's leave."""
+    surroundings: Mapping[str, str]
+    """Device, versions, data and threads of before; empty where the checkpoint does not say."""
 
-def refuse_drift(
-    run: RunFolder, before: RunConfig, now: RunConfig, allowed: Sequence[str]
-) -> Sequence[Change]:
-    """The differences in settings, all of them `allowed` by the user. Raises `UserError` with a line
-    for each that is not."""
-    found = changes(before, now)
-    refused = [change for change in found if not within(change.key, allowed)]
-    if refused:
-        lines = "".join(f"\n  {change}" for change in refused)
-        options = " ".join(f"--override {change.key}" for change in refused)
-        raise UserError(
-            f"{run.path} goes on with the settings it has; these differ:{lines}\n"
-            f"start a new run for other settings, or allow them with {options}; the run is then no longer "
-            f"exact (free to change: {', '.join(MAY_CHANGE)}, and where files lie)"
+    @classmethod
+    def load(
+        cls,
+        folder: RunFolder,
+        config: RunConfig,
+        registry: Registry,
+        allowed: Sequence[str],
+        say: Callable[[str], None],
+    ) -> Saved:
+        """Raises `UserError` where there is none, and with a line for each setting that differs and is
+        neither free to change nor `allowed`."""
+        tensors, state = checkpoint.load_newest(folder.checkpoints, say)
+        # With today's defaults for keys that are newer; a checkpoint of format 1 does not say.
+        document = state["stamp"].get("config")
+        before = validate(
+            folder.read_config() if document is None else document,
+            registry,
+            file=f"{folder.path}, as checkpointed",
         )
-    return found
+        drift = changes(before, config)
+        refused = [change for change in drift if not within(change.key, allowed)]
+        if refused:
+            lines = "".join(f"\n  {change}" for change in refused)
+            options = " ".join(f"--override {change.key}" for change in refused)
+            raise UserError(
+                f"{folder.path} goes on with the settings it has; these differ:{lines}\n"
+                f"start a new run for other settings, or allow them with {options}; the run is then no "
+                f"longer exact (free to change: {', '.join(MAY_CHANGE)}, and where files lie)"
+            )
+        return cls(folder, config, tensors, state, drift, state["stamp"].get("surroundings", {}))
 
+    def restore(self, loop: Loop) -> str:
+        """Puts the state into a stamped loop and, in the main process, brings the folder's files to it and
+        adds this continuation to `resumes` in run.json. Returns the line that says how the run goes on.
 
-def remark(images_seen: int, because: Sequence[str]) -> str:
-    """The line that says how a run goes on."""
-    if because:
-        return f"continues at {images_seen:,} images; not exact, because: {'; '.join(because)}"
-    return f"continues exactly at {images_seen:,} images"
-
-
-def record(run: RunFolder, images_seen: int, because: Sequence[str]) -> None:
-    """Adds this continuation to `resumes` in run.json."""
-    entry = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "images_seen": images_seen,
-        "not_exact_because": list(because),
-    }
-    run.update_info({"resumes": [*run.read_info().get("resumes", []), entry]})
+        Raises `UserError` where the checkpoint is of other networks.
+        """
+        try:
+            loop.restore(self.tensors, self.state)
+        except checkpoint.MISFITS as error:
+            raise self.folder.misfit(one_line(error)) from error
+        because = [f"{change.key} was {change.old} and is {change.new}" for change in self.drift]
+        because += differences(self.surroundings, loop.stamp["surroundings"])
+        because += inexact(self.config.train, loop.game.runtime.device)
+        if loop.game.runtime.is_main:
+            truncate_after(self.folder.metrics, loop.images_seen, loop.owes_metrics)
+            drop_findings_after(self.folder.events, loop.images_seen)
+            self.folder.write_config(dump(self.config))
+            entry = {
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "images_seen": loop.images_seen,
+                "not_exact_because": because,
+            }
+            self.folder.update_info({"resumes": [*self.folder.read_info().get("resumes", []), entry]})
+        how = f"continues at {loop.images_seen:,} images; not exact, because: {'; '.join(because)}"
+        return how if because else f"continues exactly at {loop.images_seen:,} images"

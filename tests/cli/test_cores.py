@@ -66,7 +66,7 @@ def test_idle_is_what_the_cores_of_this_process_are(stat: Path, monkeypatch: pyt
         (
             20,
             {"GANFORGE_THREADS": "1"},
-            "1.0 of 2 cores are busy with other work: using 1 thread (OMP_NUM_THREADS sets another number)",
+            "1.0 of 2 cores are busy with other work: using 1 thread (set OMP_NUM_THREADS to change this)",
         ),
         (38, {"GOMP_SPINCOUNT": "1000"}, "all 2 cores are busy with other work; this run shares them"),
     ],

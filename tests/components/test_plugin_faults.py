@@ -44,7 +44,7 @@ RAISING = [
     ("callbacks", "augment", "callback 'bad' {of} failed in augment"),
     ("callbacks", "after_update", "callback 'bad' {of} failed in after_update"),
     ("metrics", "compute", "metric 'bad' {of} failed in compute"),
-    ("optimizer", "build", "optimiser 'bad' {of} failed in build"),
+    ("optimizer", "build", "optimizer 'bad' {of} failed in build"),
 ]
 
 

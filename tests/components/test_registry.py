@@ -130,7 +130,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
         (plugin("hinge"), "TypeError: ganforge_components gave 'hinge', which is no Component class"),
         (
             plugin(Kindless),
-            "TypeError: Kindless derives from no kind; subclass one of Dataset, Prior, Architecture, Loss, "
+            "TypeError: Kindless derives from no kind; subclass one of Dataset, Prior, Architecture, Task, Loss, "
             "Term, Optimizer, Callback, Metric",
         ),
         (Raising(), "RuntimeError: no licence"),

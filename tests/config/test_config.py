@@ -118,7 +118,9 @@ def test_syntax_errors_name_the_line(tmp_path: Path, text: str, expected: str) -
 
 def test_hostile_files_end_in_a_message(tmp_path: Path) -> None:
     assert complaint(tmp_path, "a = " + "[" * 20_000).startswith("run.toml")
-    assert complaint(tmp_path, "#" * (MAX_BYTES + 1)) == "run.toml: a run file has at most 262,144 bytes"
+    assert (
+        complaint(tmp_path, "#" * (MAX_BYTES + 1)) == "run.toml: expected a run file of at most 262,144 bytes"
+    )
     (tmp_path / "run.toml").write_bytes(b"a = '\xff'")
     with pytest.raises(UserError, match="not UTF-8 text"):
         load(tmp_path / "run.toml", REGISTRY)
@@ -152,7 +154,7 @@ def test_overrides_reach_into_arrays_of_tables(tmp_path: Path) -> None:
     [
         ("train.batch_size", "--set train.batch_size: expected KEY=VALUE, such as --set train.batch_size=32"),
         ("data.type.x=1", "--set data.type.x=1: data.type is a value, not a table"),
-        ("terms.4.weight=1", "--set terms.4.weight=1: '4' is no position in an array of 1, counted from 0"),
+        ("terms.4.weight=1", "--set terms.4.weight=1: '4' is not an index of an array of length 1 (counted from 0)"),
         ("terms.0=1", "--set terms.0=1: terms is an array; name a key in one of its tables"),
         ("train.sed=1", "--set train.sed=1: train.sed: unknown key 'sed'; did you mean 'seed'? (keys: images, "
          "batch_size, accumulate, d_updates, g_updates, fakes, precision, float32, cuda_graphs, deterministic, compile, device, seed, "

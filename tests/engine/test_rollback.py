@@ -109,7 +109,8 @@ def test_rollback_gives_up_after_so_many(tmp_path: Path) -> None:
     assert [event["rollback"] for event in events(log, "rollback")] == [1, 2]
     assert loop.diagnosis is not None
     assert loop.diagnosis.endswith("(after 2 rollbacks, the most that health.rollbacks allows)")
-    assert loop.guard.lr == {"d": 0.25, "g": 1.0}
+    # The first one changed nothing, so the second lowers both.
+    assert loop.guard.history.lr == {"d": 0.25, "g": 0.5}
     assert Bomb.calls < 20
     healthy = states(tmp_path)[32]
     assert healthy["health"]["healthy_at"] == 32
@@ -135,7 +136,7 @@ def test_a_run_killed_after_a_rollback_resumes_exactly(tmp_path: Path) -> None:
 
     broken, _ = bombed(tmp_path / "broken", Bomb(at=6), policy="rollback")
     assert not broken.run(After())
-    assert broken.guard.rollbacks == 1
+    assert broken.guard.history.rollbacks == 1
     resumed, log = bombed(tmp_path / "broken", Bomb(at=-1), policy="rollback")
     resumed.restore(*checkpoint.load_newest(tmp_path / "broken", log.say))
     assert run(resumed)
@@ -197,7 +198,7 @@ def test_the_exit_code_of_a_run_that_its_policy_ended(
     result = CliRunner().invoke(cli, ["resume", str(tmp_path / "run")])
     assert result.exit_code == 3
     assert "mode_collapse at 64 images: x" in result.output
-    assert "the last healthy checkpoint is of 32 images" in result.output
+    assert "last healthy checkpoint: after 32 images" in result.output
 
 
 class Record:

@@ -23,7 +23,7 @@ def test_the_whole_table(tmp_path: Path) -> None:
     done = compare(tmp_path, "plain", "penalised")
     assert (done.code, done.err) == (0, "")
     assert done.out == (
-        "- not comparable, mmd [a] and [b]: what they depend on was not recorded in every run\n"
+        "- not comparable, mmd [a] and [b]: their dependencies were not recorded in every run\n"
         "\n"
         "## Evaluation\n"
         "\n"
@@ -137,8 +137,8 @@ def test_runs_without_evaluations_say_how_to_get_them(tmp_path: Path) -> None:
     make(tmp_path / "b", records=[record(old, old)])
     done = compare(tmp_path, "a", "b")
     assert lines_of(done, "- ") == [
-        "- a has no evaluations; to add one: ganforge evaluate a",
-        "- b: 2 metrics in b/evaluations.jsonl do not say what they depend on, and are left out; measure again: "
+        "- a has no evaluations; add one with: ganforge evaluate a",
+        "- b: 2 metrics in b/evaluations.jsonl lack a record of what they depend on and are left out; measure them again: "
         "ganforge evaluate b",
     ]
     assert lines_of(done, "| fid") == []

@@ -147,7 +147,7 @@ def test_the_runs_own_metrics(place: Path) -> None:
     done = call(place, "evaluate", "mine")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "mine/config.toml names no metrics; give some with --metrics FILE.toml, such as\n"
+        "mine/config.toml has no [[metrics]]; pass some with --metrics FILE.toml, such as\n"
         '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"\n'
     )
     with (place / "mine" / "config.toml").open("a") as config:

@@ -40,7 +40,7 @@ EXAMPLES = TESTS.parent / "examples"
 FIGURES = ("seconds", "wall", "peak_mib", "data_mib")
 WARM_UP = 3
 """Iterations that do not count: the first ones allocate, and choose kernels."""
-LEAST = 2
+MIN_ROUNDS = 2
 """Iterations of a turn."""
 
 
@@ -77,7 +77,7 @@ class Run:
         clock, done = clock_of(device), 0
         settle(device)
         started, began = clock(), time.perf_counter()
-        while done < LEAST or time.perf_counter() - began < seconds:
+        while done < MIN_ROUNDS or time.perf_counter() - began < seconds:
             self.loop._iterate(False)
             done += 1
         settle(device)

@@ -199,7 +199,7 @@ class Torturer:
         content[bit // 8] ^= 1 << bit % 8
         file.write_bytes(content)
         self._kill_once()
-        if "damaged: its SHA-256 is not the one in manifest.json" not in self._said():
+        if "damaged: its SHA-256 does not match manifest.json" not in self._said():
             raise Survived(f"a flipped bit in {file} was not noticed")
         self.report.flipped = f"bit {bit:,} of {file.name}: noticed; went on from the checkpoint before"
 

@@ -1,6 +1,6 @@
 """Conditions, judges and checkpoints, whole and damaged: the thing itself, or one message.
 
-Caps: a list of conditions has at most 16 MiB (`ganforge.evaluation.sample.MOST_BYTES`); a judge and a checkpoint need
+Caps: a list of conditions has at most 16 MiB (`ganforge.evaluation.sample.MAX_BYTES`); a judge and a checkpoint need
 no more memory than their files have bytes, a few times over, whatever card, header or manifest claim.
 """
 
@@ -68,9 +68,9 @@ def test_lists_of_conditions(content: bytes, labels: LabelSpec) -> None:
         (b"[" * 100_000, ": not JSON: maximum recursion depth exceeded while decoding a JSON array from a unicode string"),
         (b"[" + b"9" * 5000 + b"]", ": not JSON: Exceeds the limit (4300 digits) for integer string conversion: "
          "value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit"),
-        (b" " * (2**24 + 1), ": a list of conditions has at most 16,777,216 bytes"),
+        (b" " * (2**24 + 1), ": expected a list of conditions of at most 16,777,216 bytes"),
         (b"", ":1: not JSON: Expecting value"),
-        (b"[3]", ": condition 0 (counted from 0) is no list of names: 3"),
+        (b"[3]", ": expected condition 0 (counted from 0) to be a list of names, got 3"),
         (b'{"a": 1}', ': expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
     ],
 )  # fmt: skip

@@ -59,7 +59,7 @@ def test_png_is_lossless(tmp_path: Path, channels: int) -> None:
 def test_other_channels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         save_grid(torch.zeros(2, 4, 4, 4), tmp_path / "grid.png")
-    assert str(caught.value) == "a picture has 1 channel (grey) or 3 (RGB); got 4"
+    assert str(caught.value) == "expected images with 1 channel (gray) or 3 (RGB), got 4"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,11 +26,11 @@ PARTS = [
     "D's update: discriminator forward",
     "D's update: term gradient_penalty",
     "D's update: backward",
-    "D's update: optimiser",
+    "D's update: optimizer",
     "G's update: generator forward",
     "G's update: discriminator forward",
     "G's update: backward",
-    "G's update: optimiser",
+    "G's update: optimizer",
     "moving average",
     "logging",
     "other",
@@ -120,8 +120,8 @@ def test_the_command_prints_the_table_and_leaves_only_the_trace(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("out", "expected"),
     [
-        ("trace.txt", "--out trace.txt: the trace is a .json; name it so"),
-        ("gone/t.json", "--out gone/t.json: there is no folder {folder}/gone; make it, or name another"),
+        ("trace.txt", "--out trace.txt: expected a name that ends in .json"),
+        ("gone/t.json", "--out gone/t.json: there is no folder {folder}/gone; create it, or choose another"),
     ],
 )
 def test_a_trace_that_cannot_be_written_is_refused_first(

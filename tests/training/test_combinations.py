@@ -112,15 +112,15 @@ def test_every_loss_with_every_term(tmp_path: Path, nets: str, loss: str) -> Non
                 "nets": {"type": "dcgan", "conditioning": "projection"},
                 "data": {"type": "squares", "labels": "none"},
             },
-            "nets 'dcgan': conditioning 'projection' needs labels and the data has none; use conditioning = \"none\", or data with labels",
+            "nets 'dcgan': conditioning 'projection' needs labels, but the data has none; use conditioning = \"none\", or data with labels",
         ),
         (
             {"terms": [{"type": "auxiliary_classifier"}], "data": {"type": "squares", "labels": "vector"}},
-            "term 'auxiliary_classifier' needs data labelled with one or many of K classes, but the data has vectors; name other [data] or remove the term",
+            "term 'auxiliary_classifier' needs data labelled with one or many of K classes, but the data has vectors; use other [data] or remove the term",
         ),
         (
             {"terms": [{"type": "mutual_information"}]},
-            "term 'mutual_information' needs a prior with codes, but prior 'normal' has none; use prior 'codes' with categorical = [10] or continuous = 2, say",
+            "term 'mutual_information' needs a prior with codes, but prior 'normal' has none; use for example prior 'codes' with categorical = [10] or continuous = 2",
         ),
         (
             {"data": {"type": "squares", "size": 20}},

@@ -43,10 +43,13 @@ def test_a_signal_while_data_are_opened_leaves_nothing(
         os.kill(os.getpid(), signal.SIGUSR1)
         time.sleep(30)
 
-    monkeypatch.setattr("ganforge.training.run.load_samples", slow)
+    monkeypatch.setattr("ganforge.training.session.load_samples", slow)
     done = call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY))
     assert (done.code, done.out) == (75, "")
-    assert done.err == "stopped (SIGUSR1 received) while the run was prepared; to try again, type the same\n"
+    assert (
+        done.err
+        == "stopped (SIGUSR1 received) during setup; nothing was written. Run the same command again\n"
+    )
     assert contents(tmp_path) == {}
 
 

@@ -1,8 +1,7 @@
 """Batches of real samples, straight from an array.
 
-The sampler has no state either: batch `i` is a slice of an endless sequence of shuffled epochs,
-each a permutation seeded by (seed, epoch). Ask for batch `i` at any time, in any process, and it
-is the same.
+The sampler is stateless, too: batch `i` is a slice of an endless sequence of shuffled epochs, each a
+permutation seeded by (seed, epoch). Batch `i` is the same at any time and in any process.
 """
 
 from __future__ import annotations
@@ -44,13 +43,13 @@ class Batches:
         accumulate: int = 1,
         data: Residence = "auto",
     ) -> None:
-        """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError`
-        where there are no samples, or where they do not fit where `data` wants them."""
+        """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError` if there
+        are no samples, or if they do not fit where `data` requests them."""
         if len(samples) == 0:
             raise UserError("the data set is empty: there is nothing to learn from")
         self.batch_size = batch_size
         self.seed = seed
-        # Each micro-batch is shared out by itself, so that it is the same for any number of processes.
+        # Each micro-batch is divided among the processes, so that it is the same for any number of them.
         mine = torch.arange(batch_size).view(accumulate, world, -1)[:, rank].flatten()
         self._mine = None if world == 1 else mine
         self._mine_there = None if world == 1 else mine.to(device)
@@ -58,7 +57,7 @@ class Batches:
         self.mirror = samples.mirror
         self.random_crop = _crop_of(samples)
         self.streams = why_streamed(samples.images, device, data)
-        """Why the images are read batch by batch, in a line for the user; None where they are not."""
+        """Why the images are streamed, in a line for the user; None if they are resident."""
         feed = Streamed if self.streams else Resident
         self._feed: Feed = feed(samples.images, device)
         self.labels = None if samples.labels is None else samples.labels.to(device)
@@ -160,12 +159,12 @@ def _count(samples: Samples) -> int:
 
 
 def _crop_of(samples: Samples) -> int:
-    """Raises `UserError` where the images are too small for their random crops, or are points."""
+    """Raises `UserError` if the images are too small for their random crops, or are points."""
     crop, shape = samples.random_crop, tuple(samples.images.shape[1:])
     if crop and (len(shape) != 3 or not 0 < crop < min(shape[1:])):
         raise UserError(
-            f"the data set asks for random_crop = {crop}, and its samples have the shape {shape}: it is for "
-            "images larger than that"
+            f"data.random_crop = {crop} needs images larger than that, but the samples have the shape "
+            f"{shape}; lower it, or set it to 0"
         )
     labels = samples.labels
     if crop and labels is not None and labels.ndim == 4 and labels.shape[2:] != samples.images.shape[2:]:

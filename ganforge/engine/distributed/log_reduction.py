@@ -1,4 +1,4 @@
-"""What the processes tell each other at a row of the log."""
+"""What the processes exchange at a row of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganforge.engine.distributed.stragglers import Laggards
 
 
 class Pool:
-    """Makes one row of the rows of all processes, and names the process that holds them up."""
+    """Reduces the rows of all processes to one, and names a straggler."""
 
     def __init__(self, runtime: Runtime, say: Callable[[str], None]) -> None:
         self.runtime = runtime
@@ -39,7 +39,7 @@ class Pool:
     def _tell(self, times: list[float]) -> None:
         for rank in self._laggards.look(times):
             self.say(
-                f"warning: process {rank} ({self.runtime.hosts[rank]}) is slow: {times[rank]:.1f} ms of its "
-                f"own work an iteration, and the median process {statistics.median_low(times):.1f} ms; "
-                "the others wait for it"
+                f"warning: process {rank} ({self.runtime.hosts[rank]}) is a straggler: {times[rank]:.1f} ms "
+                f"of work per iteration, {statistics.median_low(times):.1f} ms in the median process; the "
+                "others wait for it"
             )

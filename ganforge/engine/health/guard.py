@@ -1,34 +1,36 @@
-"""What a run does about its health: measures, asks the sentinel, and says what has to happen."""
+"""The run's health policy: measures, asks the sentinel, and decides what has to happen."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganforge.api import Role, Samples
 from ganforge.config import Health
 from ganforge.engine.health.diversity import Diversity
+from ganforge.engine.health.offender import offender
 from ganforge.engine.health.sentinel import Finding, Sentinel
 from ganforge.engine.instruments.health_signals import all_finite, bad_layer
 from ganforge.engine.random import stream_seed
+from ganforge.engine.rollback import PLAYERS, Findings, History
 from ganforge.engine.update.game import Game
 
 MEASURABLE = 2
 """Samples; fewer have no distance."""
+ELSEWHERE = "the run is not healthy"
+"""In processes other than the main one, which alone has the findings."""
 
 
 class Guard:
-    """The sentinel's link to a run, and what a run remembers of its rollbacks."""
+    """Connects the sentinel to a run, and remembers the run's rollbacks."""
 
     def __init__(self, config: Health, game: Game, samples: Samples, seed: int) -> None:
         self.config = config
         self.game = game
         self.seed = seed
         self.sentinel = Sentinel(config.patience, config.grace, config.ignore)
-        self.rollbacks = 0
-        self.lr: dict[Role, float] = {"d": 1.0, "g": 1.0}
-        """Factor on each player's learning rate, for its faults so far."""
+        self.history = History()
         self.healthy_at: int | None = None
         """Images seen at the last healthy checkpoint."""
         self._diversity: Diversity | None = None
@@ -48,13 +50,9 @@ class Guard:
         """A finding has consequences."""
         return self.config.policy in ("stop", "rollback")
 
-    @property
-    def may_go_back(self) -> bool:
-        return self.config.policy == "rollback" and self.rollbacks < self.config.rollbacks
-
-    def signals(self, means: Mapping[str, float], updates: int) -> dict[str, float]:
-        """What the row needs besides the tally's `means`; `updates` in one iteration. Waits for
-        the device."""
+    def signals(self, means: Mapping[str, float], schedule: Sequence[Role]) -> dict[str, float]:
+        """What the row needs in addition to the tally's `means`; `schedule`: the turns of an iteration.
+        Waits for the device."""
         found: dict[str, float] = {}
         if self.on and self._diversity is not None:
             found |= self._diversity.measure(self.game.players["g"].network)
@@ -62,8 +60,12 @@ class Guard:
             if self.on and player.scaler.is_enabled():
                 found[f"health/scale_{role}"] = player.scaler.get_scale()
         if self.game.measures.first_bad is not None and not all(map(math.isfinite, means.values())):
-            for name, update in self.game.measures.first_bad.read().items():
-                found[f"health/first_bad/{name}"] = update / updates
+            first_bad = self.game.measures.first_bad.read()
+            for name, update in first_bad.items():
+                found[f"health/first_bad/{name}"] = update / len(schedule)
+            at_fault = offender(first_bad, schedule)
+            if at_fault is not None:
+                found[f"health/offender/{at_fault}"] = 1
             for role, player in self.game.players.items():
                 layer = bad_layer(player.network)
                 if layer is not None:
@@ -76,40 +78,36 @@ class Guard:
             self.game.measures.first_bad.all_well()
 
     def look(self, row: Mapping[str, float | int]) -> list[Finding]:
-        """What is found in this row for the first time."""
+        """Findings that are new in this row."""
         return self.sentinel.look(row) if self.on else []
 
-    def at_fault(self) -> list[Role]:
-        """The players whom the present findings blame."""
-        return sorted({role for finding in self.sentinel.active.values() for role in finding.players})
-
-    def blame(self) -> str:
-        """The present findings, in one line."""
-        return "; ".join(finding.line() for finding in self.sentinel.active.values())
+    def findings(self, images_seen: int) -> Findings:
+        """The present findings, the same in every process; none where the policy does not act on them."""
+        runtime, active = self.game.runtime, self.sentinel.active.values()
+        if not self.acts:
+            return Findings((), "", images_seen)
+        mine = {role for finding in active for role in finding.players} if runtime.is_main else set()
+        players = tuple(role for role in PLAYERS if runtime.any(role in mine))
+        return Findings(players, "; ".join(finding.line() for finding in active) or ELSEWHERE, images_seen)
 
     def mark(self, images_seen: int) -> None:
-        """Notes whether the run is healthy now that a checkpoint is written."""
+        """Records whether the run is healthy, now that a checkpoint is written."""
         networks = [player.network for player in self.game.players.values()]
         tensors = [tensor for network in networks for tensor in network.state_dict().values()]
         if self.sentinel.calm and all_finite(tensors):
             self.healthy_at = images_seen
 
-    def go_back(self, at_fault: list[Role], rollbacks: int, lr: Mapping[Role, float]) -> None:
-        """After an older state was put back: the run had made `rollbacks` and had `lr` before."""
-        self.rollbacks = rollbacks + 1
-        self.lr = {role: lr[role] * (self.config.lr_factor if role in at_fault else 1.0) for role in lr}
-
     @property
     def stream(self) -> int:
         """The seed of updates and of the data's order: another one after each rollback."""
-        return stream_seed(self.seed, "rollback", self.rollbacks) if self.rollbacks else self.seed
+        rollbacks = self.history.rollbacks
+        return stream_seed(self.seed, "rollback", rollbacks) if rollbacks else self.seed
 
     def state(self) -> dict[str, Any]:
         """As plain data."""
         first_bad = self.game.measures.first_bad
         return {
-            "rollbacks": self.rollbacks,
-            "lr": dict(self.lr),
+            **self.history.state(),
             "healthy_at": self.healthy_at,
             "sentinel": self.sentinel.state(),
             "first_bad": {} if first_bad is None else first_bad.read(),
@@ -121,6 +119,6 @@ class Guard:
             updates = sum(player.updates for player in self.game.players.values())
             self.game.measures.first_bad.restore(updates, {} if state is None else state["first_bad"])
         if state is not None:
-            self.rollbacks, self.lr = state["rollbacks"], dict(state["lr"])
+            self.history = History.restored(state)
             self.healthy_at = state["healthy_at"]
             self.sentinel.restore(state["sentinel"])

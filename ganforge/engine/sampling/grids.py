@@ -1,4 +1,4 @@
-"""The pictures of a run: fixed latents and conditions, and one thing changing at a time."""
+"""The sample grids of a run: fixed latents and conditions, and traversals of one factor at a time."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import per_sample
+from ganforge.api import DataSpec, per_sample
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
 from ganforge.engine.random import generator_for, stream_seed
 from ganforge.engine.sampling.sampler import GeneratorSampler
 
 ROWS = 8
-"""Latents in a picture that changes one thing at a time."""
+"""Latents in a traversal."""
 COLUMNS = 10
 """Values of a continuous code."""
 MESH = 64
-"""Places along each side of the critic's picture of the plane."""
-MOST_LABELS = 24
-"""Labels in the picture of conditions; of more, the first."""
+"""Points along each side of the grid on which the critic is evaluated."""
+MAX_LABELS = 24
+"""Maximum number of labels in the grid of conditions; the first ones."""
 
 
 class Backdrop(NamedTuple):
-    """What samples in the plane are drawn over: the data, and the critic's opinion of each place."""
+    """Background for 2-D samples: the data, and the critic's logits over the plane."""
 
     data: Tensor
     """[m, 2] real points."""
@@ -45,7 +45,7 @@ class Grid(NamedTuple):
 
 
 def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
-    """The same latents each time, so that pictures of one run can be laid over each other.
+    """The same latents each time, so that grids of one run are comparable.
 
     `samples` draws; then each code of the prior along the columns; then each label.
     """
@@ -59,17 +59,24 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
         yield Grid(name, sampler.generate(z.flatten(0, 1), cond), columns)
     labels = sampler.spec.labels
     if labels.kind in ("one_of_k", "many_of_k") and sampler.spec.is_image:
-        columns = min(labels.width, MOST_LABELS)
+        columns = min(labels.width, MAX_LABELS)
         z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
         cond = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
         yield Grid("conditions", sampler.generate(z, cond), columns)
 
 
+def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Tensor, count: int) -> Grid:
+    """Samples in the plane, over what `backdrop` shows; any others as they are."""
+    if spec.shape != (2,) or spec.labels.kind != "none":
+        return grid
+    return grid._replace(backdrop=backdrop(critic, data, count))
+
+
 @torch.no_grad()
 def backdrop(critic: nn.Module, data: Tensor, count: int) -> Backdrop:
-    """For data in the plane: `count` points of it, and the critic's logits around them.
+    """For 2-D data: `count` points of it, and the critic's logits around them.
 
-    The critic must take no condition: a picture has no third axis to show one.
+    The critic must be unconditional: a 2-D plot has no axis for a condition.
     """
     data = data[:count].float().cpu()
     extent = 1.25 * float(data.abs().max())

@@ -1,4 +1,4 @@
-"""Generators and discriminators that come with ganforge, one architecture per file."""
+"""The built-in generators and discriminators, one architecture per file."""
 
 from __future__ import annotations
 

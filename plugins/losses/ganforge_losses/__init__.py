@@ -17,6 +17,7 @@ from ganforge_losses.mse import Mse
 from ganforge_losses.mutual_information import MutualInformation
 from ganforge_losses.r1 import R1
 from ganforge_losses.r2 import R2
+from ganforge_losses.reconstruction import Reconstruction
 from ganforge_losses.relativistic import Relativistic
 from ganforge_losses.softmax import Softmax
 from ganforge_losses.wasserstein import Wasserstein
@@ -40,6 +41,7 @@ def ganforge_components() -> Iterable[type[Component]]:
         L1,
         MutualInformation,
         R1,
+        Reconstruction,
         R2,
         WassersteinDivergence,
     ]

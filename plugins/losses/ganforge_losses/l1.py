@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Field, Play, Role, Term
+from ganforge.api import Field, Play, Role, Scheduled, Term
 
 
 class L1(Term):
@@ -24,7 +24,7 @@ class L1(Term):
     )
     players: ClassVar[frozenset[Role]] = frozenset({"g"})
 
-    weight: float = Field(100.0, description="Factor on the distance (lambda of the paper).")
+    weight: Scheduled = Field(100.0, description="Factor on the distance (lambda of the paper).")
 
     def __call__(self, play: Play) -> Tensor:
         return (play.fake - play.real).abs().mean()

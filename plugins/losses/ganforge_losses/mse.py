@@ -1,4 +1,4 @@
-"""Least squares: logits are pulled to targets, so samples far on the right side still give gradient.
+"""Least squares: logits are pulled to targets, so even well classified samples contribute gradient.
 
 Least Squares Generative Adversarial Networks (Mao et al., 2017), arXiv:1611.04076, equation 2.
 """

@@ -14,7 +14,7 @@ from ganforge.api import Loss
 
 
 class Wasserstein(Loss):
-    """d_loss = E D(G(z)) - E D(x), minus which is the distance; g_loss = -E D(G(z))."""
+    """d_loss = E D(G(z)) - E D(x), the negative distance; g_loss = -E D(G(z))."""
 
     type: Literal["wasserstein"] = "wasserstein"
     source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, equation 2"

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Field, Play, Term
+from ganforge.api import Field, Play, Scheduled, Term
 from ganforge_losses.gradient_penalty import between
 from ganforge_losses.input_gradient import input_gradient
 
@@ -29,7 +29,7 @@ class WassersteinDivergence(Term):
         "Wasserstein Divergence for GANs (Wu, Huang, Thoma, Acharya & Van Gool, 2017), arXiv:1712.01026"
     )
 
-    weight: float = Field(2.0, description="Factor on the penalty (k of the paper).")
+    weight: Scheduled = Field(2.0, description="Factor on the penalty (k of the paper).")
     power: float = Field(6.0, gt=1, description="Of the slope (p of the paper).")
     sampled: Literal["between", "both"] = Field(
         "between", description="Where: between = between real samples and fakes, both = at either."
@@ -43,6 +43,6 @@ class WassersteinDivergence(Term):
     def _at(self, play: Play, x: Tensor, cond: Tensor | None) -> Tensor:
         gradient = input_gradient(play.exact_critic, x, cond, self.type)
         # vector_norm has the subgradient 0 at 0, where a square root would give NaN.
-        slope = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        mean: Tensor = slope.pow(self.power).mean()
-        return mean
+        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)  # [N]
+        value: Tensor = norm.pow(self.power).mean()
+        return value

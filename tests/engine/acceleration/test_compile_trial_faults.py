@@ -86,8 +86,8 @@ def test_a_failure_costs_a_line_and_no_bit(
     assert loop.game.tally.state() == plain.game.tally.state()
     assert recorder.lines == [
         module.WORKING,
-        "warning: the networks are not compiled (RuntimeError: no kernel for that), and the run goes on without; "
-        "set train.compile = 'off' to begin one that does not try, or on a machine without a C++ compiler "
+        "warning: the networks are not compiled (RuntimeError: no kernel for that); the run continues without. "
+        "Set train.compile = 'off' to start a run that does not try, or, on a machine without a C++ compiler, "
         "install one, such as g++",
     ]
     assert loop.trial.choice == "eager"
@@ -100,7 +100,7 @@ def test_two_processes_run_in_one_form(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [
         f"one fails: [0.0, 0.0], {warning} (it failed in another process)",
         f"the main one fails: [0.0, 0.0], {warning} (RuntimeError: the disk is full)",
-        "none fails: [1.0, 1.0], compile: took compiled, 1,000 ms an iteration against 2,000 ms eager",
+        "none fails: [1.0, 1.0], compile: chose compiled, 1,000 ms per iteration (2,000 ms eager)",
     ]
 
 

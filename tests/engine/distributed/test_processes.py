@@ -22,10 +22,10 @@ def test_two_processes_agree_where_they_must(tmp_path: Path) -> None:
         "samples as of one process: [1.0, 1.0], made [128, 72]",
         "weights with metrics as without, rows: [[1.0, 3.0], [1.0, 0.0]]",
         "stopped: [[0.0, 1.0, 8.0], [0.0, 1.0, 8.0]], another process of the run was asked to stop",
-        "after 0 images the weights are no longer the same in all processes; from those of process 0 (left) "
-        "differ: network_d in process 1 (right). No checkpoint of this was written; the one before it is "
-        "sound, and 'ganforge resume' continues from there. If it comes again: a callback or an "
-        "architecture does in one process what it does not in another, or a machine is faulty",
+        "after 0 images the weights have diverged from rank 0 (left): "
+        "network_d in process 1 (right). This checkpoint was not written; the previous one is "
+        "intact, and 'ganforge resume' continues from there. If it happens again: a callback or an "
+        "architecture behaves differently in one process, or a machine is faulty",
         "checkpoints: 0",
     ]
 

@@ -170,8 +170,8 @@ def test_a_row_is_the_mean_of_the_processes_and_names_the_slow_one() -> None:
         assert pool.means({"loss/d": 1.0, "loss/g": 2.0}) == {"loss/d": 2.0, "loss/g": 1.5}
     assert runtime.messages == PATIENCE, "one for a row, however many values it has"
     assert said == [
-        "warning: process 1 (right) is slow: 35.0 ms of its own work an iteration, and the median process "
-        "20.0 ms; the others wait for it"
+        "warning: process 1 (right) is a straggler: 35.0 ms of work per iteration, "
+        "20.0 ms in the median process; the others wait for it"
     ]
 
 

@@ -32,7 +32,9 @@ def test_the_first_bad_update_is_kept_though_later_ones_are_finite() -> None:
     first = FirstBad()
     values = [1.0, float("nan"), 2.0, float("inf")]
     for value in values:
-        first.note(("adversarial/d", "term/d/r1", "score/real"), torch.tensor([value, 1.0, value]))
+        first.note(
+            ("adversarial/d", "term/d/r1", "grad/d", "score/real"), torch.tensor([value, 1.0, value, 1.0])
+        )
         first.tick()
     assert first.read() == {"adversarial/d": 1}
     other = FirstBad()
@@ -42,7 +44,7 @@ def test_the_first_bad_update_is_kept_though_later_ones_are_finite() -> None:
 
 
 def test_more_updates_than_there_are_rows_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals, "MANY", 4)
+    monkeypatch.setattr(signals, "MAX_ROWS", 4)
     first = FirstBad()
     for update in range(11):
         first.note(("term/d/r1",), torch.tensor([float("inf") if update in (6, 9) else 1.0]))
@@ -52,7 +54,7 @@ def test_more_updates_than_there_are_rows_are_looked_through(monkeypatch: pytest
 
 def test_a_mark_is_gone_back_to_and_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a rehearsal does it: back before an update, another one in its place, then the update again."""
-    monkeypatch.setattr(signals, "MANY", 3)
+    monkeypatch.setattr(signals, "MAX_ROWS", 3)
     bad, well = torch.tensor([float("nan")]), torch.tensor([1.0])
     first = FirstBad()
     first.note(("term/d/r1",), well)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ganforge.api import Metric, Sampler, Samples
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.kernels.matmul_precision import exact_products, round_products
+from ganforge.engine.metric_values import measure
 from support.toys import toy_config, toy_loop, weights_of
 
 pytestmark = pytest.mark.numeric
@@ -99,9 +100,8 @@ class Errors(Metric):
 
 def test_metrics_are_computed_with_exact_products(tmp_path: Path) -> None:
     loop, recorder = toy_loop(tmp_path, toy_config(train={"float32": "fast", "images": 64}))
-    loop.owes_metrics = True
-    loop._due_metrics = lambda: [Errors()]  # type: ignore[method-assign]
-    assert max(loop._measured().values()) < 1e-5
+    values = measure([Errors()], loop.sampler, loop.samples, loop.pool)
+    assert values is not None and max(values.values()) < 1e-5
     assert state() == ("medium", "bf16")
     assert not recorder.rows
 

@@ -136,8 +136,8 @@ def test_feature_matching_without_features_is_explained() -> None:
     with pytest.raises(UserError) as error:
         make("feature_matching")(play(featureless, normal(N, 2), normal(N, 2), "g"))
     assert str(error.value) == (
-        "term 'feature_matching' needs a discriminator that gives features, and this one gives none; "
-        "name other [nets] or remove the term"
+        "term 'feature_matching' needs a discriminator that returns features, and this one does not; "
+        "use other [nets] or remove the term"
     )
 
 

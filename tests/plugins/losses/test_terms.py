@@ -49,8 +49,8 @@ def test_mutual_information_without_codes_is_explained() -> None:
     with pytest.raises(UserError) as error:
         make("mutual_information").heads(spec("none"), FixedPrior())
     assert str(error.value) == (
-        "term 'mutual_information' needs a prior with codes, but prior 'fixed' has none; use prior "
-        "'codes' with categorical = [10] or continuous = 2, say"
+        "term 'mutual_information' needs a prior with codes, but prior 'fixed' has none; use for example prior "
+        "'codes' with categorical = [10] or continuous = 2"
     )
 
 
@@ -66,7 +66,7 @@ def test_auxiliary_classifier_without_classes_is_explained(kind: LabelKind, got:
         make("auxiliary_classifier").heads(spec(kind, *["x"] * (kind == "vector")), FixedPrior())
     assert str(error.value) == (
         f"term 'auxiliary_classifier' needs data labelled with one or many of K classes, but the data {got}; "
-        "name other [data] or remove the term"
+        "use other [data] or remove the term"
     )
 
 

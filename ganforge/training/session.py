@@ -1,0 +1,141 @@
+"""One stretch of a run in this process: its folder is opened, the loop prepared, and run to an outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ganforge
+from ganforge.api import Context
+from ganforge.components.registry import Registry
+from ganforge.config import RunConfig, dump
+from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint.environment import inexact, surroundings
+from ganforge.engine.distributed.runtime import Runtime
+from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.engine.kernels.threads import use_threads
+from ganforge.engine.loop import Loop
+from ganforge.outputs.cache import cache_folder
+from ganforge.outputs.mirror.files import WandbSettings
+from ganforge.outputs.mirror.link import WandbLink
+from ganforge.outputs.progress import Progress, track
+from ganforge.outputs.provenance import cpu_model
+from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.build import Plan, build_loop, load_samples, plan
+from ganforge.training.origin import origin_of, parameters_of, plugins_of
+from ganforge.training.outcome import Outcome
+from ganforge.training.record import Record
+from ganforge.training.resume import Saved
+
+MIRROR_PATIENCE_S = 20.0
+"""How long the end of a run waits for its W&B mirror; a second Ctrl-C does not."""
+
+
+@dataclass
+class Session:
+    """A run file, a run folder, and the processes that train the one into the other."""
+
+    config: RunConfig
+    folder: RunFolder
+    runtime: Runtime
+    registry: Registry
+    stop: StopRequest
+
+    def begin(self, agreed: Plan, command: str) -> Outcome:
+        """A new run, in a folder that is made here; what cannot start leaves nothing behind."""
+        main = self.runtime.is_main
+        if main:
+            # Before the data, which may take minutes to decode: a folder that cannot be made is told at once.
+            origin = origin_of(agreed, self.registry, self.runtime, command)
+            self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
+        with self.folder.claimed() if main else contextlib.nullcontext():
+            try:
+                loop, progress = self._prepare(agreed)
+            except BaseException:
+                if main:
+                    self.folder.unmake()
+                raise
+            if main:
+                # Not from networks on the meta device, for which torch would load its whole compiler.
+                self.folder.update_info({"parameters": parameters_of(loop)})
+                for reason in inexact(self.config.train, self.runtime.device):
+                    progress.say(f"a resumed run will not be exact, because {reason}")
+            return self._run(loop, progress)
+
+    def go_on(self, allowed: Sequence[str] = ()) -> Outcome:
+        """The run of before, from its newest readable checkpoint; `allowed`: keys that may differ."""
+        main, seen = self.runtime.is_main, self.config.train.images
+        with self.folder.claimed() if main else contextlib.nullcontext():
+            if main:
+                checkpoint.sweep(self.folder.checkpoints)
+                self.folder.sweep()
+            # The others wait here until the folder holds still.
+            self.runtime.any(False)
+            say = Progress(seen).say if main else _silent
+            saved = Saved.load(self.folder, self.config, self.registry, allowed, say)
+            if saved.state["images_seen"] >= seen and not saved.state["owes_metrics"]:
+                idle = f"nothing to do: it had seen its {seen:,} images before"
+                return Outcome(self.folder.path, True, saved.state["images_seen"], is_main=main, lines=[idle])
+            threads = saved.surroundings.get("threads")
+            if self.runtime.device.type == "cpu" and use_threads(threads):
+                # How a sum is split among threads decides its last bits.
+                say(
+                    f"threads: {threads}, as before; OMP_NUM_THREADS sets another number, "
+                    "with which the run is not exact"
+                )
+            loop, progress = self._prepare(plan(self.config, self.folder.read_data_spec()))
+            say(saved.restore(loop))
+            return self._run(loop, progress)
+
+    def _prepare(self, agreed: Plan) -> tuple[Loop, Progress]:
+        """The data and the loop. A signal cuts this short."""
+        config, folder = self.config, self.folder
+        progress = Progress(config.train.images)
+        context = Context(cache_folder(), progress.say if self.runtime.is_main else _silent, track)
+        with self.stop.cut_short():
+            samples = load_samples(config, agreed.spec, context)
+            loop = build_loop(agreed, samples, self.runtime, Record(folder, progress), folder.checkpoints)
+            here = {"processor": cpu_model(), "ganforge": ganforge.__version__}
+            for plugin in plugins_of(config, self.registry):
+                here[f"plugin {plugin['name']}"] = plugin["version"]
+            now = {**surroundings(self.runtime, samples), **here}
+        loop.stamp = {"config": dump(config), "surroundings": now}
+        loop.saver.records = (folder.metrics, folder.events)
+        return loop, progress
+
+    def _run(self, loop: Loop, progress: Progress) -> Outcome:
+        main, folder, stop = self.runtime.is_main, self.folder, self.stop
+        settings = WandbSettings.of(self.config, folder.path)
+        link = WandbLink.start(folder, settings) if main else None
+        well, finished, patience = False, False, MIRROR_PATIENCE_S
+        try:
+            finished = loop.run(stop)
+            well = True
+        except KeyboardInterrupt:
+            patience = 0.0
+            raise
+        except OSError as error:
+            if checkpoint.complete(folder.checkpoints):
+                quoted = shlex.quote(str(folder.path))
+                error.add_note(f"the checkpoints are unharmed; to continue:  ganforge resume {quoted}")
+            raise
+        finally:
+            progress.close()
+            mirror = link.finish(patience, ok=finished or bool(stop.reason)) if link else None
+            self.runtime.close(together=well)
+        return Outcome(
+            folder=folder.path,
+            finished=finished,
+            images_seen=loop.images_seen,
+            stopped_by=None if finished else stop.reason,
+            is_main=main,
+            lines=[*loop.ills(), *([mirror] if mirror else [])],
+            diagnosis=loop.diagnosis,
+            healthy_at=loop.guard.healthy_at,
+        )
+
+
+def _silent(line: str) -> None:
+    """Only the main process speaks."""

@@ -1,0 +1,23 @@
+"""Samples of one kind as conditions of another network."""
+
+from __future__ import annotations
+
+from ganforge.api import DataSpec, LabelSpec, UserError
+
+
+def as_condition(shape: tuple[int, ...]) -> LabelSpec:
+    """Samples of `shape`, as what a network is told: an image, or a vector of points."""
+    if len(shape) == 3:
+        return LabelSpec(kind="image", size=shape)
+    return LabelSpec(kind="vector", names=tuple(map(str, range(shape[0]))))
+
+
+def image_condition(task: str, data: DataSpec) -> tuple[int, ...]:
+    """(C, H, W) of the images that are the data's conditions. Raises `UserError` where they are none."""
+    if data.labels.kind != "image" or not data.is_image:
+        what = "has none" if data.labels.kind == "none" else f"has labels of kind '{data.labels.kind}'"
+        raise UserError(
+            f"task '{task}': expected images whose conditions are images, but the data {what}; name [data] "
+            "such as 'pairs' or 'derived'"
+        )
+    return data.labels.size

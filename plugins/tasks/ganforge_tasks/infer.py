@@ -1,0 +1,42 @@
+"""Generation and inference at once: the critic sees a sample together with its latent.
+
+Adversarial Feature Learning (Donahue et al., 2017), arXiv:1605.09782, equation 3 (BiGAN), and Adversarially
+Learned Inference (Dumoulin et al., 2017), arXiv:1606.00704, equation 2 (ALI).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import Architecture, Comparison, DataSpec, Draw, LabelSpec, Networks, Side, Task
+from ganforge_tasks.domains import as_condition
+
+
+class Infer(Task):
+    """D(x, E(x)) against D(G(z), z): the latent is the critic's condition. The generator's side is an
+    `encoder` and a `decoder`; both learn, by the discriminator's loss with the two swapped."""
+
+    type: Literal["infer"] = "infer"
+    source: ClassVar[str] = (
+        "Adversarial Feature Learning (Donahue et al., 2017), arXiv:1605.09782, equation 3"
+    )
+
+    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+        codes = DataSpec(shape=(latent,), labels=as_condition(data.shape))
+        pairs = DataSpec(shape=data.shape, labels=as_condition((latent,)))
+        encoder = nets.build(codes, latent, {}).generator
+        critic = nets.build(pairs, latent, heads).discriminator
+        decoder = nets.build(DataSpec(shape=data.shape, labels=LabelSpec()), latent, {}).generator
+        return Networks(nn.ModuleDict({"encoder": encoder, "decoder": decoder}), critic)
+
+    def compare(self, generator: Side, real: Tensor, cond: Any, draw: Draw) -> Mapping[str, Comparison]:
+        code = generator["encoder"](torch.zeros_like(draw.z), real)
+        return {"": Comparison(real, generator["decoder"](draw.z, None), code, draw.z)}
+
+    def sample(self, generator: Side, draw: Draw) -> Tensor:
+        samples: Tensor = generator["decoder"](draw.z, None)
+        return samples

@@ -1,0 +1,40 @@
+"""A larger image from a small one, learned from pairs.
+
+Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network (Ledig et al., 2017),
+arXiv:1609.04802, equation 2: the critic sees the large image alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from ganforge.api import Architecture, Comparison, DataSpec, Draw, LabelSpec, Networks, Side, Task, UserError
+from ganforge_tasks.domains import image_condition
+
+
+class Upscale(Task):
+    """D(y) against D(G(z, x)), for an image y of the data whose condition x is the same image in small."""
+
+    type: Literal["upscale"] = "upscale"
+    source: ClassVar[str] = (
+        "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network (Ledig et al., "
+        "2017), arXiv:1609.04802, equation 2"
+    )
+
+    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+        _, height, width = image_condition(self.type, data)
+        factor = data.shape[1] // height
+        if factor < 2 or data.shape[1:] != (factor * height, factor * width):
+            raise UserError(
+                f"task '{self.type}': expected samples 2, 3, ... times as large as their condition of "
+                f"{width}x{height}, got {data.shape[2]}x{data.shape[1]}"
+            )
+        plain = DataSpec(shape=data.shape, labels=LabelSpec())
+        critic = nets.build(plain, latent, heads).discriminator
+        return Networks(nets.build(data, latent, {}).generator, critic)
+
+    def compare(self, generator: Side, real: Tensor, cond: Any, draw: Draw) -> Mapping[str, Comparison]:
+        return {"": Comparison(real, generator(draw.z, draw.cond))}
