@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ganforge.api import Component, Role, Task
@@ -41,11 +42,19 @@ def plugins_of(config: RunConfig, registry: Registry) -> list[dict[str, str]]:
     if type(config.task).compare is not Task.compare:
         used.append(config.task)
     used += [*config.metrics, config.generator.optimizer, config.discriminator.optimizer]
-    plugins = {registry.providers[type(component)] for component in used}
+    plugins = {registry.provider(type(part)) for component in used for part in _with_inner(component)}
     return [
         {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
         for plugin in sorted(plugins, key=str)
     ]
+
+
+def _with_inner(component: Component) -> Iterator[Component]:
+    """The component and those in its fields."""
+    yield component
+    for _, value in component:
+        if isinstance(value, Component):
+            yield from _with_inner(value)
 
 
 def parameters_of(loop: Loop) -> dict[str, int]:
