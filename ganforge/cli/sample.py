@@ -41,7 +41,7 @@ import click
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,
-    help="A .png file: a grid, 8 per row. A folder: one PNG per sample, and samples.json.",
+    help="A .png, .jpg or .webp file: a grid, 8 per row. A folder: one PNG per sample, and samples.json.",
 )
 def sample(
     run_folder: Path,
@@ -64,9 +64,9 @@ def sample(
     )
     conditions: list[list[str]] = []
     if condition is not None:
-        conditions = [sampling.parse_condition(condition)]
+        conditions = [generator.spec.labels.parse(condition)]
     elif conditions_file is not None:
-        conditions = sampling.read_conditions(conditions_file)
+        conditions = sampling.read_conditions(conditions_file, generator.spec.labels)
     each = n if n is not None else (1 if conditions_file else 8)
     cond = sampling.condition_rows(generator.spec.labels, conditions, each, seed)
     written = sampling.write_samples(generator, cond, each, seed, out)

@@ -24,6 +24,7 @@ from ganforge.engine.distributed.log_reduction import Pool
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.health.guard import Guard
 from ganforge.engine.instruments.memory import peak_memory
+from ganforge.engine.instruments.running_means import shares
 from ganforge.engine.metric_values import measure
 from ganforge.engine.observer import Observer, Row
 from ganforge.engine.player_state import pack_players, unpack_players
@@ -151,7 +152,7 @@ class Loop:
         return self.images_seen // every > (self.images_seen - self.per_iteration) // every
 
     def _log(self, images_per_second: float) -> None:
-        means = self.pool.means(self.game.tally.take())
+        means = shares(self.pool.means(self.game.tally.take()))
         rates = {
             f"lr/{role}": float(player.optimizer.param_groups[0]["lr"])
             for role, player in self.game.players.items()

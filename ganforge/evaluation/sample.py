@@ -18,10 +18,12 @@ from ganforge.config import load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
-from ganforge.outputs.grid import save_grid, save_png
+from ganforge.outputs.grid import PICTURES, save_grid, save_png
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
 
+OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
+"""Names that end so are hardly those of a folder."""
 MAX_SAMPLES = 100_000
 MAX_BYTES = 16 * 2**20
 """Maximum size of a list of conditions."""
@@ -59,12 +61,7 @@ def open_generator(
     return TrainedGenerator(sampler, spec, state["images_seen"])
 
 
-def parse_condition(text: str) -> list[str]:
-    """`"red cube, blue sphere"` -> the names."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def read_conditions(file: Path) -> list[list[str]]:
+def read_conditions(file: Path, labels: LabelSpec) -> list[list[str]]:
     """A JSON list of conditions, each a list of names or one string as for `--condition`."""
     try:
         with file.open("rb") as handle:
@@ -79,7 +76,7 @@ def read_conditions(file: Path) -> list[list[str]]:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not JSON: {error}") from None
-    conditions = [parse_condition(each) if isinstance(each, str) else each for each in _as_list(found, file)]
+    conditions = [labels.parse(each) if isinstance(each, str) else each for each in _as_list(found, file)]
     for position, names in enumerate(conditions):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(
@@ -127,11 +124,16 @@ def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
     try:
         if (out / "samples.json").exists():
             raise UserError(f"{out} already holds samples; choose another folder with --out")
-        if out.suffix.lower() == ".png":
+        if out.suffix.lower() in PICTURES:
             out.parent.mkdir(parents=True, exist_ok=True)
             save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
         elif not generator.spec.is_image:
             raise UserError(f"the samples are points, not images; plot them with --out {out}.png")
+        elif out.suffix.lower() in OTHER_FILES:
+            instead = out.with_suffix(".png")
+            raise UserError(
+                f"a grid is written as {', '.join(PICTURES)}, not {out.suffix}; use --out {instead}"
+            )
         else:
             out.mkdir(parents=True, exist_ok=True)
             _write_folder(generator, cond, n, seed, out)
