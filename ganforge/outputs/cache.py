@@ -24,6 +24,11 @@ def data_context(say: Callable[[str], None]) -> Context:
     return Context(cache_folder(), say, track, fresh=os.environ.get(FRESH) == "1")
 
 
+def ask_for_fresh_data() -> None:
+    """From now on, this process and those that it starts take no decoded data from the cache."""
+    os.environ[FRESH] = "1"
+
+
 def cache_folder() -> Path:
     """The user's cache: `$XDG_CACHE_HOME/ganforge` or `~/.cache/ganforge`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
