@@ -108,7 +108,7 @@ def _refuse_names_that_are_no_text() -> None:
             name.encode()
         except UnicodeEncodeError:
             click.echo(
-                f"the {what} {os.fsencode(name)!r} is not UTF-8, so it cannot be recorded; rename it, or link "
+                f"the {what} {os.fsencode(name)!r} is not UTF-8, so it cannot be recorded; rename it or link "
                 "to it by another name",
                 err=True,
             )
