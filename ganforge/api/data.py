@@ -193,3 +193,14 @@ class Dataset(Component):
     @abstractmethod
     def build(self, split: Split, context: Context) -> Samples:
         """Opens the data. Raises `UserError` for anything missing or broken, naming the file."""
+
+    def picture(self, samples: Tensor) -> Tensor:
+        """What is drawn of samples [n, *shape]: images [n, C, H, W] in [-1, 1], waves [n, C, L], or points
+        [n, D]; by default the samples as they are. For samples that are not to be seen as they are, such as
+        latents of a decoder."""
+        return samples
+
+    def write(self, sample: Tensor, stem: Path) -> Path | None:
+        """Writes one sample [*shape] to a file whose name is `stem` with a suffix, and returns it; None, the
+        default, leaves it to ganforge: PNG for images, .npy for anything else."""
+        return None

@@ -89,6 +89,8 @@ def _mib(size: int) -> str:
 def _labels(labels: LabelSpec) -> str:
     if labels.kind == "none":
         return "no labels"
+    if labels.kind == "image":
+        return f"an image of {'x'.join(map(str, labels.size))} as condition"
     kind = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}[labels.kind]
     return f"{kind} {labels.width} labels" + (f", at most {labels.most}" if labels.most else "")
 
@@ -151,6 +153,8 @@ def _type(schema: dict[str, object]) -> str:
     if "anyOf" in schema:
         members = [_type(each) for each in schema["anyOf"]]  # type: ignore[attr-defined]
         return " | ".join(member for member in members if member != "null")
+    if "$ref" in schema:
+        return "table"
     words = {"integer": "integer", "number": "number", "boolean": "true | false", "array": "array"}
     kind = str(schema.get("type", "value"))
     limits = [

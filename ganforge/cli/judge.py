@@ -30,7 +30,7 @@ def judge() -> None:
 @out_option
 @set_option
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Passes over the images."
+    "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Epochs of training."
 )
 @click.option(
     "--max-minutes",

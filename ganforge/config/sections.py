@@ -107,8 +107,8 @@ class Player(Section):
     optimizer: Optimizer = Field(description="The player's optimizer.")
     lr_factors: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {},
-        description="Beginning of parameter names -> factor on their learning rate, such as "
-        "{mapping = 0.01}; the longest that fits counts.",
+        description="Prefix of parameter names -> factor on their learning rate, such as "
+        "{mapping = 0.01}; the longest matching prefix applies.",
     )
 
 
@@ -127,7 +127,7 @@ class Ema(Section):
     """The moving average of the generator's weights, which is used for sampling."""
 
     halflife: ScheduledInt = Field(
-        10_000, ge=0, description="Images after which an old weight counts half; 0 = off, sample G itself."
+        10_000, ge=0, description="Half-life in images; 0 = off, sample from G itself."
     )
     rampup: float = Field(
         0.05,
@@ -170,8 +170,8 @@ class Health(Section):
         0.5,
         gt=0,
         le=1,
-        description="On the learning rate of the player at fault, at each rollback; of both players, where "
-        "the rollback before changed nothing.",
+        description="Factor on the learning rate of the player at fault, per rollback; of both players if "
+        "the previous rollback changed nothing.",
     )
     patience: int = Field(
         5, ge=2, description="Consecutive rows of the log that must show a pattern before it is reported."

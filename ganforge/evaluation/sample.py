@@ -11,19 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.api import Dataset, DataSpec, LabelSpec, UserError
+from ganforge.components.calls import pictures_of
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
 from ganforge.config import load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
-from ganforge.outputs.grid import PICTURES, save_grid, save_png
+from ganforge.evaluation.conditions import rows
+from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
 
 OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
-"""Names that end so are hardly those of a folder."""
+"""Suffixes that no folder is meant to have."""
 MAX_SAMPLES = 100_000
 MAX_BYTES = 16 * 2**20
 """Maximum size of a list of conditions."""
@@ -36,6 +38,8 @@ class TrainedGenerator:
     sampler: GeneratorSampler
     spec: DataSpec
     images_seen: int
+    data: Dataset
+    """Of the run file; it is not opened."""
 
 
 def open_generator(
@@ -58,7 +62,7 @@ def open_generator(
     except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
     sampler = GeneratorSampler(network, config.task, config.prior, config.nets, spec, truncation=truncation)
-    return TrainedGenerator(sampler, spec, state["images_seen"])
+    return TrainedGenerator(sampler, spec, state["images_seen"], config.data)
 
 
 def read_conditions(file: Path, labels: LabelSpec) -> list[list[str]]:
@@ -86,6 +90,17 @@ def read_conditions(file: Path, labels: LabelSpec) -> list[list[str]]:
     return conditions
 
 
+def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed: int) -> Tensor | None:
+    """The condition of each sample, by what `--condition` (`text`) or `--conditions` (`file`) say: `n` in a
+    row for each, [n * conditions, ...]; see `condition_rows`."""
+    if labels.kind in ("vector", "image"):
+        found = rows(labels, text, file)
+        _refuse_too_many(n * len(found))
+        return found.repeat_interleave(n, dim=0)
+    conditions = [labels.parse(text)] if text is not None else read_conditions(file, labels) if file else []
+    return condition_rows(labels, conditions, n, seed)
+
+
 def condition_rows(
     labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int
 ) -> Tensor | None:
@@ -94,26 +109,27 @@ def condition_rows(
 
     Raises `UserError` for a condition that the data cannot have, and for too many samples.
     """
-    total = n * max(1, len(conditions))
-    if total > MAX_SAMPLES:
-        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower --n")
+    _refuse_too_many(n * max(1, len(conditions)))
     if conditions:
         wanted = torch.stack([_encoded(labels, conditions, i) for i in range(len(conditions))])
         return wanted.repeat_interleave(n, dim=0)
     if labels.kind == "none":
         return None
-    if labels.kind == "vector":
-        raise UserError("the condition is a vector of numbers; sampling by name needs named labels")
-    rows = torch.zeros(n, labels.width)
+    variety = torch.zeros(n, labels.width)
     rng = generator_for(seed, "conditions")
-    for position, row in enumerate(rows):
+    for position, row in enumerate(variety):
         if labels.kind == "one_of_k":
             row[position % labels.width] = 1.0
         else:
             most = labels.most or labels.width
             count = int(torch.randint(1, most + 1, (), generator=rng))
             row[torch.randperm(labels.width, generator=rng)[:count]] = 1.0
-    return rows
+    return variety
+
+
+def _refuse_too_many(total: int) -> None:
+    if total > MAX_SAMPLES:
+        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower --n")
 
 
 def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
@@ -126,13 +142,12 @@ def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
             raise UserError(f"{out} already holds samples; choose another folder with --out")
         if out.suffix.lower() in PICTURES:
             out.parent.mkdir(parents=True, exist_ok=True)
-            save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
-        elif not generator.spec.is_image:
-            raise UserError(f"the samples are points, not images; plot them with --out {out}.png")
+            samples = generator.sampler.sample(n if cond is None else len(cond), seed, cond)
+            save_grid(pictures_of(generator.data, samples), out)
         elif out.suffix.lower() in OTHER_FILES:
-            instead = out.with_suffix(".png")
             raise UserError(
-                f"a grid is written as {', '.join(PICTURES)}, not {out.suffix}; use --out {instead}"
+                f"expected --out to be a folder or one of {', '.join(PICTURES)}, got {out}; "
+                f"use --out {out.with_suffix('.png')}"
             )
         else:
             out.mkdir(parents=True, exist_ok=True)
@@ -148,11 +163,19 @@ def _write_folder(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
     total = n if cond is None else len(cond)
     listed = []
     for index, image in enumerate(generator.sampler.sample(total, seed, cond)):
-        name = f"{index:06d}.png"
-        save_png(image, out / name)
-        names = [] if cond is None else generator.spec.labels.decode(cond[index])
-        listed.append({"file": name, "condition": names, "seed": seed, "index": index})
+        file = generator.data.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
+        wish = _in_words(generator.spec.labels, None if cond is None else cond[index])
+        listed.append({"file": file.name, "condition": wish, "seed": seed, "index": index})
     (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+
+
+def _in_words(labels: LabelSpec, row: Tensor | None) -> list[str] | list[float] | None:
+    """A condition as `samples.json` has it: names, or numbers; None for an image."""
+    if row is None:
+        return []
+    if labels.kind == "vector":
+        return [float(value) for value in row]
+    return None if labels.kind == "image" else labels.decode(row)
 
 
 def _encoded(labels: LabelSpec, conditions: Sequence[Sequence[str]], position: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where decoded data are kept from one run to the next."""
+"""Location of the cache of decoded data."""
 
 from __future__ import annotations
 

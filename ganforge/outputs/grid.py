@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ganforge.api import UserError
 from ganforge.outputs.atomic import write_bytes
+from ganforge.outputs.drawing import as_pictures
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-"""The files that a grid can be written to."""
+"""The suffixes of files that a grid can be written to, and Pillow's names of the formats."""
 GAP = 2
 """Pixels between adjacent images."""
 PAPER = 255
@@ -29,42 +32,41 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Writes one picture atomically, as a PNG unless the suffix is another of `PICTURES`: samples [n, ...] in
-    a grid with `columns` per row, or points [n, D] as a scatter plot. Samples are uint8, or floats in
-    [-1, 1]; how those are shown that are no gray or color images: see `shown`.
+    """Writes one file atomically, a PNG unless the suffix is another of `PICTURES`: images [n, C, H, W] in a grid with `columns` per row, or points
+    [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
+
+    Waves [n, C, L] are drawn as curves; see `drawing.as_pictures` for other numbers of channels and volumes.
     """
     if images.dim() == 2:
         from ganforge.outputs.figures import render, scatter
 
         points = images.detach().to("cpu", torch.float32)
-        png = render(scatter(points.numpy()), "png")
-        write_bytes(
-            path, png if path.suffix.lower() == ".png" else _encoded(Image.open(io.BytesIO(png)), path)
-        )
+        _write_as(render(scatter(points.numpy()), "png"), path)
         return
-    write_bytes(path, _encoded(_picture(_tile(_levels(shown(images)), columns)), path))
+    if images.dim() == 3:
+        from ganforge.outputs.figures import curves, render
+
+        waves = images.detach().to("cpu", torch.float32)
+        _write_as(render(curves(waves.numpy()), "png"), path)
+        return
+    _write_as(_png(_tile(_levels(as_pictures(images)), columns)), path)
 
 
-def shown(samples: Tensor) -> Tensor:
-    """Samples [n, ...] as images [n, C, H, W] of 1 to 4 channels, of which 2 are gray and alpha, 4 RGBA. Of
-    more channels the first three are shown; [n, C, T] as C rows of T pixels; of volumes [n, C, D, H, W] the
-    slice in the middle."""
-    if samples.dim() == 3:
-        samples = samples[:, None]
-    if samples.dim() == 5:
-        samples = samples[:, :, samples.shape[2] // 2]
-    return samples if samples.shape[1] <= 4 else samples[:, :3]
-
-
-def not_shown(shape: tuple[int, ...]) -> str | None:
-    """What pictures leave out of samples of `shape`, in a line; None where they show all."""
-    if len(shape) == 2:
-        return f"grids show samples of {shape[0]} x {shape[1]} as rows of pixels"
-    if len(shape) == 4:
-        return f"grids show the middle one of {shape[1]} slices"
-    if len(shape) == 3 and shape[0] > 4:
-        return f"grids show the first 3 of {shape[0]} channels"
-    return None
+def _write_as(png: bytes, path: Path) -> None:
+    """Writes a picture that is a PNG in the format that the suffix of `path` names."""
+    form = PICTURES.get(path.suffix.lower(), "PNG")
+    if form == "PNG":
+        write_bytes(path, png)
+        return
+    picture = Image.open(io.BytesIO(png))
+    if form == "JPEG" and picture.mode not in ("L", "RGB"):
+        # It has no transparency.
+        clear = picture.convert("RGBA")
+        picture = Image.new("RGB", clear.size, (PAPER,) * 3)
+        picture.paste(clear, mask=clear.getchannel("A"))
+    file = io.BytesIO()
+    picture.save(file, form, quality=95)
+    write_bytes(path, file.getvalue())
 
 
 def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path: Path) -> None:
@@ -76,9 +78,21 @@ def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path
     write_bytes(path, render(plane(samples, real, field, extent), "png"))
 
 
+def save_sample(sample: Tensor, stem: Path) -> Path:
+    """Writes one sample to `stem` with a suffix: an image [1, 3 or 4, H, W] as PNG, anything else as float32
+    in .npy. Returns the file."""
+    if sample.ndim == 3 and sample.shape[0] in (1, 3, 4):
+        save_png(sample, file := stem.with_name(f"{stem.name}.png"))
+        return file
+    content = io.BytesIO()
+    np.save(content, sample.detach().cpu().float().numpy(), allow_pickle=False)
+    write_bytes(file := stem.with_name(f"{stem.name}.npy"), content.getvalue())
+    return file
+
+
 def save_png(image: Tensor, path: Path) -> None:
-    """Writes one sample, uint8 or floats in [-1, 1], as a lossless PNG, atomically; see `shown`."""
-    write_bytes(path, _encoded(_picture(_levels(shown(image[None])[0])), path))
+    """Writes one image [C, H, W], uint8 or floats in [-1, 1], as a lossless PNG, atomically."""
+    write_bytes(path, _png(_levels(image)))
 
 
 def _levels(images: Tensor) -> Tensor:
@@ -97,21 +111,12 @@ def _tile(images: Tensor, columns: int) -> Tensor:
     return sheet
 
 
-def _picture(image: Tensor) -> Image.Image:
-    """uint8 [C, H, W] of 1 to 4 channels -> a picture."""
+def _png(image: Tensor) -> bytes:
+    """uint8 [C, H, W] -> a PNG file."""
     channels = image.shape[0]
+    if channels not in (1, 3, 4):
+        raise UserError(f"expected images with 1 channel (gray), 3 (RGB) or 4 (RGBA), got {channels}")
     pixels = image[0] if channels == 1 else image.permute(1, 2, 0)
-    return Image.fromarray(pixels.contiguous().numpy(), {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels])
-
-
-def _encoded(picture: Image.Image, path: Path) -> bytes:
-    """The picture as a file of the format that the suffix of `path` names; PNG for any other."""
-    form = PICTURES.get(path.suffix.lower(), "PNG")
-    if form == "JPEG" and picture.mode in ("LA", "RGBA"):
-        # It knows no transparency.
-        ground = Image.new("RGB", picture.size, (PAPER,) * 3)
-        ground.paste(picture.convert("RGBA"), mask=picture.getchannel("A"))
-        picture = ground
     file = io.BytesIO()
-    picture.save(file, form, **({} if form == "PNG" else {"quality": 95}))
+    Image.fromarray(pixels.contiguous().numpy()).save(file, format="PNG")
     return file.getvalue()

@@ -52,7 +52,7 @@ class RunFolder:
 
     @property
     def events(self) -> Path:
-        """What happened besides training, one JSON object per line; absent if nothing did."""
+        """Events other than training, one JSON object per line; absent if nothing did."""
         return self.path / "events.jsonl"
 
     @property

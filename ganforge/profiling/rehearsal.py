@@ -132,7 +132,7 @@ def _rehearse(agreed: Plan, networks: Networks, device: torch.device, left_out: 
 
 @contextmanager
 def _by_origin(live: Live) -> Iterator[None]:
-    """What fails in the run's own copy of a component is told of the component of the run file."""
+    """Attributes faults in the run's own copy of a component to the component of the run file."""
     try:
         yield
     except ComponentFault as error:

@@ -23,7 +23,7 @@ from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import Plan, build_loop, load_samples, plan
-from ganforge.training.origin import origin_of, parameters_of, plugins_of
+from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
 from ganforge.training.outcome import Outcome
 from ganforge.training.record import Record
 from ganforge.training.resume import Saved
@@ -58,7 +58,7 @@ class Session:
                 raise
             if main:
                 # Not from networks on the meta device, for which torch would load its whole compiler.
-                self.folder.update_info({"parameters": parameters_of(loop)})
+                self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop)})
                 for reason in inexact(self.config.train, self.runtime.device):
                     progress.say(f"a resumed run will not be exact, because {reason}")
             return self._run(loop, progress)
@@ -100,6 +100,8 @@ class Session:
             here = {"processor": cpu_model(), "ganforge": ganforge.__version__}
             for plugin in plugins_of(config, self.registry):
                 here[f"plugin {plugin['name']}"] = plugin["version"]
+            for name, digest in loop.game.live.hashes().items():
+                here[f"frozen network {name}"] = digest[:12]
             now = {**surroundings(self.runtime, samples), **here}
         if self.runtime.is_main:
             folder.update_info({"data": said})
@@ -127,13 +129,14 @@ class Session:
             progress.close()
             mirror = link.finish(patience, ok=finished or bool(stop.reason)) if link else None
             self.runtime.close(together=well)
+        ills = [] if loop.diagnosis is not None else loop.guard.lines()
         return Outcome(
             folder=folder.path,
             finished=finished,
             images_seen=loop.images_seen,
             stopped_by=None if finished else stop.reason,
             is_main=main,
-            lines=[*loop.ills(), *([mirror] if mirror else [])],
+            lines=[*ills, *([mirror] if mirror else [])],
             diagnosis=loop.diagnosis,
             healthy_at=loop.guard.healthy_at,
         )

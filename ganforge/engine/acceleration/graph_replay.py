@@ -160,11 +160,11 @@ class Replays:
     def _give_up(self, reason: str) -> None:
         self._given_up = True
         self._updates, self._place, self._shown = {}, None, None
-        # Launched one by one, updates wait for Python.
+        # Without graphs, updates are bound by Python.
         self.game.critic.fast_double_backward = prefers_own_double_backward(
             self.game.runtime.device, replays=False
         )
-        self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
+        self.say(f"cuda graphs: not used ({reason}); updates are launched operation by operation")
 
     def _replay(self, key: Key, batch: Batch) -> None:
         me = self.game.players[key[0]]

@@ -1,4 +1,4 @@
-"""What a run's numbers depend on besides its settings, so that a resumed run can report whether it
+"""What a run's numbers depend on in addition to its settings, so that a resumed run can report whether it
 continues exactly."""
 
 from __future__ import annotations

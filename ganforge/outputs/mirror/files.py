@@ -48,8 +48,8 @@ class WandbSettings:
 
     @classmethod
     def of(cls, config: RunConfig, folder: Path) -> WandbSettings:
-        """Of the table `[wandb]`, for a run in `folder`, by whose name it is called unless it has one."""
-        # Here, because the mirror, which reads these files too, is to start without torch.
+        """From the table `[wandb]`, for a run in `folder`, whose name is the default run name."""
+        # Imported here, because the mirror, which reads these files too, must start without torch.
         from ganforge.config import dump
 
         section = config.wandb

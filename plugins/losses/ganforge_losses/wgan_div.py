@@ -1,4 +1,4 @@
-"""Wasserstein divergence: a gradient penalty of a power, which needs no Lipschitz bound.
+"""Wasserstein divergence: a penalty on a power of the gradient norm, without a Lipschitz bound.
 
 Wasserstein Divergence for GANs (Wu, Huang, Thoma, Acharya & Van Gool, 2017), arXiv:1712.01026.
 """
@@ -20,8 +20,8 @@ class WassersteinDivergence(Term):
     of the paper. For the loss `wasserstein`.
 
     Sampled "between": x_hat = t x + (1 - t) G(z) with t ~ U(0, 1), one per sample; "both": half of the
-    value at real samples and half at fakes. Each x_hat is judged under the condition of its real sample,
-    fakes under their own.
+    value at real samples and half at fakes. D is conditioned on the label of the
+    real sample at x_hat, and on their own for fakes.
     """
 
     type: Literal["wgan_div"] = "wgan_div"
@@ -29,8 +29,8 @@ class WassersteinDivergence(Term):
         "Wasserstein Divergence for GANs (Wu, Huang, Thoma, Acharya & Van Gool, 2017), arXiv:1712.01026"
     )
 
-    weight: Scheduled = Field(2.0, description="Factor on the penalty (k of the paper).")
-    power: float = Field(6.0, gt=1, description="Of the slope (p of the paper).")
+    weight: Scheduled = Field(2.0, description="Weight of the penalty (k in the paper).")
+    power: float = Field(6.0, gt=1, description="Exponent of the gradient norm (p in the paper).")
     sampled: Literal["between", "both"] = Field(
         "between", description="Where: between = between real samples and fakes, both = at either."
     )
