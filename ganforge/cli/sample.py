@@ -45,7 +45,8 @@ import click
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,
-    help="A .png file: a grid, 8 per row. A folder: one file per sample (PNG, or .npy), and samples.json.",
+    help="A .png, .jpg or .webp file: a grid, 8 per row. A folder: one file per sample (PNG, or .npy), and "
+    "samples.json.",
 )
 def sample(
     run_folder: Path,

@@ -25,6 +25,7 @@ from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.game_state import pack_game, unpack_game
 from ganforge.engine.health.guard import Guard
 from ganforge.engine.instruments.memory import peak_memory
+from ganforge.engine.instruments.running_means import shares
 from ganforge.engine.metric_values import measure
 from ganforge.engine.observer import Observer, Row
 from ganforge.engine.replica_check import check_agreement
@@ -149,7 +150,7 @@ class Loop:
         return self.images_seen // every > (self.images_seen - self.per_iteration) // every
 
     def _log(self, images_per_second: float) -> None:
-        means = self.pool.means(self.game.tally.take())
+        means = shares(self.pool.means(self.game.tally.take()))
         rates = {
             f"lr/{role}": float(player.optimizer.param_groups[0]["lr"])
             for role, player in self.game.players.items()

@@ -20,10 +20,12 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.conditions import rows
-from ganforge.outputs.grid import save_grid, save_sample
+from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
 
+OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
+"""Suffixes that no folder is meant to have."""
 MAX_SAMPLES = 100_000
 MAX_BYTES = 16 * 2**20
 """Maximum size of a list of conditions."""
@@ -63,12 +65,7 @@ def open_generator(
     return TrainedGenerator(sampler, spec, state["images_seen"], config.data)
 
 
-def parse_condition(text: str) -> list[str]:
-    """`"red cube, blue sphere"` -> the names."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def read_conditions(file: Path) -> list[list[str]]:
+def read_conditions(file: Path, labels: LabelSpec) -> list[list[str]]:
     """A JSON list of conditions, each a list of names or one string as for `--condition`."""
     try:
         with file.open("rb") as handle:
@@ -83,7 +80,7 @@ def read_conditions(file: Path) -> list[list[str]]:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not JSON: {error}") from None
-    conditions = [parse_condition(each) if isinstance(each, str) else each for each in _as_list(found, file)]
+    conditions = [labels.parse(each) if isinstance(each, str) else each for each in _as_list(found, file)]
     for position, names in enumerate(conditions):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(
@@ -100,7 +97,7 @@ def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed:
         found = rows(labels, text, file)
         _refuse_too_many(n * len(found))
         return found.repeat_interleave(n, dim=0)
-    conditions = [parse_condition(text)] if text is not None else read_conditions(file) if file else []
+    conditions = [labels.parse(text)] if text is not None else read_conditions(file, labels) if file else []
     return condition_rows(labels, conditions, n, seed)
 
 
@@ -143,10 +140,15 @@ def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
     try:
         if (out / "samples.json").exists():
             raise UserError(f"{out} already holds samples; choose another folder with --out")
-        if out.suffix.lower() == ".png":
+        if out.suffix.lower() in PICTURES:
             out.parent.mkdir(parents=True, exist_ok=True)
             samples = generator.sampler.sample(n if cond is None else len(cond), seed, cond)
             save_grid(pictures_of(generator.data, samples), out)
+        elif out.suffix.lower() in OTHER_FILES:
+            raise UserError(
+                f"expected --out to be a folder or one of {', '.join(PICTURES)}, got {out}; "
+                f"use --out {out.with_suffix('.png')}"
+            )
         else:
             out.mkdir(parents=True, exist_ok=True)
             _write_folder(generator, cond, n, seed, out)

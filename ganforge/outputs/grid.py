@@ -14,6 +14,8 @@ from ganforge.api import UserError
 from ganforge.outputs.atomic import write_bytes
 from ganforge.outputs.drawing import as_pictures
 
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""The suffixes of files that a grid can be written to, and Pillow's names of the formats."""
 GAP = 2
 """Pixels between adjacent images."""
 PAPER = 255
@@ -30,7 +32,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Writes one PNG atomically: images [n, C, H, W] in a grid with `columns` per row, or points
+    """Writes one file atomically, a PNG unless the suffix is another of `PICTURES`: images [n, C, H, W] in a grid with `columns` per row, or points
     [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
 
     Waves [n, C, L] are drawn as curves; see `drawing.as_pictures` for other numbers of channels and volumes.
@@ -39,15 +41,32 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
         from ganforge.outputs.figures import render, scatter
 
         points = images.detach().to("cpu", torch.float32)
-        write_bytes(path, render(scatter(points.numpy()), "png"))
+        _write_as(render(scatter(points.numpy()), "png"), path)
         return
     if images.dim() == 3:
         from ganforge.outputs.figures import curves, render
 
         waves = images.detach().to("cpu", torch.float32)
-        write_bytes(path, render(curves(waves.numpy()), "png"))
+        _write_as(render(curves(waves.numpy()), "png"), path)
         return
-    write_bytes(path, _png(_tile(_levels(as_pictures(images)), columns)))
+    _write_as(_png(_tile(_levels(as_pictures(images)), columns)), path)
+
+
+def _write_as(png: bytes, path: Path) -> None:
+    """Writes a picture that is a PNG in the format that the suffix of `path` names."""
+    form = PICTURES.get(path.suffix.lower(), "PNG")
+    if form == "PNG":
+        write_bytes(path, png)
+        return
+    picture = Image.open(io.BytesIO(png))
+    if form == "JPEG" and picture.mode not in ("L", "RGB"):
+        # It has no transparency.
+        clear = picture.convert("RGBA")
+        picture = Image.new("RGB", clear.size, (PAPER,) * 3)
+        picture.paste(clear, mask=clear.getchannel("A"))
+    file = io.BytesIO()
+    picture.save(file, form, quality=95)
+    write_bytes(path, file.getvalue())
 
 
 def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path: Path) -> None:

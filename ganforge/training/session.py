@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ganforge
-from ganforge.api import Context
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump
 from ganforge.engine.checkpoint import checkpoint
@@ -17,10 +16,10 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
-from ganforge.outputs.cache import cache_folder
+from ganforge.outputs.cache import data_context
 from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
-from ganforge.outputs.progress import Progress, track
+from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import Plan, build_loop, load_samples, plan
@@ -93,7 +92,8 @@ class Session:
         """The data and the loop. A signal cuts this short."""
         config, folder = self.config, self.folder
         progress = Progress(config.train.images)
-        context = Context(cache_folder(), progress.say if self.runtime.is_main else _silent, track)
+        said: list[str] = []
+        context = data_context(_noting(said, progress.say if self.runtime.is_main else _silent))
         with self.stop.cut_short():
             samples = load_samples(config, agreed.spec, context)
             loop = build_loop(agreed, samples, self.runtime, Record(folder, progress), folder.checkpoints)
@@ -103,6 +103,8 @@ class Session:
             for name, digest in loop.game.live.hashes().items():
                 here[f"frozen network {name}"] = digest[:12]
             now = {**surroundings(self.runtime, samples), **here}
+        if self.runtime.is_main:
+            folder.update_info({"data": said})
         loop.stamp = {"config": dump(config), "surroundings": now}
         loop.saver.records = (folder.metrics, folder.events)
         return loop, progress
@@ -138,6 +140,16 @@ class Session:
             diagnosis=loop.diagnosis,
             healthy_at=loop.guard.healthy_at,
         )
+
+
+def _noting(said: list[str], say: Callable[[str], None]) -> Callable[[str], None]:
+    """Like `say`, and keeps what is said. Names of files may be bytes that are no text."""
+
+    def both(line: str) -> None:
+        said.append(line.encode(errors="backslashreplace").decode())
+        say(said[-1])
+
+    return both
 
 
 def _silent(line: str) -> None:

@@ -32,6 +32,8 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Channels -> Pillow's mode; more channels come from arrays and from pages."""
 # Pillow's own limit is higher; no second message next to ours.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What it warns of in TIFFs is metadata; pixels that are missing are an error.
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 _one_large = threading.Lock()
 
 

@@ -113,6 +113,8 @@ def _read_csv(file: str, text: str) -> Table:
         raise UserError(f"{file}:1: {HEADER}; it is empty")
     rest = "".join(lines[start:])
     found = _separated(file, rest, _separator(lines[start:]), start)
+    if not found:
+        raise UserError(f"{file}:1: {HEADER}; it is empty")
     header, *rows = found
     width = len(header.cells)
     if width < 2 or len({*map(str, header.cells)}) < width:

@@ -14,6 +14,7 @@ import pytest
 
 from ganforge.api import UserError
 from ganforge_datasets.clevr_layout import NAMES
+from ganforge_datasets.formats import formats
 from support.encoded import chunk
 from support.iclevr_files import FILES, LISTS, OBJECTS, PNGS, build, loose, zipped
 
