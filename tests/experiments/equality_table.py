@@ -22,6 +22,7 @@ from ganforge.api import Context, Role
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.training.build import build_loop, plan
+from support.games import TASKS, sections_of
 from support.toys import Recorder, toy_config, toy_registry
 
 CODES = {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2}
@@ -63,6 +64,11 @@ def cases() -> Iterator[Case]:
         augmented = {"callbacks": [{"type": "diff_augment"}], "data": {**DATA, "mirror": True}}
         yield Case("relativistic + r1 + r2, r3gan", {"type": "relativistic"}, R3GAN_TERMS, accumulate, R3GAN)
         yield Case("hinge, augmented, mirrored", {"type": "hinge"}, ({"type": "r1"},), accumulate, augmented)
+        for task in TASKS:
+            sections = sections_of(task)
+            loss, terms = sections.pop("loss", {"type": "bce"}), tuple(sections.pop("terms", ()))
+            if task != "generate":
+                yield Case(f"task {task}", loss, terms, accumulate, sections)
 
 
 def quick() -> Iterator[Case]:
@@ -75,6 +81,8 @@ def quick() -> Iterator[Case]:
         "bce + gradient_penalty dragan": (1,),
         "bce + auxiliary_classifier": (1,),
         "hinge, augmented, mirrored": (2,),
+        "task translate": (2,),
+        "task cycle": (1,),
     }
     return (case for case in cases() if case.accumulate in wanted.get(case.name, ()))
 

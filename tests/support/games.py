@@ -28,7 +28,15 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "upscale": {
         "data": {**IMAGES, "small": 4},
-        "nets": {"type": "upscaler", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1},
+        "nets": {
+            "type": "upscaler",
+            "width": 4,
+            "blocks": 1,
+            "norm": "none",
+            "d_width": 4,
+            "d_layers": 1,
+            "d_norm": "none",
+        },
         "terms": [{"type": "l1"}],
     },
     "autoencode": {
