@@ -48,7 +48,7 @@ class EngineLoop:
         self.loop._iterate(False)
 
     def settle(self) -> None:
-        self.loop.game.tally.take()
+        self.loop.game.means.take()
 
     def facts(self) -> dict[str, Any]:
         """Whether the fast paths ran."""

@@ -38,7 +38,7 @@ def test_a_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
         assert [p.requires_grad for p in after] == flags and all(p.grad is None for p in after)
         rehearsed._iterate(True)
         assert same(rehearsed, plain)
-        assert rehearsed.game.tally.state() == plain.game.tally.state()
+        assert rehearsed.game.means.state() == plain.game.means.state()
     assert rehearsed.state()[1]["players"] == plain.state()[1]["players"]
 
 
@@ -83,7 +83,7 @@ def test_a_failure_costs_a_line_and_no_bit(
         plain._iterate(number == 4)
         loop._iterate(number == 4)
     assert same(loop, plain)
-    assert loop.game.tally.state() == plain.game.tally.state()
+    assert loop.game.means.state() == plain.game.means.state()
     assert recorder.lines == [
         module.WORKING,
         "warning: the networks are not compiled (RuntimeError: no kernel for that); the run continues without. "

@@ -247,4 +247,4 @@ def test_a_generator_may_look_at_the_slope_of_a_frozen_critic(tmp_path: Path) ->
         player.terms["slope"] = Slope()
     for role in ("d", "g"):
         loop.game.update(role, loop.batches.at(0))  # type: ignore[arg-type]
-    assert math.isfinite(loop.game.tally.take()["term/g/slope"])
+    assert math.isfinite(loop.game.means.take()["term/g/slope"])
