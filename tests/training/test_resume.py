@@ -1,4 +1,4 @@
-"""Going on: changed settings and changed surroundings."""
+"""Resuming: changed settings and changed environments."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_other_surroundings_are_said_and_the_run_goes_on(place: Path) -> None:
 
 @pytest.fixture
 def another_number(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Threads that torch uses, one more than when the run began."""
+    """Threads that torch uses, one more than when the run started."""
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
     yield before + 1

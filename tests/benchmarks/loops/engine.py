@@ -47,7 +47,7 @@ class EngineLoop:
         # An iteration between two lines of the log, which is what nearly all of them are.
         self.loop._iterate(False)
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         self.loop.game.means.take()
 
     def facts(self) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def test_two_processes_run_in_one_form(tmp_path: Path) -> None:
 def test_what_the_rehearsal_compiled_is_what_updates_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each pass of a network in each iteration; and nothing is compiled besides."""
+    """Each pass of a network in each iteration; and nothing else is compiled."""
     graphs: list[object] = []
     runs: list[object] = []
 
@@ -129,7 +129,7 @@ def test_what_the_rehearsal_compiled_is_what_updates_run(
     for measure in (False, True, False):
         runs.clear()
         loop._iterate(measure)
-        # G and D twice for D, and both for G; what is looked at for the log runs eagerly.
+        # G and D twice for D, and both for G; what is measured for the log runs eagerly.
         assert len(runs) == 5
     assert len(graphs) == before
 

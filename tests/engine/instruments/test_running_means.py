@@ -1,4 +1,4 @@
-"""The tally of means."""
+"""Running means."""
 
 from __future__ import annotations
 
