@@ -12,7 +12,7 @@ from ganforge.api.component import Component, Shapes, memory
 from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
 from ganforge.api.errors import UserError, did_you_mean, nearest
 from ganforge.api.hooks import GROUP, hookimpl
-from ganforge.api.losses import Loss, Term
+from ganforge.api.losses import Loss, Share, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
@@ -58,6 +58,7 @@ __all__ = [
     "Scheduled",
     "ScheduledInt",
     "Shapes",
+    "Share",
     "Side",
     "Split",
     "Stream",

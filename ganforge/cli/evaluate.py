@@ -59,15 +59,13 @@ def evaluate(
     set is opened only for metrics that need real images. Per-label recalls are plotted as bars in
     RUN/plots.
     """
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.evaluation import evaluate as evaluation
     from ganforge.evaluation import real_baseline as ceiling
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
 
     asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     if real:
         click.echo(as_table(ceiling.evaluate_real(run_folder, discover(), asked, context)))
         return

@@ -52,16 +52,14 @@ def train(
     Images of one group (one scene, say) are either all in the training split or all held out. Ends
     with the judge's accuracy on held-out images: the upper bound for a perfect generator.
     """
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.evaluation import train_judge as judging
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
 
     settings = load(config, discover(), overrides)
     judging.refuse_existing(out)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     wanted = judging.JudgeTraining(epochs=epochs, max_minutes=max_minutes, seed=seed)
     trained = judging.train_judge(settings, wanted, context)
     trained.save(out)

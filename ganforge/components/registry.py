@@ -62,6 +62,10 @@ class Registry:
         """A registry of these plugin modules; pure, so that tests need no global state."""
         return _collect(list(modules), list(broken))
 
+    def provider(self, component: type[Component]) -> Plugin:
+        """The plugin that brought the class, or that of which it is a copy with exact types."""
+        return next(self.providers[each] for each in component.__mro__ if each in self.providers)
+
     def of(self, kind: str) -> Mapping[str, type[Component]]:
         return self.components[kind]
 

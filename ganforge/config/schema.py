@@ -21,6 +21,7 @@ from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss
 from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
+from ganforge.config.nested import nested_kinds, with_exact
 from ganforge.config.sections import Ema, Health, LearningRate, Logging, PlayerConfig, Section, Train, Wandb
 
 LISTS = ("terms", "callbacks", "metrics")
@@ -170,7 +171,16 @@ def _component(table: Any, kind: str, path: Path, registry: Registry) -> type[Co
         return Mistake((*path, "type"), registry.explain_clash(kind, name))
     if name not in registry.of(kind):
         return Mistake((*path, "type"), registry.explain_missing(kind, name))
-    return registry.of(kind)[name]
+    found = registry.of(kind)[name]
+    inner: dict[str, Any] = {}
+    for field, inner_kind in nested_kinds(found).items():
+        # An absent one is found missing with the other keys.
+        if field in table:
+            exact = _component(table[field], inner_kind, (*path, field), registry)
+            if isinstance(exact, Mistake):
+                return exact
+            inner[field] = exact
+    return with_exact(found, inner) if inner else found
 
 
 def _info(section: str) -> Any:
@@ -198,8 +208,19 @@ def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
 
 def _union(components: Iterable[type[Component]], kind: str) -> Any:
     """The components, discriminated by `type`; the kind itself if none is installed."""
-    installed = list(components)
+    installed = [_spelled_out(each, list(components)) for each in components]
     if len(installed) < 2:
         return installed[0] if installed else KINDS[kind]
     union: Any = reduce(or_, installed)
     return Annotated[union, Field(discriminator="type")]
+
+
+def _spelled_out(component: type[Component], same_kind: list[type[Component]]) -> type[Component]:
+    """`component`, with all that may stand in its nested fields of its own kind but what nests itself."""
+    plain = [each for each in same_kind if not nested_kinds(each)]
+    inner = {
+        field: _union(plain, kind)
+        for field, kind in nested_kinds(component).items()
+        if kind == component.kind
+    }
+    return with_exact(component, inner) if inner else component

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 Format = Literal["png", "svg"]
+MAX_CURVES = 16
 Floats = NDArray[np.floating[Any]]
 
 
@@ -33,6 +34,19 @@ def scatter(points: Floats) -> Figure:
     axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.6, linewidths=0)
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
+    return figure
+
+
+def curves(waves: Floats) -> Figure:
+    """Waves [n, C, L], or the first `MAX_CURVES` of them, one above the other; a colour per channel."""
+    shown = waves[:MAX_CURVES]
+    figure = Figure(figsize=(6, 0.6 * len(shown) + 0.6), layout="constrained")
+    for axes, wave in zip(
+        np.ravel(figure.subplots(len(shown), 1, sharex=True, squeeze=False)), shown, strict=True
+    ):
+        axes.plot(wave.T, linewidth=0.8)
+        axes.set(xlim=(0, max(1, wave.shape[1] - 1)), yticks=[])
+    axes.set_xlabel("sample number")
     return figure
 
 

@@ -69,7 +69,7 @@ def sampling() -> None:
     together = shared.sample(200, seed=3)
     here = sum(made)
     alone = GeneratorSampler(
-        shared.network, shared.prior, shared.nets, shared.spec, shared.device, shared.labels
+        shared.network, shared.task, shared.prior, shared.nets, shared.spec, shared.device, shared.labels
     ).sample(200, seed=3)
     runtime = loop.game.runtime
     counts = runtime.gather(torch.tensor(here)).tolist()

@@ -90,6 +90,10 @@ class Guard:
         players = tuple(role for role in PLAYERS if runtime.any(role in mine))
         return Findings(players, "; ".join(finding.line() for finding in active) or ELSEWHERE, images_seen)
 
+    def lines(self) -> list[str]:
+        """What is wrong with the run at the moment, for the user."""
+        return [f"health: {finding.line()}" for finding in self.sentinel.active.values()]
+
     def mark(self, images_seen: int) -> None:
         """Records whether the run is healthy, now that a checkpoint is written."""
         networks = [player.network for player in self.game.players.values()]

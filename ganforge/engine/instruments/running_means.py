@@ -12,6 +12,20 @@ CAPACITY = 1024
 """Capacity in names; far more than any run logs."""
 
 
+WHOLE = "/whole"
+"""Ends the name of the denominator of a scalar that is a share."""
+
+
+def shares(means: Mapping[str, float]) -> dict[str, float]:
+    """The means with each share divided by its whole; those of wholes that are 0 are left out."""
+    found = {}
+    for name, value in means.items():
+        whole = means.get(f"{name}{WHOLE}", 1.0)
+        if not name.endswith(WHOLE) and whole != 0:
+            found[name] = value / whole
+    return found
+
+
 class Added(NamedTuple):
     """Scalars that were added together."""
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Loss, Play, Role, Term, leaves, per_sample
+from ganforge.api import Loss, Play, Role, Share, Term, leaves, per_sample
 from ganforge.components.faults import blame
 from ganforge.components.results import check_estimates, check_scalar
 from ganforge.engine.instruments.health_signals import FirstBad, jump, separation, weight_norm
-from ganforge.engine.instruments.running_means import RunningMeans
+from ganforge.engine.instruments.running_means import WHOLE, RunningMeans
 from ganforge.engine.update.live import Live
 
 
@@ -118,7 +118,7 @@ class Measures:
 
     @torch.no_grad()
     def _estimates(self, plays: Sequence[Play], part: Any, ask: Callable[[Any, Play], Any]) -> None:
-        found: dict[str, list[Tensor]] = {}
+        found: dict[str, list[Tensor | Share]] = {}
         for play in plays:
             each = self.live.of(part, play)
             with blame(each, "estimates"):
@@ -127,7 +127,14 @@ class Measures:
             for name, value in estimates.items():
                 found.setdefault(name, []).append(value)
         for name, values in found.items():
-            self.means.add(f"estimate/{name}", _mean(values))
+            shares = [value for value in values if isinstance(value, Share)]
+            if shares:
+                self.means.add(f"estimate/{name}", _mean([share.part for share in shares]))
+                self.means.add(f"estimate/{name}{WHOLE}", _mean([share.whole for share in shares]))
+            else:
+                self.means.add(
+                    f"estimate/{name}", _mean([value for value in values if isinstance(value, Tensor)])
+                )
 
 
 def _of_loss(loss: Loss, play: Play) -> dict[str, Tensor]:

@@ -182,7 +182,7 @@ def test_fakes_of_one_label_are_compared_with_real_ones_of_it(tmp_path: Path) ->
     loop, log = toy_loop(tmp_path, toy_config(data={"type": "squares", "labels": "one_of_k"}))
     run(loop)
     diversity = loop.guard._diversity
-    assert diversity is not None and diversity.cond is not None
-    half = len(diversity.cond) // 2
-    assert torch.equal(diversity.cond[:half], diversity.cond[half:])
+    assert diversity is not None and diversity.draw.cond is not None
+    half = len(diversity.draw.cond) // 2
+    assert torch.equal(diversity.draw.cond[:half], diversity.draw.cond[half:])
     assert 0 < log.rows[-1]["health/diversity_within"] < 1
