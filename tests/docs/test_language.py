@@ -25,7 +25,7 @@ WORDS = {
     r"by-products?": "side effects",
     r"(?:bytes|ms|GFLOP|FLOPs|seconds|lines?|rows?|pages?|process(?:es)?|gpu) an? "
     r"(?:sample|iteration|image|line|row|file|node|update|second|process|gpu)": "per",
-    r"laggards?": "stragglers",
+    r"stragglers?": "stragglers",
     r"be(?:gan|gun)|goes? on|went on": "started, continues, continued",
     r"made to order": "for a given condition",
     r"at hand": "available",

@@ -1,4 +1,4 @@
-"""Between two lines of the log the host never waits for the device: it queues work and goes on."""
+"""Between two lines of the log the host never waits for the device: it only queues work."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def gradients(case: Case, alone: bool) -> dict[str, Tensor]:
     """`role/update` -> the gradient of that update, averaged and flat; `alone`: as if this process
     were the only one."""
     train = {"batch_size": 8, "accumulate": case.accumulate}
-    # An architecture whose samples do not look at each other: BatchNorm sees its own process's alone.
+    # An architecture whose samples are independent of each other: BatchNorm sees its own process's alone.
     sections = {"prior": CODES, "nets": NETS, "data": DATA, **case.sections}
     config = toy_config(loss=case.loss, terms=list(case.terms), train=train, **sections)
     runtime = Runtime(config.train)

@@ -59,7 +59,7 @@ def updates() -> None:
 
 
 def sampling() -> None:
-    """The work is shared, and nobody can tell by the samples; BatchNorm's statistics are the main one's."""
+    """The work is shared, and the samples do not show it; BatchNorm's statistics are the main one's."""
     loop = fresh_loop()
     for _ in range(2):
         loop._iterate(measure=False)

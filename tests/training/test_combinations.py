@@ -61,7 +61,7 @@ def two_updates(loop: Loop) -> None:
         after = {key: [p.detach() for p in players[key].network.parameters()] for key in (role, rival)}
         assert any(not torch.equal(a, b) for a, b in zip(before[role], after[role], strict=True))
         assert all(torch.equal(a, b) for a, b in zip(before[rival], after[rival], strict=True))
-    assert all(value == value for value in loop.game.tally.take().values())
+    assert all(value == value for value in loop.game.means.take().values())
 
 
 def test_every_architecture_is_combined() -> None:

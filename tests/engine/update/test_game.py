@@ -47,7 +47,7 @@ def check_both_updates(loop: Loop) -> None:
         moved = [not torch.equal(a, b) for a, b in zip(mine, parameters(loop, me), strict=True)]
         assert sum(moved) >= 0.9 * len(moved)
         assert all(torch.equal(a, b) for a, b in zip(theirs, parameters(loop, rival), strict=True))
-    means = loop.game.tally.take()
+    means = loop.game.means.take()
     assert all(value == value and abs(value) < 1e6 for value in means.values()), means
 
 
@@ -64,7 +64,7 @@ def test_every_term_joins_the_objective_of_its_players(tmp_path: Path, term: str
     players: list[Role] = ["d", "g"]
     for role in players:
         loop.game.update(role, loop.batches.at(0))
-    means = loop.game.tally.take()
+    means = loop.game.means.take()
     for role in players:
         named = f"term/{role}/{term}"
         assert (named in means) == (role in config.terms[0].players)
@@ -85,7 +85,7 @@ def test_a_lazy_term_applies_once_in_so_many_updates_scaled_up(tmp_path: Path) -
     seen = []
     for index in range(4):
         loop.game.update("d", loop.batches.at(index))
-        means = loop.game.tally.take()
+        means = loop.game.means.take()
         seen.append(means["loss/d"] - means["adversarial/d"])
         expected = 6.0 * means["term/d/r1"] if index in (0, 3) else 0.0
         assert seen[-1] == pytest.approx(expected, rel=1e-3, abs=1e-6)
@@ -96,7 +96,7 @@ def test_a_term_named_twice_is_logged_twice(tmp_path: Path) -> None:
     terms = [{"type": "r1", "weight": 1.0}, {"type": "r1", "weight": 2.0}]
     loop, _ = toy_loop(tmp_path, toy_config(nets=nets_for("r1"), terms=terms))
     loop.game.update("d", loop.batches.at(0))
-    means = loop.game.tally.take()
+    means = loop.game.means.take()
     assert means["term/d/r1"] == pytest.approx(means["term/d/r1_2"])
 
 
