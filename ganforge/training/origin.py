@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-<<<<<<< HEAD
-from ganforge.api import Component, Role, Task
-=======
 from ganforge.api import Component, Role
->>>>>>> nets
 from ganforge.components.comparability import depends_on, describe, fingerprint
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump
@@ -35,20 +31,6 @@ def origin_of(agreed: Plan, registry: Registry, runtime: Runtime, command: str) 
 
 def plugins_of(config: RunConfig, registry: Registry) -> list[dict[str, str]]:
     """The plugins that the run uses, with their versions."""
-<<<<<<< HEAD
-    used: list[Component] = [
-        config.data,
-        config.prior,
-        config.nets,
-        config.loss,
-        *config.terms,
-        *config.callbacks,
-    ]
-    if type(config.task).compare is not Task.compare:
-        used.append(config.task)
-    used += [*config.metrics, config.generator.optimizer, config.discriminator.optimizer]
-    plugins = {registry.providers[type(component)] for component in used}
-=======
     used = [config.data, config.prior, config.nets, config.task, config.loss]
     used += [
         *config.terms,
@@ -58,7 +40,6 @@ def plugins_of(config: RunConfig, registry: Registry) -> list[dict[str, str]]:
         config.discriminator.optimizer,
     ]
     plugins = {registry.provider(type(part)) for component in used for part in _with_inner(component)}
->>>>>>> nets
     return [
         {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
         for plugin in sorted(plugins, key=str)
