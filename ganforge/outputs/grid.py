@@ -32,7 +32,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Writes one file atomically, a PNG unless its suffix is another of `PICTURES`: images [n, C, H, W] in a
+    """Writes one file atomically, a PNG unless the suffix is another of `PICTURES`: images [n, C, H, W] in a
     grid with `columns` per row, or points [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
 
     Waves [n, C, L] are drawn as curves; see `drawing.as_pictures` for other numbers of channels and volumes.

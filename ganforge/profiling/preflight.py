@@ -19,6 +19,7 @@ from ganforge.engine.distributed.runtime import check_shares
 from ganforge.engine.instruments.memory import gpu_name, resident_memory
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import exact_products, round_products
+from ganforge.outputs.drawing import how_shown
 from ganforge.outputs.provenance import cpu_model
 from ganforge.profiling.rates import Rates, launch, measure
 from ganforge.profiling.rehearsal import DTYPES, Iteration, NeedsNumbers, rehearse
@@ -88,6 +89,9 @@ def preflight(config: RunConfig) -> Preflight:
     networks = agreed.networks("meta")
     parameters = [_count(network) for network in networks]
     cost = None
+    shown = how_shown(agreed.spec.shape)
+    if shown is not None:
+        notes.append(shown)
     try:
         iteration = rehearse(agreed, networks, device)
     except NeedsNumbers as reason:

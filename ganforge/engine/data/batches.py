@@ -169,6 +169,7 @@ def _crop_of(samples: Samples) -> int:
     if crop and labels is not None and labels.ndim == 4 and labels.shape[2:] != samples.images.shape[2:]:
         raise UserError(
             f"random_crop = {crop} shifts a sample and its condition by the same pixels, but the condition "
-            f"is {labels.shape[3]}x{labels.shape[2]} and the sample {shape[2]}x{shape[1]}: set random_crop = 0"
+            f"is {labels.shape[3]}x{labels.shape[2]} and the sample {shape[2]}x{shape[1]}; "
+            "set random_crop = 0"
         )
     return crop
