@@ -18,7 +18,7 @@ def mixed_samples(run: Surroundings, term: str, paper: str) -> list[Advice]:
     return [
         Advice(
             f"{term}.batch_norm",
-            f"term '{term}' penalizes the gradient of each sample, and {len(layers)} batch normalizations mix "
+            f"term '{term}' penalizes each sample's gradient, and {len(layers)} batch normalizations mix "
             f"the samples in the discriminator ({paper}); use one without (nets.d_norm = "
             '"none", where the nets have this key)',
         )
