@@ -78,7 +78,7 @@ class Term(Component):
     players: ClassVar[frozenset[Role]] = frozenset({"d"})
     """Whose objective the term joins."""
 
-    weight: Scheduled = Field(1.0, description="Factor on the term in the player's objective.")
+    weight: Scheduled = Field(1.0, ge=0, description="Factor on the term in the player's objective.")
     every: int = Field(
         1,
         ge=1,

@@ -22,6 +22,7 @@ from ganforge.outputs.mirror.link import WandbLink
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
 from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
 from ganforge.training.outcome import Outcome
@@ -45,7 +46,10 @@ class Session:
     def begin(self, agreed: Plan, command: str) -> Outcome:
         """A new run, in a folder that is made here; what cannot start leaves nothing behind."""
         main = self.runtime.is_main
+        warnings = in_lines(advice_on(agreed, self.runtime.world), self.config)
         if main:
+            for line in warnings:
+                Progress(self.config.train.images).say(f"warning: {line}")
             # Before the data, which may take minutes to decode: a folder that cannot be made is told at once.
             origin = origin_of(agreed, self.registry, self.runtime, command)
             self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
