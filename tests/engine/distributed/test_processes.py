@@ -23,6 +23,8 @@ def test_two_processes_agree_where_they_must(tmp_path: Path) -> None:
         "samples as of one process: [1.0, 1.0], made [128, 72]",
         "weights with metrics as without, rows: [[1.0, 3.0], [1.0, 0.0]]",
         "stopped: [[0.0, 1.0, 8.0], [0.0, 1.0, 8.0]], another process of the run was asked to stop",
+        "memory: equal True, own True, rows True, back True",
+        "after 8 images the weights have diverged from rank 0 (left): memory of terms.0._mean in process 1 (right)",
         "after 0 images the weights have diverged from rank 0 (left): "
         "network_d in process 1 (right). This checkpoint was not written; the previous one is "
         "intact, and 'ganforge resume' continues from there. If it happens again: a callback or an "
