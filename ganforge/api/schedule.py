@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 
@@ -87,13 +87,12 @@ class _OrRamp:
         def dump(value: Any, plain: Any) -> Any:
             return value.model_dump() if isinstance(value, Ramp) else plain(value)
 
-        # What is no table is validated as a number alone; the schema for editors has both.
-        both = core_schema.union_schema([number, handler.generate_schema(Ramp)])
-        return core_schema.no_info_wrap_validator_function(
-            validate,
-            core_schema.json_or_python_schema(both, number),
-            serialization=core_schema.wrap_serializer_function_ser_schema(dump, schema=number),
-        )
+        serialization = core_schema.wrap_serializer_function_ser_schema(dump, schema=number)
+        return core_schema.no_info_wrap_validator_function(validate, number, serialization=serialization)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        number: Any = schema["schema"]
+        return {"anyOf": [handler(number), handler(Ramp.__pydantic_core_schema__)]}
 
 
 def _within(value: float, end: str, bounds: dict[str, float], whole: bool) -> None:
