@@ -276,7 +276,7 @@ class Loop:
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Puts back what `state` gave; the run then goes on as if it had not stopped."""
+        """Restores `state`; the run then continues as if it had not stopped."""
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
         self.owes_metrics = state["owes_metrics"]
