@@ -10,8 +10,8 @@ RGBA = 4
 def as_pictures(samples: Tensor) -> Tensor:
     """Samples of rank 4 or 5, uint8 or floats in [-1, 1], as gray or RGB images [n, 1 or 3, H, W].
 
-    Four channels are RGB and alpha, on white; of other numbers of channels the first three are shown, or the first
-    one. Of volumes [n, C, D, H, W] the middle slice is shown.
+    Four channels are RGB and alpha, on white; of other numbers of channels the first three are shown, or the
+    first one. Of volumes [n, C, D, H, W] the middle slice is shown.
     """
     if samples.ndim == 5:
         samples = samples[:, :, samples.shape[2] // 2]  # [n, C, H, W]
