@@ -27,6 +27,6 @@ image-cpu image-cuda: image-%:
 image-test:
 	bash .ci/docker
 
-# The versions in .venv become those of the image; to be run on Linux, after the tests have passed.
+# Pins the image to the versions in .venv; run it on Linux, after the tests have passed.
 pins:
 	.venv/bin/python docker/pins.py

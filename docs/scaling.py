@@ -258,7 +258,16 @@ def tables(found: Sequence[Needs]) -> dict[str, str]:
 
 
 def _counted(found: Sequence[Needs]) -> str:
-    head = ("example", "G", "D", "sent in an iteration", "GFLOP an image", "operations", "batch", "waits for")
+    head = (
+        "example",
+        "G",
+        "D",
+        "sent in an iteration",
+        "GFLOP per image",
+        "operations",
+        "batch",
+        "waits for",
+    )
     rows = []
     for each in found:
         bound = (
@@ -297,7 +306,7 @@ def _weak(found: Sequence[Needs]) -> str:
 def _data(found: Sequence[Needs]) -> str:
     head = (
         "example",
-        "bytes a sample",
+        "bytes per sample",
         "images/s of a GPU",
         "MB/s of a GPU",
         "MB/s of a node",

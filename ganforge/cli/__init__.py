@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
 import sys
 import traceback
@@ -11,6 +13,7 @@ from typing import NoReturn
 import click
 
 from ganforge import __version__
+from ganforge.cli.cache import cache
 from ganforge.cli.compare import compare
 from ganforge.cli.doctor import doctor
 from ganforge.cli.evaluate import evaluate
@@ -58,13 +61,18 @@ def cli() -> None:
 
 for command in (
     run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare, doctor,
-    health, sweep, profile,
+    health, sweep, profile, cache,
 ):  # fmt: skip
     cli.add_command(command)
 
 
 def main() -> None:
     """Runs a command; user errors end in one message on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # The name of a file may be bytes that no terminal shows.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    _refuse_names_that_are_no_text()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.Abort:
@@ -86,6 +94,25 @@ def main() -> None:
         if type(error).__name__ != "LostProcess":
             raise
         _fail(str(error), error, LOST)
+
+
+def _refuse_names_that_are_no_text() -> None:
+    """Run files and records are UTF-8: what is to be named in them must be, too."""
+    asked = [("argument", argument) for argument in sys.argv[1:]]
+    with contextlib.suppress(OSError):
+        asked.append(("working folder", os.getcwd()))
+    if "--help" in sys.argv or "-h" in sys.argv or len(sys.argv) < 2:
+        return
+    for what, name in asked:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            click.echo(
+                f"the {what} {os.fsencode(name)!r} is not UTF-8, so it cannot be recorded; rename it or link "
+                "to it by another name",
+                err=True,
+            )
+            sys.exit(BAD_INPUT)
 
 
 def _is_user_error(error: Exception) -> bool:

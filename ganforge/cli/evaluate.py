@@ -59,24 +59,22 @@ def evaluate(
     set is opened only for metrics that need real images. Per-label recalls are plotted as bars in
     RUN/plots.
     """
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.evaluation import evaluate as evaluation
     from ganforge.evaluation import real_baseline as ceiling
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
 
     asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     if real:
-        click.echo(describe(ceiling.evaluate_real(run_folder, discover(), asked, context)))
+        click.echo(as_table(ceiling.evaluate_real(run_folder, discover(), asked, context)))
         return
     record = evaluation.evaluate(run_folder, discover(), asked, context)
-    click.echo(describe(record))
+    click.echo(as_table(record))
     click.echo(f"recorded in {run_folder / evaluation.RECORD}")
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def as_table(record: Mapping[str, Any]) -> str:
     """The record as a short table."""
     from ganforge.outputs.recall_chart import INFIX, recall_table, recalls
 

@@ -18,21 +18,43 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'.")
-def check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Check whether CONFIG can run, how large it is and how long it would take; opens no data."""
+@click.option("--data", "open_data", is_flag=True, help="Open the data as well, and report what is in them.")
+def check(config: Path, overrides: tuple[str, ...], open_data: bool) -> None:
+    """Check whether CONFIG can run, how large it is and how long it would take; opens no data without
+    --data."""
     from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.profiling.preflight import preflight
 
     settings = load(config, discover(), overrides)
-    click.echo(describe(str(config), preflight(settings), settings))
+    found = preflight(settings)
+    click.echo(preflight_report(str(config), found, settings))
+    if open_data:
+        _open(settings, found)
 
 
-def describe(name: str, found: Preflight, config: RunConfig) -> str:
+def _open(config: RunConfig, found: Preflight) -> None:
+    """Opens the data and reports what a run would: what was taken, skipped and changed, and the labels."""
+    from ganforge.outputs.cache import data_context
+    from ganforge.training.build import load_samples
+
+    samples = load_samples(config, found.spec, data_context(click.echo))
+    click.echo(f"data: {len(samples):,} samples can be trained on")
+    if samples.labels is not None and found.spec.labels.names:
+        counts = samples.labels.gt(0.5).sum(0).tolist()
+        carried = (f"{name} {count:,}" for name, count in zip(found.spec.labels.names, counts, strict=True))
+        click.echo(f"data: samples per label: {', '.join(carried)}")
+        bare = int((~samples.labels.gt(0.5).any(1)).sum())
+        if bare:
+            click.echo(f"data: {bare:,} samples carry no label")
+
+
+def preflight_report(name: str, found: Preflight, config: RunConfig) -> str:
     """The preflight in a few lines."""
     shape = "x".join(str(side) for side in found.spec.shape)
     lines = [
-        f"{name}: everything fits together",
+        f"{name}: everything fits together{', but see the warnings' if found.advice else ''}",
+        *(f"  warning        {line}" for line in found.advice),
         f"  data           {config.data.type}: {shape}, {_labels(found.spec.labels)}",
         f"  generator      {config.nets.type}: {found.g_parameters:,} parameters",
         f"  discriminator  {config.nets.type}: {found.d_parameters:,} parameters",
@@ -44,7 +66,7 @@ def describe(name: str, found: Preflight, config: RunConfig) -> str:
 
 def _costs(found: Preflight, config: RunConfig) -> list[str]:
     """Memory, compute and time; empty where these are not known."""
-    from ganforge.outputs.progress import duration, pace
+    from ganforge.outputs.progress import duration, throughput
 
     if found.cost is None or found.seconds_per_image is None or found.peak_bytes is None:
         return []
@@ -57,7 +79,7 @@ def _costs(found: Preflight, config: RunConfig) -> list[str]:
         f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP per image; "
         f"matrix rate here {rates.matrix / 1e9:,.0f} GFLOP/s, memory {rates.memory[-1][1] / 1e9:,.0f} GB/s",
         f"  time           about {duration(found.images * found.seconds_per_image)} for "
-        f"{found.images:,} images, at {pace(found.seconds_per_image)}, on {found.device}",
+        f"{found.images:,} images, at {throughput(found.seconds_per_image)}, on {found.device}",
     ]
 
 
@@ -68,6 +90,8 @@ def _mib(size: int) -> str:
 def _labels(labels: LabelSpec) -> str:
     if labels.kind == "none":
         return "no labels"
+    if labels.kind == "image":
+        return f"an image of {'x'.join(map(str, labels.size))} as condition"
     kind = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}[labels.kind]
     return f"{kind} {labels.width} labels" + (f", at most {labels.most}" if labels.most else "")
 
@@ -130,6 +154,8 @@ def _type(schema: dict[str, object]) -> str:
     if "anyOf" in schema:
         members = [_type(each) for each in schema["anyOf"]]  # type: ignore[attr-defined]
         return " | ".join(member for member in members if member != "null")
+    if "$ref" in schema:
+        return "table"
     words = {"integer": "integer", "number": "number", "boolean": "true | false", "array": "array"}
     kind = str(schema.get("type", "value"))
     limits = [

@@ -30,7 +30,7 @@ def judge() -> None:
 @out_option
 @set_option
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Passes over the images."
+    "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Epochs of training."
 )
 @click.option(
     "--max-minutes",
@@ -52,20 +52,18 @@ def train(
     Images of one group (one scene, say) are either all in the training split or all held out. Ends
     with the judge's accuracy on held-out images: the upper bound for a perfect generator.
     """
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.evaluation import train_judge as judging
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
 
     settings = load(config, discover(), overrides)
     judging.refuse_existing(out)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     wanted = judging.JudgeTraining(epochs=epochs, max_minutes=max_minutes, seed=seed)
     trained = judging.train_judge(settings, wanted, context)
     trained.save(out)
-    click.echo(describe(trained))
+    click.echo(judge_report(trained))
     click.echo(f"judge written to {out}")
 
 
@@ -88,11 +86,11 @@ def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...
     judging.refuse_existing(out)
     imported = import_checkpoint(checkpoint, settings.data.spec())
     imported.save(out)
-    click.echo(describe(imported))
+    click.echo(judge_report(imported))
     click.echo(f"judge written to {out}")
 
 
-def describe(judge: Judge) -> str:
+def judge_report(judge: Judge) -> str:
     """The judge in a few lines: what it is, and its accuracy on held-out real images."""
     card = judge.card
     parameters = sum(weight.numel() for weight in judge.parameters())

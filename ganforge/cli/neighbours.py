@@ -53,13 +53,11 @@ def neighbours(
     """
     if out.suffix.lower() != ".png":
         raise click.UsageError(f"--out {out}: expected a name that ends in .png")
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.evaluation.neighbours import Search, find_neighbours
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
 
     asked = Search(n, k, judge, count, seed, overrides)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     click.echo(find_neighbours(run_folder, discover(), asked, out, context))
     click.echo(f"wrote {out} and {out.with_suffix('.json')}")

@@ -33,15 +33,13 @@ def profile(config: Path, iterations: int, out: Path | None, overrides: tuple[st
     """
     # Silences torch's profiler, which otherwise prints when it starts, stops, and finds no GPU.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.config import load
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
     from ganforge.profiling.profile import profile_run
 
     settings = load(config, discover(), overrides)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     found = profile_run(settings, iterations, context, out)
     click.echo("\n".join(found.lines()))
     if out is not None:

@@ -9,7 +9,11 @@ import click
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--condition", help='What to show, such as "red cube, blue sphere".  [default: a variety]')
+@click.option(
+    "--condition",
+    help='What the model is conditioned on: label names ("red cube, blue sphere"), numbers ("0.5, -1"), an '
+    "image file or a folder of images.  [default: a variety of labels]",
+)
 @click.option(
     "--conditions",
     "conditions_file",
@@ -41,7 +45,8 @@ import click
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,
-    help="A .png file: a grid, 8 per row. A folder: one PNG per sample, and samples.json.",
+    help="A .png, .jpg or .webp file: a grid, 8 per row. A folder: one file per sample (PNG, or .npy), and "
+    "samples.json.",
 )
 def sample(
     run_folder: Path,
@@ -62,12 +67,7 @@ def sample(
     generator = sampling.open_generator(
         run_folder, discover(), lambda line: click.echo(line, err=True), truncation, choice
     )
-    conditions: list[list[str]] = []
-    if condition is not None:
-        conditions = [sampling.parse_condition(condition)]
-    elif conditions_file is not None:
-        conditions = sampling.read_conditions(conditions_file)
     each = n if n is not None else (1 if conditions_file else 8)
-    cond = sampling.condition_rows(generator.spec.labels, conditions, each, seed)
+    cond = sampling.wanted(generator.spec.labels, condition, conditions_file, each, seed)
     written = sampling.write_samples(generator, cond, each, seed, out)
     click.echo(f"{each if cond is None else len(cond)} samples (seed {seed}) written to {written}")

@@ -46,6 +46,7 @@ minutes = click.option(
 )
 @minutes
 @processes
+@click.option("--fresh-cache", is_flag=True, help="Decode the data again, and replace what is kept of them.")
 @click.option(
     "--dry-run", is_flag=True, help="Validate the file and print the resolved settings; train nothing."
 )
@@ -55,6 +56,7 @@ def run(
     overrides: tuple[str, ...],
     max_minutes: float | None,
     processes: int,
+    fresh_cache: bool,
     dry_run: bool,
 ) -> None:
     """Train the GAN that CONFIG describes.
@@ -69,19 +71,22 @@ def run(
     from ganforge.config import dumps, load
     from ganforge.engine.distributed import launchers as cluster
     from ganforge.engine.distributed.stop_request import StopRequest
+    from ganforge.outputs.cache import ask_for_fresh_data
     from ganforge.training import run as training
 
     cluster.join()
+    if fresh_cache:
+        ask_for_fresh_data()
     stop = StopRequest(max_minutes)
     registry = discover()
     settings = load(config, registry, overrides)
     if dry_run:
-        from ganforge.cli.inspect import describe
+        from ganforge.cli.inspect import preflight_report
         from ganforge.profiling.preflight import preflight
 
         found = preflight(settings)
         click.echo(dumps(settings))
-        click.echo(describe(str(config), found, settings))
+        click.echo(preflight_report(str(config), found, settings))
         return
     if wanted(processes):
         # Errors in the run file are reported here, once, not by every process.

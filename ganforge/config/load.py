@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import re
@@ -20,6 +21,7 @@ from ganforge.config.explain import findings, report
 from ganforge.config.locate import MAX_PARTS, Path, overlong_key
 from ganforge.config.plain import check_plain
 from ganforge.config.schema import RunConfig, named_components, narrow
+from ganforge.config.syntax_hints import hint
 
 MAX_BYTES = 256 * 1024
 
@@ -36,7 +38,8 @@ def load(file: FilePath, registry: Registry, overrides: Sequence[str] = ()) -> R
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{file}:{_error_line(error, text)}: TOML syntax error: {error}") from None
+        line = _error_line(error, text)
+        raise UserError(f"{file}:{line}: TOML syntax error: {error}{hint(text, line, file)}") from None
     except RecursionError:
         raise UserError(f"{file}: TOML syntax error: nested too deeply") from None
     except ValueError:
@@ -110,12 +113,23 @@ def _read(file: FilePath) -> str:
             content = handle.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise UserError(f"{file}: expected a run file of at most {MAX_BYTES:,} bytes")
-        # TOML allows only these two line breaks.
-        return content.decode("utf-8").replace("\r\n", "\n")
+        text = _decoded(content).replace("\r\n", "\n")
+        # TOML allows only these two line breaks; the one of old Macs can mean nothing else.
+        return text if "\n" in text else text.replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
+        raise UserError(
+            f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8 in your editor"
+        ) from None
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _decoded(content: bytes) -> str:
+    """The text of a file, without its byte order mark, which says the encoding: Windows' editors write one
+    in front of UTF-8, its PowerShell UTF-16."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
 
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: Any, override: str) -> None:

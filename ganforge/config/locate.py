@@ -1,6 +1,6 @@
 """Line numbers of the keys in a TOML file.
 
-The standard library's parser gives no positions, so the file is first split into statements: they end
+The standard library's parser reports no positions, so the file is first split into statements: they end
 at line breaks outside of strings and brackets. Each is then parsed on its own to find the keys that it
 sets.
 """

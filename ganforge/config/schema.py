@@ -21,13 +21,14 @@ from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss
 from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
-from ganforge.config.sections import Ema, Health, LearningRate, Logging, Player, Section, Train, Wandb
+from ganforge.config.nested import nested_kinds, with_exact
+from ganforge.config.sections import Ema, Health, LearningRate, Logging, PlayerConfig, Section, Train, Wandb
 
 LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")
 SINGLE = ("data", "prior", "nets", "task", "loss")
 DEFAULTS = {"prior": "normal", "task": "generate", "loss": "bce", "optimizer": "adam"}
-"""What an absent section means; `data` and `nets` have to be given."""
+"""Defaults of absent sections; `data` and `nets` are required."""
 
 
 class RunConfig(Section):
@@ -37,7 +38,7 @@ class RunConfig(Section):
     prior: Prior = Field(description=f"The distribution of the latent; absent = {DEFAULTS['prior']}.")
     nets: Architecture = Field(description="The generator and the discriminator.")
     task: Task = Field(
-        description="Which networks play, and what is compared with what; absent = "
+        description="The networks involved, and what the critics compare; absent = "
         f"{DEFAULTS['task']}, a plain GAN."
     )
     loss: Loss = Field(description=f"The adversarial loss; absent = {DEFAULTS['loss']}.")
@@ -46,8 +47,8 @@ class RunConfig(Section):
         (), description="Callbacks that act on a network after its updates."
     )
     metrics: tuple[Metric, ...] = Field((), description="Metrics of the generator, computed during training.")
-    generator: Player = Field(description="The generator's settings.")
-    discriminator: Player = Field(description="The discriminator's settings.")
+    generator: PlayerConfig = Field(description="The generator's settings.")
+    discriminator: PlayerConfig = Field(description="The discriminator's settings.")
     train: Train = Field(Train(), description="Length, batch size, precision and device of training.")
     lr: LearningRate = Field(LearningRate(), description="The schedule of both learning rates.")
     ema: Ema = Field(Ema(), description="The moving average of the generator.")
@@ -102,7 +103,7 @@ def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunCon
 def named_components(
     document: Mapping[str, Any], registry: Registry
 ) -> Iterator[tuple[type[Component], dict[str, Any]]]:
-    """The class and the table of every component that the file names and that there is."""
+    """The class and the table of every existing component that the file names."""
     tables = [(kind, document[kind]) for kind in SINGLE if kind in document]
     for kind in LISTS:
         if isinstance(document.get(kind), list):
@@ -120,7 +121,7 @@ def run_schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of a whole run file, with the components that are installed."""
     sections: dict[str, Any] = {}
     for kind in SINGLE:
-        # A field of the static model would take the place of the union's discriminator.
+        # A field of the static model would hide the union's discriminator.
         field = (
             _default(kind, registry)[1] if kind in DEFAULTS else Field(description=_info(kind).description)
         )
@@ -170,7 +171,16 @@ def _component(table: Any, kind: str, path: Path, registry: Registry) -> type[Co
         return Mistake((*path, "type"), registry.explain_clash(kind, name))
     if name not in registry.of(kind):
         return Mistake((*path, "type"), registry.explain_missing(kind, name))
-    return registry.of(kind)[name]
+    found = registry.of(kind)[name]
+    inner: dict[str, Any] = {}
+    for field, inner_kind in nested_kinds(found).items():
+        # An absent one is found missing with the other keys.
+        if field in table:
+            exact = _component(table[field], inner_kind, (*path, field), registry)
+            if isinstance(exact, Mistake):
+                return exact
+            inner[field] = exact
+    return with_exact(found, inner) if inner else found
 
 
 def _info(section: str) -> Any:
@@ -189,7 +199,7 @@ def _default(kind: str, registry: Registry) -> tuple[Any, Any]:
 
 def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
     create: Any = create_model
-    player = create("Player", __base__=Player, optimizer=optimizer)
+    player = create("PlayerConfig", __base__=PlayerConfig, optimizer=optimizer)
     description = _info(side).description
     if optimizer[1] is ...:
         return player, Field(description=description)
@@ -198,8 +208,19 @@ def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
 
 def _union(components: Iterable[type[Component]], kind: str) -> Any:
     """The components, discriminated by `type`; the kind itself if none is installed."""
-    installed = list(components)
+    installed = [_spelled_out(each, list(components)) for each in components]
     if len(installed) < 2:
         return installed[0] if installed else KINDS[kind]
     union: Any = reduce(or_, installed)
     return Annotated[union, Field(discriminator="type")]
+
+
+def _spelled_out(component: type[Component], same_kind: list[type[Component]]) -> type[Component]:
+    """`component`, with all that may stand in its nested fields of its own kind but what nests itself."""
+    plain = [each for each in same_kind if not nested_kinds(each)]
+    inner = {
+        field: _union(plain, kind)
+        for field, kind in nested_kinds(component).items()
+        if kind == component.kind
+    }
+    return with_exact(component, inner) if inner else component

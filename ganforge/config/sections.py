@@ -87,6 +87,11 @@ class Train(Section):
         description="With several processes, the maximum time to wait for another, in seconds; then the run "
         "ends. Must exceed the differences in how long processes take to load their data.",
     )
+    silence: tuple[str, ...] = Field(
+        (),
+        description="Advice of 'ganforge check' that is not to be shown, by its keys, such as "
+        '"gradient_penalty.batch_norm".',
+    )
     resume: Literal["never", "auto"] = Field(
         "never",
         description="If the run folder already exists: never = 'ganforge run' refuses, auto = it resumes the "
@@ -101,14 +106,14 @@ class Train(Section):
     )
 
 
-class Player(Section):
+class PlayerConfig(Section):
     """`[generator]` or `[discriminator]`."""
 
     optimizer: Optimizer = Field(description="The player's optimizer.")
     lr_factors: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {},
-        description="Beginning of parameter names -> factor on their learning rate, such as "
-        "{mapping = 0.01}; the longest that fits counts.",
+        description="Prefix of parameter names -> factor on their learning rate, such as "
+        "{mapping = 0.01}; the longest matching prefix applies.",
     )
 
 
@@ -127,7 +132,7 @@ class Ema(Section):
     """The moving average of the generator's weights, which is used for sampling."""
 
     halflife: ScheduledInt = Field(
-        10_000, ge=0, description="Images after which an old weight counts half; 0 = off, sample G itself."
+        10_000, ge=0, description="Half-life in images; 0 = off, sample from G itself."
     )
     rampup: float = Field(
         0.05,
@@ -170,8 +175,8 @@ class Health(Section):
         0.5,
         gt=0,
         le=1,
-        description="On the learning rate of the player at fault, at each rollback; of both players, where "
-        "the rollback before changed nothing.",
+        description="Factor on the learning rate of the player at fault, per rollback; of both players if "
+        "the previous rollback changed nothing.",
     )
     patience: int = Field(
         5, ge=2, description="Consecutive rows of the log that must show a pattern before it is reported."

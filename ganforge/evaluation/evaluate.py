@@ -150,7 +150,7 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
     data = LazySamples(lambda: load_samples(config, spec, context))
     sampler = EvaluationSampler(generator.sampler, data)
     rows = [
-        {"plugin": _plugin(registry.providers[type(metric)]), **measure(metric, sampler, data, asked.seeds)}
+        {"plugin": _plugin(registry.provider(type(metric))), **measure(metric, sampler, data, asked.seeds)}
         for metric in metrics
     ]
     record = {
@@ -259,9 +259,10 @@ def _plugin(plugin: Plugin) -> dict[str, str]:
     return {"distribution": plugin.distribution, "version": plugin.version}
 
 
-def _paths(component: Component) -> set[str]:
-    """The keys that hold a path."""
-    return {name for name, value in component if isinstance(value, Path)}
+def _paths(component: Component) -> dict[str, Any]:
+    """The keys that hold a path, in pydantic's form for what to leave out."""
+    inner = {name: _paths(value) for name, value in component if isinstance(value, Component)}
+    return {name: True for name, value in component if isinstance(value, Path)} | inner
 
 
 def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:

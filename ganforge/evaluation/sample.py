@@ -11,17 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.api import Dataset, DataSpec, LabelSpec, UserError
+from ganforge.components.calls import pictures_of
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
 from ganforge.config import load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
-from ganforge.outputs.grid import save_grid, save_png
+from ganforge.evaluation.conditions import rows
+from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
 
+OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
+"""Suffixes that no folder is meant to have."""
 MAX_SAMPLES = 100_000
 MAX_BYTES = 16 * 2**20
 """Maximum size of a list of conditions."""
@@ -34,6 +38,8 @@ class TrainedGenerator:
     sampler: GeneratorSampler
     spec: DataSpec
     images_seen: int
+    data: Dataset
+    """Of the run file; it is not opened."""
 
 
 def open_generator(
@@ -56,15 +62,10 @@ def open_generator(
     except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
     sampler = GeneratorSampler(network, config.task, config.prior, config.nets, spec, truncation=truncation)
-    return TrainedGenerator(sampler, spec, state["images_seen"])
+    return TrainedGenerator(sampler, spec, state["images_seen"], config.data)
 
 
-def parse_condition(text: str) -> list[str]:
-    """`"red cube, blue sphere"` -> the names."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def read_conditions(file: Path) -> list[list[str]]:
+def read_conditions(file: Path, labels: LabelSpec) -> list[list[str]]:
     """A JSON list of conditions, each a list of names or one string as for `--condition`."""
     try:
         with file.open("rb") as handle:
@@ -79,7 +80,7 @@ def read_conditions(file: Path) -> list[list[str]]:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not JSON: {error}") from None
-    conditions = [parse_condition(each) if isinstance(each, str) else each for each in _as_list(found, file)]
+    conditions = [labels.parse(each) if isinstance(each, str) else each for each in _as_list(found, file)]
     for position, names in enumerate(conditions):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(
@@ -87,6 +88,17 @@ def read_conditions(file: Path) -> list[list[str]]:
                 f"got {names!r:.60}"
             )
     return conditions
+
+
+def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed: int) -> Tensor | None:
+    """The condition of each sample, by what `--condition` (`text`) or `--conditions` (`file`) say: `n` in a
+    row for each, [n * conditions, ...]; see `condition_rows`."""
+    if labels.kind in ("vector", "image"):
+        found = rows(labels, text, file)
+        _refuse_too_many(n * len(found))
+        return found.repeat_interleave(n, dim=0)
+    conditions = [labels.parse(text)] if text is not None else read_conditions(file, labels) if file else []
+    return condition_rows(labels, conditions, n, seed)
 
 
 def condition_rows(
@@ -97,26 +109,27 @@ def condition_rows(
 
     Raises `UserError` for a condition that the data cannot have, and for too many samples.
     """
-    total = n * max(1, len(conditions))
-    if total > MAX_SAMPLES:
-        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower --n")
+    _refuse_too_many(n * max(1, len(conditions)))
     if conditions:
         wanted = torch.stack([_encoded(labels, conditions, i) for i in range(len(conditions))])
         return wanted.repeat_interleave(n, dim=0)
     if labels.kind == "none":
         return None
-    if labels.kind == "vector":
-        raise UserError("the condition is a vector of numbers; sampling by name needs named labels")
-    rows = torch.zeros(n, labels.width)
+    variety = torch.zeros(n, labels.width)
     rng = generator_for(seed, "conditions")
-    for position, row in enumerate(rows):
+    for position, row in enumerate(variety):
         if labels.kind == "one_of_k":
             row[position % labels.width] = 1.0
         else:
             most = labels.most or labels.width
             count = int(torch.randint(1, most + 1, (), generator=rng))
             row[torch.randperm(labels.width, generator=rng)[:count]] = 1.0
-    return rows
+    return variety
+
+
+def _refuse_too_many(total: int) -> None:
+    if total > MAX_SAMPLES:
+        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower --n")
 
 
 def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
@@ -127,11 +140,15 @@ def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
     try:
         if (out / "samples.json").exists():
             raise UserError(f"{out} already holds samples; choose another folder with --out")
-        if out.suffix.lower() == ".png":
+        if out.suffix.lower() in PICTURES:
             out.parent.mkdir(parents=True, exist_ok=True)
-            save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
-        elif not generator.spec.is_image:
-            raise UserError(f"the samples are points, not images; plot them with --out {out}.png")
+            samples = generator.sampler.sample(n if cond is None else len(cond), seed, cond)
+            save_grid(pictures_of(generator.data, samples), out)
+        elif out.suffix.lower() in OTHER_FILES:
+            raise UserError(
+                f"expected --out to be a folder or one of {', '.join(PICTURES)}, got {out}; "
+                f"use --out {out.with_suffix('.png')}"
+            )
         else:
             out.mkdir(parents=True, exist_ok=True)
             _write_folder(generator, cond, n, seed, out)
@@ -146,11 +163,19 @@ def _write_folder(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
     total = n if cond is None else len(cond)
     listed = []
     for index, image in enumerate(generator.sampler.sample(total, seed, cond)):
-        name = f"{index:06d}.png"
-        save_png(image, out / name)
-        names = [] if cond is None else generator.spec.labels.decode(cond[index])
-        listed.append({"file": name, "condition": names, "seed": seed, "index": index})
+        file = generator.data.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
+        wish = _in_words(generator.spec.labels, None if cond is None else cond[index])
+        listed.append({"file": file.name, "condition": wish, "seed": seed, "index": index})
     (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+
+
+def _in_words(labels: LabelSpec, row: Tensor | None) -> list[str] | list[float] | None:
+    """A condition as `samples.json` has it: names, or numbers; None for an image."""
+    if row is None:
+        return []
+    if labels.kind == "vector":
+        return [float(value) for value in row]
+    return None if labels.kind == "image" else labels.decode(row)
 
 
 def _encoded(labels: LabelSpec, conditions: Sequence[Sequence[str]], position: int) -> Tensor:

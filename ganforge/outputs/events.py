@@ -1,4 +1,4 @@
-"""events.jsonl: what happened to a run besides training: health findings, rollbacks, its end by the
+"""events.jsonl: events of a run other than training: health findings, rollbacks, its end by the
 health policy. One JSON object per line, with `event`, `iteration` and `images_seen`."""
 
 from __future__ import annotations

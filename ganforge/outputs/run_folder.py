@@ -52,7 +52,7 @@ class RunFolder:
 
     @property
     def events(self) -> Path:
-        """What happened besides training, one JSON object per line; absent if nothing did."""
+        """Events other than training, one JSON object per line; absent if nothing did."""
         return self.path / "events.jsonl"
 
     @property
@@ -144,7 +144,7 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Removes temporary files that a killed process left."""
         for folder in (self.path, self.grids, *self.grids.glob("*/")):
             for each in folder.glob(".*.tmp"):

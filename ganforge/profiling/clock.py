@@ -127,11 +127,11 @@ def attach(loop: Loop, watch: Watch) -> None:
 
 
 def _watch_forward(player: Player, name: str, critic: Player, watch: Watch) -> None:
-    """Forward passes of `player`, compiled or not; those inside a term belong to the term."""
+    """Forward passes of `player`, compiled or not; those inside a term are attributed to the term."""
     run = player.run
 
     def inside(network: nn.Module, *inputs: Any) -> Any:
-        # A backward pass is over where the next micro-batch begins.
+        # A backward pass ends where the next micro-batch starts.
         before = OTHER if watch.part.endswith(": backward") else watch.part
         if ": term " not in watch.part:
             # The discriminator's weights require gradients in its own update, and are frozen otherwise.

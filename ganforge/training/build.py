@@ -48,7 +48,7 @@ class Plan:
     """Head name -> width: what the terms want from the discriminator."""
 
     def networks(self, device: torch.device | str = "cpu") -> Networks:
-        """Both networks, freshly initialised from the run's seed; on "meta", without weights."""
+        """Both networks, freshly initialized from the run's seed; on "meta", without weights."""
         with torch.random.fork_rng(devices=[]), torch.device(device):
             torch.manual_seed(stream_seed(self.config.train.seed, "weights"))
             config = self.config

@@ -262,9 +262,9 @@ def test_points_become_one_plot(tmp_path: Path) -> None:
     done = call(tmp_path, "sample", "mine", "--out", "x.png", "--n", 20)
     assert (done.code, done.out) == (0, "20 samples (seed 0) written to x.png\n")
     assert pixels(tmp_path / "x.png").std() > 0
-    assert refused(tmp_path, "mine", "--out", "points") == (
-        "the samples are points, not images; plot them with --out points.png"
-    )
+    done = call(tmp_path, "sample", "mine", "--out", "points", "--n", 2)
+    assert (done.code, done.out) == (0, "2 samples (seed 0) written to points\n")
+    assert [np.load(tmp_path / "points" / f"00000{i}.npy").shape for i in range(2)] == [(2,), (2,)]
     assert refused(tmp_path, "mine", "--condition", "red cube") == (
         "the data has no labels, so no condition can be asked for"
     )

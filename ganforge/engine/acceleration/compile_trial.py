@@ -161,7 +161,7 @@ class Trial:
 
 def _compiled(network: nn.Module) -> Any:
     """`network`, to be compiled when it is first called; of an `nn.ModuleDict`, each member by its name. The
-    network itself stays as it is."""
+    network itself is unchanged."""
     if isinstance(network, nn.ModuleDict):
         return {name: _compiled(member) for name, member in network.items()}
 
@@ -181,7 +181,7 @@ def _compiled(network: nn.Module) -> Any:
 
 
 def _fixed(forward: Any) -> Any:
-    """Compiles nothing more: what the rehearsal did not meet, such as a look at the fakes for the log, runs
+    """Stops compiling: code paths that the dry run did not cover, such as measuring fakes for the log, run
     eagerly. So nothing can fail, or wait for the compiler, in the middle of an update."""
     if isinstance(forward, dict):
         return {name: _fixed(member) for name, member in forward.items()}

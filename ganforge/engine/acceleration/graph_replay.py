@@ -160,11 +160,11 @@ class Replays:
     def _give_up(self, reason: str) -> None:
         self._given_up = True
         self._updates, self._place, self._shown = {}, None, None
-        # Launched one by one, updates wait for Python.
+        # Without graphs, updates are bound by Python.
         self.game.critic.fast_double_backward = prefers_own_double_backward(
             self.game.runtime.device, replays=False
         )
-        self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
+        self.say(f"cuda graphs: not used ({reason}); updates are launched operation by operation")
 
     def _replay(self, key: Key, batch: Batch) -> None:
         me = self.game.players[key[0]]
@@ -177,7 +177,7 @@ class Replays:
         self.replayed += 1
         # What an eager update counts in Python.
         me.updates += 1
-        self.game.tally.count(self._updates[key].names)
+        self.game.means.count(self._updates[key].names)
         if self.game.measures.first_bad is not None:
             for noted in self._updates[key].noted:
                 self.game.measures.first_bad.note(*noted)
@@ -185,7 +185,7 @@ class Replays:
 
     def _record(self, me: Player, batch: Batch) -> Update:
         """Leaves no traces in Python either."""
-        game, updates, counts = self.game, me.updates, dict(self.game.tally.counts)
+        game, updates, counts = self.game, me.updates, dict(self.game.means.counts)
         watched = game.measures.first_bad
         recording = self.blank()
         # During capture, a generator may only be seeded to its current state.
@@ -196,10 +196,10 @@ class Replays:
             recording.record(lambda: game.update(me.role, batch))
         finally:
             game.measures.first_bad = watched
-        after = game.tally.counts
+        after = game.means.counts
         names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
         me.updates = updates
-        game.tally.recount(counts)
+        game.means.recount(counts)
         return Update(recording, names, tuple(notes.kept))
 
     def _show(self, batch: Batch) -> Batch:

@@ -3,7 +3,7 @@
 Prefetching uses threads rather than processes: nothing is decoded during training, so all there is to do
 is to copy rows of an array, for which numpy releases the interpreter's lock. A process would have to send
 the same bytes once more. Each prefetched batch has a thread of its own, which ends with it: none idles,
-none has to be told to end, and all are daemons, so that an exiting process does not wait for its disk.
+none needs a shutdown signal, and all are daemons, so that an exiting process does not wait for its disk.
 Rows are copied by numpy, not by torch, each of whose threads would start a thread pool of its own.
 """
 

@@ -33,7 +33,7 @@ class Diversity:
         seed: int,
         device: torch.device,
     ) -> None:
-        """`count`: how many samples are compared."""
+        """`count`: number of samples to compare."""
         self.task, self.nets = task, nets
         chosen, self.paired = _choose(samples, count, seed)
         real = samples.images[chosen].to(device)

@@ -17,7 +17,7 @@ from ganforge.engine.rollback import PLAYERS, Findings, History
 from ganforge.engine.update.game import Game
 
 MEASURABLE = 2
-"""Samples; fewer have no distance."""
+"""Minimum number of samples for distances."""
 ELSEWHERE = "the run is not healthy"
 """In processes other than the main one, which alone has the findings."""
 
@@ -51,8 +51,8 @@ class Guard:
         return self.config.policy in ("stop", "rollback")
 
     def signals(self, means: Mapping[str, float], schedule: Sequence[Role]) -> dict[str, float]:
-        """What the row needs in addition to the tally's `means`; `schedule`: the turns of an iteration.
-        Waits for the device."""
+        """Columns of the row in addition to the running `means`; `schedule`: the roles of an iteration.
+        Synchronizes the device."""
         found: dict[str, float] = {}
         if self.on and self._diversity is not None:
             found |= self._diversity.measure(self.game.players["g"].network)
@@ -73,22 +73,26 @@ class Guard:
         return found
 
     def forget_if_well(self, means: Mapping[str, float]) -> None:
-        """In every process: where the tally's `means` are finite, so was each update since the last row."""
+        """In every process: if the running `means` are finite, so was each update since the last row."""
         if self.game.measures.first_bad is not None and all(map(math.isfinite, means.values())):
             self.game.measures.first_bad.all_well()
 
-    def look(self, row: Mapping[str, float | int]) -> list[Finding]:
+    def inspect(self, row: Mapping[str, float | int]) -> list[Finding]:
         """Findings that are new in this row."""
-        return self.sentinel.look(row) if self.on else []
+        return self.sentinel.inspect(row) if self.on else []
 
     def findings(self, images_seen: int) -> Findings:
-        """The present findings, the same in every process; none where the policy does not act on them."""
+        """The active findings, the same in every process; none if the policy does not act on them."""
         runtime, active = self.game.runtime, self.sentinel.active.values()
         if not self.acts:
             return Findings((), "", images_seen)
         mine = {role for finding in active for role in finding.players} if runtime.is_main else set()
         players = tuple(role for role in PLAYERS if runtime.any(role in mine))
         return Findings(players, "; ".join(finding.line() for finding in active) or ELSEWHERE, images_seen)
+
+    def lines(self) -> list[str]:
+        """What is wrong with the run at the moment, for the user."""
+        return [f"health: {finding.line()}" for finding in self.sentinel.active.values()]
 
     def mark(self, images_seen: int) -> None:
         """Records whether the run is healthy, now that a checkpoint is written."""
@@ -99,7 +103,7 @@ class Guard:
 
     @property
     def stream(self) -> int:
-        """The seed of updates and of the data's order: another one after each rollback."""
+        """The seed of updates and data order: a new one after each rollback."""
         rollbacks = self.history.rollbacks
         return stream_seed(self.seed, "rollback", rollbacks) if rollbacks else self.seed
 
@@ -114,7 +118,7 @@ class Guard:
         }
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Puts back what `state` gave; None from a checkpoint of before there was a guard."""
+        """Restores `state`; None from a checkpoint from before there was a guard."""
         if self.game.measures.first_bad is not None:
             updates = sum(player.updates for player in self.game.players.values())
             self.game.measures.first_bad.restore(updates, {} if state is None else state["first_bad"])

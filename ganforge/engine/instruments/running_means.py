@@ -12,6 +12,20 @@ CAPACITY = 1024
 """Capacity in names; far more than any run logs."""
 
 
+WHOLE = "/whole"
+"""Ends the name of the denominator of a scalar that is a share."""
+
+
+def shares(means: Mapping[str, float]) -> dict[str, float]:
+    """The means with each share divided by its whole; those of wholes that are 0 are left out."""
+    found = {}
+    for name, value in means.items():
+        whole = means.get(f"{name}{WHOLE}", 1.0)
+        if not name.endswith(WHOLE) and whole != 0:
+            found[name] = value / whole
+    return found
+
+
 class Added(NamedTuple):
     """Scalars that were added together."""
 
@@ -20,7 +34,7 @@ class Added(NamedTuple):
     """[n], one per name."""
 
 
-class Tally:
+class RunningMeans:
     """Mean of each named scalar since the last `take`; neither `add` nor `flush` synchronizes the device.
 
     The sums are one preallocated vector, changed in place with one operation per micro-batch.
@@ -40,7 +54,7 @@ class Tally:
         """A scalar tensor, counted from the next `flush` on; then its graph is freed."""
         self._waiting.append((name, value))
 
-    def settle(self) -> Added | None:
+    def flush(self) -> Added | None:
         """Adds everything since the last call in one operation. Call it before a name is added twice: a GPU
         adds duplicates in any order."""
         if not self._waiting:
@@ -71,7 +85,7 @@ class Tally:
 
     def take(self) -> dict[str, float]:
         """The means, in one transfer, and resets them."""
-        self.settle()
+        self.flush()
         counts = list(self.counts.values())
         sums = self.sums[: len(counts)].tolist()
         means = (torch.tensor(sums) / torch.tensor(counts)).tolist()
@@ -82,13 +96,13 @@ class Tally:
 
     def merge(self, mean: Callable[[Tensor], Tensor]) -> None:
         """Replaces the sums by their `mean` over the processes: what a resumed run starts with."""
-        self.settle()
+        self.flush()
         if any(self.counts.values()):
             self.sums.copy_(mean(self.sums))
 
     def state(self) -> dict[str, tuple[float, int]]:
         """Sums and counts so far, so that a stop in the middle of an interval loses nothing."""
-        self.settle()
+        self.flush()
         sums = self.sums[: len(self.counts)].tolist()
         return {name: (total, self.counts[name]) for name, total in zip(self.counts, sums, strict=True)}
 

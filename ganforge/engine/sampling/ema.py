@@ -42,7 +42,7 @@ class MovingAverage:
         torch._foreach_lerp_(averaged, current, rate)
 
     def decay(self, images: int, images_seen: int) -> float:
-        """The share of the old average that stays, over a step of `images` images."""
+        """The weight of the old average over a step of `images` images."""
         given: int | Ramp = self.config.halflife
         halflife = given.at(images_seen) if isinstance(given, Ramp) else float(given)
         if self.config.rampup:

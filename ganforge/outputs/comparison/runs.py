@@ -101,7 +101,7 @@ class RunRecord:
 
     def in_training(self) -> Iterator[Measured]:
         """The last values of the metrics that the run computed during training. The log does not
-        record which metric gave a value, so each is assumed to depend on all of them."""
+        record which metric computed a value, so each is assumed to depend on all of them."""
         metrics: Sequence[Mapping[str, Any]] = self.info.get("metrics", [])
         depends_on = {
             f"{place}.{metric['type']}": metric["depends_on"] for place, metric in enumerate(metrics)

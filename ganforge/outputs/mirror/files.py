@@ -7,6 +7,7 @@ reads it from WANDB_API_KEY or from the user's netrc.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from ganforge.config import RunConfig
 
 Mode = Literal["online", "offline", "disabled"]
+
+
+def wished_mode(mode: Mode) -> Mode:
+    """The mode of the run file, or the lesser one that W&B's own variables ask for: WANDB_MODE, and
+    WANDB_DISABLED. "online" there does not overrule a run file that says less."""
+    variable = os.environ.get("WANDB_MODE", "").strip().lower()
+    disabled = os.environ.get("WANDB_DISABLED", "").strip().lower() in ("true", "1", "yes")
+    if disabled or variable == "disabled":
+        return "disabled"
+    return "offline" if mode == "online" and variable in ("offline", "dryrun") else mode
 
 
 @dataclass(frozen=True)
@@ -37,13 +48,13 @@ class WandbSettings:
 
     @classmethod
     def of(cls, config: RunConfig, folder: Path) -> WandbSettings:
-        """Of the table `[wandb]`, for a run in `folder`, by whose name it is called unless it has one."""
-        # Here, because the mirror, which reads these files too, is to start without torch.
+        """From the table `[wandb]`, for a run in `folder`, whose name is the default run name."""
+        # Imported here, because the mirror, which reads these files too, must start without torch.
         from ganforge.config import dump
 
         section = config.wandb
         return cls(
-            mode=section.mode,
+            mode=wished_mode(section.mode),
             project=section.project,
             entity=section.entity or None,
             name=section.name or folder.absolute().name,

@@ -59,7 +59,7 @@ class ICLEVR(Dataset):
     )
 
     def spec(self) -> DataSpec:
-        labels = LabelSpec(kind="many_of_k", names=NAMES, most=OBJECTS)
+        labels = LabelSpec(kind="many_of_k", names=NAMES, most=OBJECTS, least=1)
         return DataSpec(shape=(3, self.image_size, self.image_size), labels=labels)
 
     def build(self, split: Split, context: Context) -> Samples:

@@ -87,8 +87,15 @@ def _hint(name: str, labels: Labels, spec: LabelSpec) -> str:
     close = did_you_mean(name, spec.names)
     if close or set(labels.known) & set(spec.names):
         return close
+    if not all(map(_is_text, labels.known)):
+        return close
     # Not one of the labels is named: the list is of other data, or of another column.
     return f"; the labels there are\n{toml_names(labels.known)}{labels.remark}"
+
+
+def _is_text(name: str) -> bool:
+    """Whether a run file can hold it; JSON and the names of files can hold halves of characters."""
+    return "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def toml_names(known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import DataSpec, Field, Play, Prior, Role, Term, UserError
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Share, Term, UserError
 
 ONE_OF_K = "label"
 MANY_OF_K = "labels"
@@ -62,7 +62,7 @@ class AuxiliaryClassifier(Term):
         on_real = _cross_entropy(play.real_verdict.heads, play.cond)
         return self.real_weight * on_real + self.fake_weight * on_fake
 
-    def estimates(self, play: Play) -> dict[str, Tensor]:
+    def estimates(self, play: Play) -> dict[str, Share]:
         """The classifier's accuracy in the discriminator's update: the share of a sample's k labels among
         its top k outputs."""
         if play.role == "g":
@@ -73,13 +73,13 @@ class AuxiliaryClassifier(Term):
         }
 
 
-def _accuracy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:
-    """Top-k accuracy for `cond` [N, K]: labels found / labels present, a scalar."""
+def _accuracy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Share:
+    """Top-k accuracy for `cond` [N, K]: labels found, of labels present; there may be none."""
     assert cond is not None
     outputs = heads[ONE_OF_K] if ONE_OF_K in heads else heads[MANY_OF_K]  # [N, K]
     rank = outputs.argsort(dim=1, descending=True).argsort(dim=1)  # [N, K]
     chosen = rank < cond.sum(dim=1, keepdim=True)  # bool [N, K]
-    return (chosen * cond).sum() / cond.sum()  # scalar
+    return Share((chosen * cond).sum(), cond.sum())
 
 
 def _cross_entropy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:

@@ -28,7 +28,7 @@ class Relativistic(Loss):
         return _beaten(real, fake)
 
     def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        assert real is not None, "a paired loss is given logits on real samples"
+        assert real is not None, "a paired loss receives logits of real samples"
         return _beaten(fake, real)
 
 

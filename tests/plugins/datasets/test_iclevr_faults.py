@@ -1,4 +1,4 @@
-"""What is wrong with the files of i-CLEVR is told by its place, in one message."""
+"""Errors in the files of i-CLEVR are reported with their location, in one message."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from ganforge.api import UserError
 from ganforge_datasets.clevr_layout import NAMES
+from ganforge_datasets.formats import formats
 from support.encoded import chunk
 from support.iclevr_files import FILES, LISTS, OBJECTS, PNGS, build, loose, zipped
 
