@@ -43,6 +43,6 @@ image-cpu image-cuda: image-%:  ## the image for this device
 image-test:  ## the image, end to end
 	bash .ci/docker
 
-# To be run on Linux, after the tests have passed.
+# Run it on Linux, after the tests have passed.
 pins:  ## the versions in .venv become those of the image
 	.venv/bin/python docker/pins.py

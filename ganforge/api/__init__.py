@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ganforge.api.advice import Advice, Surroundings, batch_norms, has_spectral_norm
 from ganforge.api.component import Component, Shapes, memory
 from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
 from ganforge.api.errors import UserError, did_you_mean, nearest
 from ganforge.api.hooks import GROUP, hookimpl
-from ganforge.api.losses import Loss, Term
+from ganforge.api.losses import Loss, Share, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
@@ -31,6 +32,7 @@ __all__ = [
     "GROUP",
     "KINDS",
     "AbsolutePath",
+    "Advice",
     "Architecture",
     "Callback",
     "Code",
@@ -58,16 +60,20 @@ __all__ = [
     "Scheduled",
     "ScheduledInt",
     "Shapes",
+    "Share",
     "Side",
     "Split",
     "Stream",
+    "Surroundings",
     "Task",
     "Term",
     "Track",
     "Tree",
     "UserError",
     "Verdict",
+    "batch_norms",
     "did_you_mean",
+    "has_spectral_norm",
     "hookimpl",
     "leaves",
     "mapped",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import unicodedata
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ class LabelSpec(BaseModel):
     """The K classes, attributes or dimensions, in the order of the columns."""
     most: int | None = None
     """Many of K: the most labels that one sample carries; None where there is no limit."""
+    least: int = 0
+    """Many of K: the fewest labels that one sample carries."""
     size: tuple[int, ...] = ()
     """An image: its (C, H, W). Empty for every other kind."""
 
@@ -59,7 +63,8 @@ class LabelSpec(BaseModel):
         Raises `UserError` for a name the data does not know (with the nearest ones and the
         list), a name given twice, too many names, or labels that are not names.
         """
-        wanted = [name.strip() for name in names]
+        wanted = [unicodedata.normalize("NFC", name.strip()) for name in names]
+        columns = {unicodedata.normalize("NFC", name): index for index, name in enumerate(self.names)}
         if self.kind == "none":
             raise UserError("the data has no labels, so no condition can be asked for")
         if self.kind == "image":
@@ -70,24 +75,51 @@ class LabelSpec(BaseModel):
                 f"the condition is a vector of {self.width} numbers ({', '.join(self.names)}), not names"
             )
         for name in wanted:
-            if name not in self.names:
-                close = nearest(name, self.names)
-                hint = f"; nearest: {', '.join(close)}" if close else ""
-                raise UserError(f"unknown label '{name}'{hint} (labels: {', '.join(self.names)})")
+            if name not in columns:
+                close = nearest(name, columns)
+                hint = f"; nearest: {', '.join(map(quoted, close))}" if close else ""
+                if close and not (name + close[0]).isascii():
+                    hint += f" (got {name!a}, and that is {close[0]!a})"
+                raise UserError(
+                    f"unknown label '{name}'{hint} (labels: {', '.join(map(quoted, self.names))})"
+                )
         for name in wanted:
             if wanted.count(name) > 1:
                 raise UserError(f"label '{name}' is named twice in one condition")
         most = 1 if self.kind == "one_of_k" else self.most
-        if not wanted or (most is not None and len(wanted) > most):
-            wish = "exactly 1 label" if most == 1 else f"1 to {most or self.width} labels"
+        least = 1 if self.kind == "one_of_k" else self.least
+        if len(wanted) < least or (most is not None and len(wanted) > most):
+            wish = "exactly 1 label" if least == most == 1 else f"{least} to {most or self.width} labels"
             raise UserError(f"a condition names {wish}; got {len(wanted)}: {', '.join(wanted) or '(none)'}")
         row = torch.zeros(self.width)
-        row[[self.names.index(name) for name in wanted]] = 1.0
+        row[[columns[name] for name in wanted]] = 1.0
         return row
+
+    def parse(self, text: str) -> list[str]:
+        """`"red cube, blue sphere"` -> the names. One that has a comma may stand in double quotes, and is
+        recognized without them; an empty text names none."""
+        try:
+            (parts,) = csv.reader([text], skipinitialspace=True, strict=True) if text.strip() else [[]]
+        except (csv.Error, ValueError):
+            parts = text.split(",")
+        found = list[str]()
+        known = {unicodedata.normalize("NFC", name) for name in self.names}
+        while parts:
+            # The longest run of parts that is one name.
+            joined = (", ".join(part.strip() for part in parts[:size]) for size in range(len(parts), 1, -1))
+            name = next((each for each in joined if unicodedata.normalize("NFC", each) in known), parts[0])
+            parts = parts[name.count(",") + 1 if name != parts[0] else 1 :]
+            found.append(name.strip())
+        return [name for name in found if name]
 
     def decode(self, row: Tensor) -> list[str]:
         """A one-hot or multi-hot row [K] -> the names it carries."""
         return [name for name, on in zip(self.names, row.tolist(), strict=True) if on > 0.5]
+
+
+def quoted(name: str) -> str:
+    """A label as `LabelSpec.parse` reads it: in double quotes if it has a comma or such quotes."""
+    return '"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name
 
 
 class DataSpec(BaseModel):
@@ -145,6 +177,8 @@ class Context:
     say: Callable[[str], None]
     """Shows one line to the user."""
     track: Track
+    fresh: bool = False
+    """Decoded data that are in the cache already are not used, but made again."""
 
 
 class Dataset(Component):
@@ -159,3 +193,14 @@ class Dataset(Component):
     @abstractmethod
     def build(self, split: Split, context: Context) -> Samples:
         """Opens the data. Raises `UserError` for anything missing or broken, naming the file."""
+
+    def picture(self, samples: Tensor) -> Tensor:
+        """What is drawn of samples [n, *shape]: images [n, C, H, W] in [-1, 1], waves [n, C, L], or points
+        [n, D]; by default the samples as they are. For samples that are not to be seen as they are, such as
+        latents of a decoder."""
+        return samples
+
+    def write(self, sample: Tensor, stem: Path) -> Path | None:
+        """Writes one sample [*shape] to a file whose name is `stem` with a suffix, and returns it; None, the
+        default, leaves it to ganforge: PNG for images, .npy for anything else."""
+        return None

@@ -20,6 +20,10 @@ def nearest(word: str, choices: Iterable[str], most: int = 3) -> list[str]:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`"; did you mean 'margin'?"`, or nothing where no choice is close to `word`."""
+    """`"; did you mean 'margin'?"`, or nothing where no choice is close to `word`. Letters that are no ASCII
+    are shown as code points as well, since two of them may look alike."""
     close = nearest(word, choices, most=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    if not close:
+        return ""
+    apart = "" if (word + close[0]).isascii() else f" (got {word!a}, and that is {close[0]!a})"
+    return f"; did you mean '{close[0]}'?{apart}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
@@ -14,6 +15,14 @@ from ganforge.api.nets import Prior
 from ganforge.api.play import Play, Role
 from ganforge.api.schedule import Scheduled
 from ganforge.api.tree import total
+
+
+class Share(NamedTuple):
+    """A part of a whole that may be 0 in one update, such as right answers of all; both are scalars. What is
+    logged is the sum of the parts over that of the wholes, and nothing where the latter is 0."""
+
+    part: Tensor
+    whole: Tensor
 
 
 class Loss(Component):
@@ -69,7 +78,7 @@ class Term(Component):
     players: ClassVar[frozenset[Role]] = frozenset({"d"})
     """Whose objective the term joins."""
 
-    weight: Scheduled = Field(1.0, description="Factor on the term in the player's objective.")
+    weight: Scheduled = Field(1.0, ge=0, description="Factor on the term in the player's objective.")
     every: int = Field(
         1,
         ge=1,
@@ -86,7 +95,7 @@ class Term(Component):
     def __call__(self, play: Play) -> Tensor:
         """The term's value, a scalar, before `weight` and `every`. Called for each comparison of the task."""
 
-    def estimates(self, play: Play) -> dict[str, Tensor]:
-        """What else this update reports: name -> scalar. Called after the term itself, without
-        gradient; logged, not minimized."""
+    def estimates(self, play: Play) -> Mapping[str, Tensor | Share]:
+        """What else this update reports: name -> scalar, or the share of something that may be absent.
+        Called after the term itself, without gradient; logged, not minimized."""
         return {}

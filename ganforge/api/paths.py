@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +11,49 @@ from pydantic import AfterValidator
 
 
 def absolute(path: Path) -> Path:
-    """`path` with `~` and the working folder written out, so that a recorded run file finds it again.
+    """`path` with `~`, variables as in `$HOME` and the working folder written out, so that a recorded run
+    file finds it again. What exists under the name as it is written is left alone.
 
-    Raises `ValueError` where the home folder is not known.
+    Raises `ValueError` where the home folder or a variable is not known, and for paths that can only be
+    mistakes.
     """
+    text = str(path)
+    if not os.path.lexists(path):
+        _refuse_windows(text)
+        text = os.path.expandvars(text)
+        unset = re.search(r"\$(\w+|\{[^}]*\})", text)
+        if unset is not None:
+            raise ValueError(f"{unset[0]} in '{path}' is not set; set it, or write the path in full")
     try:
-        return path.expanduser().absolute()
+        found = Path(text).expanduser().absolute()
     except RuntimeError:
         raise ValueError(f"the home folder in '{path}' is not known; write the path in full") from None
+    try:
+        str(found).encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"the path {os.fsencode(found)!r} is not UTF-8, so a run file cannot name it; rename the folder, "
+            "or link to it by another name"
+        ) from None
+    return found
+
+
+def _refuse_windows(text: str) -> None:
+    """Raises `ValueError` for paths of Windows, and for what TOML makes of their backslashes."""
+    escapes = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
+    for sign, written in escapes.items():
+        if sign in text:
+            raise ValueError(
+                f"the path {text!r} holds what TOML makes of {written} in double quotes; write it in single "
+                "quotes, or with /"
+            )
+    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", text):
+        mounted = re.sub(r"^([A-Za-z]):", lambda drive: f"/mnt/{drive[1].lower()}", text).replace("\\", "/")
+        raise ValueError(
+            f"'{text}' is a path of Windows, and this is not Windows; in its Linux (WSL) it is '{mounted}'"
+        )
+    if re.search(r"%\w+%", text):
+        raise ValueError(f"variables as in '{text}' are not expanded; write $NAME, or the path in full")
 
 
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]

@@ -73,7 +73,7 @@ class Play:
         belongs to single samples is best drawn through `ganforge.api.rows`."""
         self.mean = mean
         """The mean of a tensor over the processes, differentiable; all of them must ask for it. For
-        a statistic of the batch, such as its centre: of one process it sees that one's share alone."""
+        a statistic of the batch, such as its center: of one process it sees that one's share alone."""
         self.parts: dict[str, Tensor] = {}
         """The objective's parts so far in this update, without their weights: "adversarial", then the terms
         by name in the order of the run file."""

@@ -32,20 +32,35 @@ class Ramp(BaseModel):
     def at(self, images_seen: int) -> float:
         """The value after `images_seen`."""
         done = images_seen - self.after
+        if done <= 0 < self.over or done < 0:
+            return self.start
         if done >= self.over:
-            # A ramp of no length is a step, which has not happened before `after`.
-            return self.start if done < 0 else self.end
-        share = max(0.0, done / self.over)
+            return self.end
+        share = done / self.over
         if self.shape == "exponential":
             return float(self.start * (self.end / self.start) ** share)
         if self.shape == "cosine":
             share = 0.5 * (1.0 - math.cos(math.pi * share))
         return self.start + (self.end - self.start) * share
 
+    # A bound holds for a ramp where it holds for both of its ends.
+
+    def __ge__(self, bound: float) -> bool:
+        return self.start >= bound and self.end >= bound
+
+    def __gt__(self, bound: float) -> bool:
+        return self.start > bound and self.end > bound
+
+    def __le__(self, bound: float) -> bool:
+        return self.start <= bound and self.end <= bound
+
+    def __lt__(self, bound: float) -> bool:
+        return self.start < bound and self.end < bound
+
     def model_post_init(self, context: Any) -> None:
         if self.shape == "exponential" and not (self.start > 0 and self.end > 0):
             raise ValueError(
-                f"an exponential ramp is between numbers above 0, got start = {self.start:g} and "
+                f"expected an exponential ramp between numbers above 0, got start = {self.start:g} and "
                 f"end = {self.end:g}"
             )
 
@@ -72,12 +87,12 @@ class _OrRamp:
         def dump(value: Any, plain: Any) -> Any:
             return value.model_dump() if isinstance(value, Ramp) else plain(value)
 
-        ser = core_schema.wrap_serializer_function_ser_schema(dump, schema=number)
-        return core_schema.no_info_wrap_validator_function(validate, number, serialization=ser)
+        serialization = core_schema.wrap_serializer_function_ser_schema(dump, schema=number)
+        return core_schema.no_info_wrap_validator_function(validate, number, serialization=serialization)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
-        plain = handler(schema["schema"])
-        return {"anyOf": [plain, handler(Ramp.__pydantic_core_schema__)]}
+        number: Any = schema["schema"]
+        return {"anyOf": [handler(number), handler(Ramp.__pydantic_core_schema__)]}
 
 
 def _within(value: float, end: str, bounds: dict[str, float], whole: bool) -> None:

@@ -1,8 +1,10 @@
-"""The command line. Nothing here imports torch before a command needs it, so that help is instant."""
+"""The command line. Nothing here imports torch before a command needs it, so that --help is instant."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
 import sys
 import traceback
@@ -11,6 +13,7 @@ from typing import NoReturn
 import click
 
 from ganforge import __version__
+from ganforge.cli.cache import cache
 from ganforge.cli.compare import compare
 from ganforge.cli.doctor import doctor
 from ganforge.cli.evaluate import evaluate
@@ -26,7 +29,7 @@ from ganforge.cli.sweep import sweep
 from ganforge.cli.train import resume, run
 
 BAD_INPUT = 2
-"""The exit code of every mistake that the user can mend."""
+"""Exit code of every error that the user can fix."""
 
 DISK = {
     errno.ENOSPC: "the disk is full",
@@ -52,19 +55,24 @@ def cli() -> None:
     Exit codes:   0 done, 2 bad input, 3 ended by health.policy,
                   4 another process of the run was lost,
                   75 stopped before its end, by a signal or --max-minutes, with a checkpoint (resume it)
-    Tracebacks:   GANFORGE_TRACEBACK=1 shows them besides the message
+    Tracebacks:   GANFORGE_TRACEBACK=1 prints the traceback in addition to the message
     """
 
 
 for command in (
     run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare, doctor,
-    health, sweep, profile,
+    health, sweep, profile, cache,
 ):  # fmt: skip
     cli.add_command(command)
 
 
 def main() -> None:
-    """Runs a command; mistakes of the user's end in one message on stderr and exit code 2."""
+    """Runs a command; user errors end in one message on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # The name of a file may be bytes that no terminal shows.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    _refuse_names_that_are_no_text()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.Abort:
@@ -78,7 +86,7 @@ def main() -> None:
             _fail(f"{where}{DISK[error.errno]}", error)
         raise
     except Exception as error:
-        # The class lives beside torch, which help must not import: if it was raised, it is loaded.
+        # Importing the class would import torch, which --help must not; if it was raised, it is imported.
         if not _is_user_error(error):
             raise
         _fail(str(error), error)
@@ -88,13 +96,32 @@ def main() -> None:
         _fail(str(error), error, LOST)
 
 
+def _refuse_names_that_are_no_text() -> None:
+    """Run files and records are UTF-8: what is to be named in them must be, too."""
+    asked = [("argument", argument) for argument in sys.argv[1:]]
+    with contextlib.suppress(OSError):
+        asked.append(("working folder", os.getcwd()))
+    if "--help" in sys.argv or "-h" in sys.argv or len(sys.argv) < 2:
+        return
+    for what, name in asked:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            click.echo(
+                f"the {what} {os.fsencode(name)!r} is not UTF-8, so it cannot be recorded; rename it or link "
+                "to it by another name",
+                err=True,
+            )
+            sys.exit(BAD_INPUT)
+
+
 def _is_user_error(error: Exception) -> bool:
     api = sys.modules.get("ganforge.api.errors")
     return api is not None and isinstance(error, api.UserError)
 
 
 def _fail(message: str, error: BaseException, code: int = BAD_INPUT) -> NoReturn:
-    """Shows the message and what was noted on its way up; the traceback only where it is asked for."""
+    """Prints the message and the notes attached to the error; the traceback only on request."""
     if os.environ.get("RANK", "0") != "0":
         message = f"process {os.environ['RANK']}: {message}"
     if os.environ.get("GANFORGE_TRACEBACK"):

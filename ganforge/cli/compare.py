@@ -15,15 +15,15 @@ SUFFIXES = {".md": "md", ".csv": "csv", ".html": "html", ".htm": "html"}
     "--format",
     "form",
     type=click.Choice(["md", "csv", "html"]),
-    help="Markdown, one figure a line, or a page.  [default: as --out is named; else md]",
+    help="Output format.  [default: by the suffix of --out; else md]",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the terminal]")
-@click.option("--all", "parts", is_flag=True, help="Also numbers about a part, such as one label's recall.")
+@click.option("--all", "parts", is_flag=True, help="Include per-part metrics, such as each label's recall.")
 def compare(run_folders: tuple[Path, ...], form: str | None, out: Path | None, parts: bool) -> None:
-    """Show runs side by side: metrics, cost, and the settings that differ.
+    """Compare runs side by side: metrics, cost, and the settings that differ.
 
-    Metrics come from 'ganforge evaluate'. Two numbers of one name stand in one row only where
-    everything that they depend on was the same; notes say what was not.
+    Metrics come from 'ganforge evaluate'. Two values of a metric share a row only if everything
+    they depend on was the same; notes list what differed.
     """
     from ganforge.evaluation import compare as comparing
     from ganforge.outputs.comparison.as_csv import as_csv

@@ -1,4 +1,4 @@
-"""`ganforge doctor`: is this installation sound? The health check of the image asks the same."""
+"""`ganforge doctor`: does this installation work? The image's health check runs the same."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 import click
 
 Check = Callable[[], str]
-"""Gives what it found, in a few words; raises where that would not do for a run."""
+"""Returns what it found, in a few words; raises if a run would fail."""
 
 UNSOUND = 1
 
 
 @click.command()
-@click.option("--cuda", is_flag=True, help="No CUDA device is a fault, too.")
+@click.option("--cuda", is_flag=True, help="Fail if there is no CUDA device.")
 def doctor(cuda: bool) -> None:
-    """Say whether the installation is sound: plugins, torch, the device, folders to write to.
+    """Check that the installation works: plugins, torch, the device, writable folders.
 
-    Exit code 0, or 1 where one of them is not.
+    Exit code 0, or 1 if a check fails.
     """
     from ganforge.components.faults import one_line
 
@@ -38,7 +38,7 @@ def doctor(cuda: bool) -> None:
             found = check()
         except Fault as fault:
             sound, found = False, f"FAULT: {fault}"
-        except Exception as error:  # whatever it is, the checks after it are worth their lines
+        except Exception as error:  # one failed check must not hide the others
             sound, found = False, f"FAULT: {one_line(error)}"
         click.echo(f"{name:8} {found}")
     if not sound:
@@ -46,7 +46,7 @@ def doctor(cuda: bool) -> None:
 
 
 class Fault(Exception):
-    """What is wrong, and what to do about it."""
+    """What is wrong, and how to fix it."""
 
 
 def _plugins() -> str:
@@ -62,10 +62,10 @@ def _plugins() -> str:
 
 
 def _torch() -> str:
-    """The versions, and that torchvision's compiled operators belong to this torch."""
+    """The versions, and that torchvision's compiled operators match this torch."""
     import torch
 
-    torchvision = importlib.import_module("torchvision")  # which has no types
+    torchvision = importlib.import_module("torchvision")  # has no type annotations
     kept = torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
     if kept.tolist() != [0]:
         raise Fault(f"torchvision {torchvision.__version__} computes wrong results")
@@ -73,7 +73,7 @@ def _torch() -> str:
 
 
 def _device(needs_cuda: bool) -> str:
-    """Names the device after it has trained something: a driver too old shows only then."""
+    """The device's name, after a backward pass on it: a driver that is too old fails only then."""
     import torch
 
     cuda = torch.cuda.is_available()
@@ -87,7 +87,7 @@ def _device(needs_cuda: bool) -> str:
     kernel = torch.full((1, 1, 3, 3), 0.5, device=device, requires_grad=True)
     torch.autograd.backward(torch.nn.functional.conv2d(image, kernel).sum())
     if kernel.grad is None or kernel.grad.tolist() != [[[[4.0] * 3] * 3]]:
-        raise Fault(f"a gradient on the {device} comes out wrong")
+        raise Fault(f"{device} computes a wrong gradient")
     if cuda:
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     return f"cpu, {torch.get_num_threads()} threads; no CUDA device"
@@ -100,12 +100,12 @@ def _cache() -> str:
 
 
 def _writable(folder: Path) -> str:
-    """The folder; raises where it is, or would be made, where nothing can be written."""
+    """The folder; raises if it (or the parent it would be created in) is not writable."""
     there = folder.absolute()
     while not there.exists():
         there = there.parent
     try:
         with tempfile.TemporaryFile(dir=there):
-            return f"{folder.absolute()} can be written"
+            return f"{folder.absolute()} is writable"
     except OSError as error:
-        raise Fault(f"{there} cannot be written: {error.strerror}") from error
+        raise Fault(f"{there} is not writable: {error.strerror}") from error

@@ -15,7 +15,7 @@ import click
     "--metrics",
     "metrics_file",
     type=click.Path(path_type=Path),
-    help="A TOML file of [[metrics]] tables.  [default: those of the run]",
+    help="TOML file with [[metrics]] tables.  [default: those of the run]",
 )
 @click.option(
     "--set",
@@ -25,24 +25,24 @@ import click
     help="Change one key, such as metrics.0.repeats=3 or data.root=path; repeatable.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(min=1), help="Seeds of each metric.  [default: as its settings say]"
+    "--seeds", type=click.IntRange(min=1), help="Number of seeds per metric.  [default: its own setting]"
 )
 @click.option(
     "--network",
     type=click.Choice(["ema", "raw"]),
-    help="The moving average of the generator, or its weights as trained.  [default: ema where there is one]",
+    help="Generator weights: moving average, or as trained.  [default: ema if the run keeps one]",
 )
 @click.option(
     "--checkpoint",
     default="newest",
     show_default=True,
-    help="newest, best (by logging.keep_best), or its number of images seen.",
+    help="newest, best (by logging.keep_best), or a number of images seen.",
 )
 @click.option(
     "--real",
     is_flag=True,
-    help="Real images in place of the generator's, half of them against the other half: the best that the "
-    "metrics can give. Records nothing.",
+    help="Evaluate real images instead of the generator: one half against the other, the best score "
+    "the metrics can give. Records nothing.",
 )
 def evaluate(
     run_folder: Path,
@@ -55,33 +55,31 @@ def evaluate(
 ) -> None:
     """Compute metrics on a checkpoint of the run in the folder RUN.
 
-    Adds one line to RUN/evaluations.jsonl: the values, and everything that they depend on. The
-    real data are opened only for metrics that look at them. Recalls of labels are drawn as bars in
+    Appends one line to RUN/evaluations.jsonl: the values and everything they depend on. The data
+    set is opened only for metrics that need real images. Per-label recalls are plotted as bars in
     RUN/plots.
     """
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.evaluation import evaluate as evaluation
     from ganforge.evaluation import real_baseline as ceiling
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
 
     asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     if real:
-        click.echo(describe(ceiling.evaluate_real(run_folder, discover(), asked, context)))
+        click.echo(as_table(ceiling.evaluate_real(run_folder, discover(), asked, context)))
         return
     record = evaluation.evaluate(run_folder, discover(), asked, context)
-    click.echo(describe(record))
+    click.echo(as_table(record))
     click.echo(f"recorded in {run_folder / evaluation.RECORD}")
 
 
-def describe(record: Mapping[str, Any]) -> str:
-    """The record as a small table."""
+def as_table(record: Mapping[str, Any]) -> str:
+    """The record as a short table."""
     from ganforge.outputs.recall_chart import INFIX, recall_table, recalls
 
     if record["network"] == "real":
-        lines = ["real images in place of the generator's"]
+        lines = ["real images instead of the generator's"]
     else:
         network = {"ema": "moving average", "raw": "as trained"}[record["network"]]
         lines = [f"generator after {record['images_seen']:,} images ({network})"]

@@ -10,10 +10,10 @@ import click
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
 def health(run_folder: Path) -> None:
-    """Look through the run folder RUN for what may be wrong with the run.
+    """Check the run folder RUN for signs of failed training.
 
-    Reads its metrics.jsonl alone, so it can also judge a run that was not watched, and one that is
-    still going. A diagnosis needs the figures it is made from: older runs have fewer.
+    Reads only its metrics.jsonl, so it also works for a run that had no sentinel and for one that
+    is still running. A diagnosis needs the columns it is computed from; older runs have fewer.
     """
     from ganforge.engine.health.sentinel import sentinel_of
     from ganforge.outputs.events import FINDING, read_events

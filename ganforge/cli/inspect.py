@@ -18,21 +18,43 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'.")
-def check(config: Path, overrides: tuple[str, ...]) -> None:
-    """Say whether CONFIG can run, how big it is and how long it will take here; touches no data."""
+@click.option("--data", "open_data", is_flag=True, help="Open the data as well, and report what is in them.")
+def check(config: Path, overrides: tuple[str, ...], open_data: bool) -> None:
+    """Check whether CONFIG can run, how large it is and how long it would take; opens no data without
+    --data."""
     from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.profiling.preflight import preflight
 
     settings = load(config, discover(), overrides)
-    click.echo(describe(str(config), preflight(settings), settings))
+    found = preflight(settings)
+    click.echo(preflight_report(str(config), found, settings))
+    if open_data:
+        _open(settings, found)
 
 
-def describe(name: str, found: Preflight, config: RunConfig) -> str:
+def _open(config: RunConfig, found: Preflight) -> None:
+    """Opens the data and reports what a run would: what was taken, skipped and changed, and the labels."""
+    from ganforge.outputs.cache import data_context
+    from ganforge.training.build import load_samples
+
+    samples = load_samples(config, found.spec, data_context(click.echo))
+    click.echo(f"data: {len(samples):,} samples can be trained on")
+    if samples.labels is not None and found.spec.labels.names:
+        counts = samples.labels.gt(0.5).sum(0).tolist()
+        carried = (f"{name} {count:,}" for name, count in zip(found.spec.labels.names, counts, strict=True))
+        click.echo(f"data: samples per label: {', '.join(carried)}")
+        bare = int((~samples.labels.gt(0.5).any(1)).sum())
+        if bare:
+            click.echo(f"data: {bare:,} samples carry no label")
+
+
+def preflight_report(name: str, found: Preflight, config: RunConfig) -> str:
     """The preflight in a few lines."""
     shape = "x".join(str(side) for side in found.spec.shape)
     lines = [
-        f"{name}: everything fits together",
+        f"{name}: everything fits together{', but see the warnings' if found.advice else ''}",
+        *(f"  warning        {line}" for line in found.advice),
         f"  data           {config.data.type}: {shape}, {_labels(found.spec.labels)}",
         f"  generator      {config.nets.type}: {found.g_parameters:,} parameters",
         f"  discriminator  {config.nets.type}: {found.d_parameters:,} parameters",
@@ -43,21 +65,21 @@ def describe(name: str, found: Preflight, config: RunConfig) -> str:
 
 
 def _costs(found: Preflight, config: RunConfig) -> list[str]:
-    """Memory, arithmetic and time; nothing where these are not known."""
-    from ganforge.outputs.progress import duration, pace
+    """Memory, compute and time; empty where these are not known."""
+    from ganforge.outputs.progress import duration, throughput
 
     if found.cost is None or found.seconds_per_image is None or found.peak_bytes is None:
         return []
     iteration, rates = found.cost.iteration, found.cost.rates
-    process = f" with the process's own {_mib(found.process_bytes)}" if found.process_bytes else ""
+    process = f" including the process's own {_mib(found.process_bytes)}" if found.process_bytes else ""
     return [
         f"  memory         about {_mib(found.peak_bytes)} at batch {config.train.batch_size}{process}; "
-        f"{_mib(iteration.kept)} of it are weights, gradients and optimizers; the data come on top, "
-        f"{found.sample_bytes:,} bytes a sample",
-        f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP an image; "
+        f"{_mib(iteration.kept)} of it weights, gradients and optimizer state; plus the data, "
+        f"{found.sample_bytes:,} bytes per sample",
+        f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP per image; "
         f"matrix rate here {rates.matrix / 1e9:,.0f} GFLOP/s, memory {rates.memory[-1][1] / 1e9:,.0f} GB/s",
         f"  time           about {duration(found.images * found.seconds_per_image)} for "
-        f"{found.images:,} images, at {pace(found.seconds_per_image)}, on {found.device}",
+        f"{found.images:,} images, at {throughput(found.seconds_per_image)}, on {found.device}",
     ]
 
 
@@ -68,6 +90,8 @@ def _mib(size: int) -> str:
 def _labels(labels: LabelSpec) -> str:
     if labels.kind == "none":
         return "no labels"
+    if labels.kind == "image":
+        return f"an image of {'x'.join(map(str, labels.size))} as condition"
     kind = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}[labels.kind]
     return f"{kind} {labels.width} labels" + (f", at most {labels.most}" if labels.most else "")
 
@@ -75,7 +99,7 @@ def _labels(labels: LabelSpec) -> str:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def plugins(context: click.Context) -> None:
-    """List every component with its plugin and version; 'plugins show KIND NAME' tells its keys."""
+    """List every component with its plugin and version; 'plugins show KIND NAME' shows its keys."""
     if context.invoked_subcommand is not None:
         return
     from ganforge.components.registry import discover
@@ -95,7 +119,7 @@ def plugins(context: click.Context) -> None:
 @click.argument("kind")
 @click.argument("name")
 def show(kind: str, name: str) -> None:
-    """Show what component NAME of KIND is, its source, and its keys with types and defaults."""
+    """Show component NAME of KIND: description, source, and its keys with types and defaults."""
     from ganforge.components.registry import discover
 
     registry = discover()
@@ -107,7 +131,7 @@ def _show(registry: Registry, component: type[Component]) -> str:
 
     plugin = registry.providers[component]
     lines = [f"{component.kind} '{component.type_name()}', from {plugin}", ""]
-    # A class without a docstring of its own would show that of its kind.
+    # A class without its own docstring would show that of its kind.
     if component.__doc__ and component.__doc__ != component.__mro__[1].__doc__:
         lines += [inspect.cleandoc(component.__doc__), ""]
     if component.source:
@@ -124,12 +148,14 @@ def _show(registry: Registry, component: type[Component]) -> str:
 
 
 def _type(schema: dict[str, object]) -> str:
-    """A JSON Schema type in the words of a TOML file."""
+    """A JSON Schema type in TOML terms."""
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])  # type: ignore[attr-defined]
     if "anyOf" in schema:
         members = [_type(each) for each in schema["anyOf"]]  # type: ignore[attr-defined]
         return " | ".join(member for member in members if member != "null")
+    if "$ref" in schema:
+        return "table"
     words = {"integer": "integer", "number": "number", "boolean": "true | false", "array": "array"}
     kind = str(schema.get("type", "value"))
     limits = [

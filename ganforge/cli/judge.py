@@ -1,4 +1,4 @@
-"""`ganforge judge`: networks that say what generated images show."""
+"""`ganforge judge`: classifiers that recognize what generated images show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WORST = 5
 
 out_option = click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The new judge, a folder."
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder to write the judge to."
 )
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'."
@@ -22,7 +22,7 @@ set_option = click.option(
 
 @click.group()
 def judge() -> None:
-    """Train or import a judge: a classifier that measures whether samples show what was asked for."""
+    """Train or import a judge: a classifier that measures whether samples match their condition."""
 
 
 @judge.command()
@@ -30,39 +30,41 @@ def judge() -> None:
 @out_option
 @set_option
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Passes over the images."
+    "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Epochs of training."
 )
 @click.option(
     "--max-minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Be done after this long; the learning rate falls to 0 by then.",
+    help="Time limit; the learning rate decays to 0 by then.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights, order and split."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of weights, data order and split.",
 )
 def train(
     config: Path, out: Path, overrides: tuple[str, ...], epochs: int, max_minutes: float | None, seed: int
 ) -> None:
     """Train a judge on the real images of CONFIG's section [data].
 
-    Images of one group (of one scene, say) are either all learned from or all held out. Ends
-    with the judge's accuracy on held-out images: what a perfect generator would reach.
+    Images of one group (one scene, say) are either all in the training split or all held out. Ends
+    with the judge's accuracy on held-out images: the upper bound for a perfect generator.
     """
-    from ganforge.api import Context
     from ganforge.components.registry import discover
     from ganforge.config import load
     from ganforge.evaluation import train_judge as judging
-    from ganforge.outputs.cache import cache_folder
-    from ganforge.outputs.progress import track
+    from ganforge.outputs.cache import data_context
 
     settings = load(config, discover(), overrides)
     judging.refuse_existing(out)
-    context = Context(cache_folder(), lambda line: click.echo(line, err=True), track)
+    context = data_context(lambda line: click.echo(line, err=True))
     wanted = judging.JudgeTraining(epochs=epochs, max_minutes=max_minutes, seed=seed)
     trained = judging.train_judge(settings, wanted, context)
     trained.save(out)
-    click.echo(describe(trained))
-    click.echo(f"the judge is in {out}")
+    click.echo(judge_report(trained))
+    click.echo(f"judge written to {out}")
 
 
 @judge.command("import")
@@ -73,7 +75,7 @@ def train(
 def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...]) -> None:
     """Import CHECKPOINT, a published judge {'model': state_dict} of a torchvision ResNet-18 with fc.0.
 
-    Its outputs are the labels of CONFIG's section [data], in their order.
+    Its outputs must be the labels of CONFIG's section [data], in the same order.
     """
     from ganforge.api.judge.judge import import_checkpoint
     from ganforge.components.registry import discover
@@ -84,12 +86,12 @@ def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...
     judging.refuse_existing(out)
     imported = import_checkpoint(checkpoint, settings.data.spec())
     imported.save(out)
-    click.echo(describe(imported))
-    click.echo(f"the judge is in {out}")
+    click.echo(judge_report(imported))
+    click.echo(f"judge written to {out}")
 
 
-def describe(judge: Judge) -> str:
-    """The judge in a few lines: what it is, and how good on held-out real images."""
+def judge_report(judge: Judge) -> str:
+    """The judge in a few lines: what it is, and its accuracy on held-out real images."""
     card = judge.card
     parameters = sum(weight.numel() for weight in judge.parameters())
     lines = [f"judge of {card.data.labels.width} labels: {card.architecture}, {parameters:,} parameters"]
@@ -101,8 +103,8 @@ def describe(judge: Judge) -> str:
         }
         worst = sorted(recall, key=lambda name: recall[name])[:WORST]
         lines += [
-            f"  on {card.trained_on['test_images']:,} real images that it has not seen:",
-            f"  accuracy       {card.accuracy['accuracy']:.4f}   (wanted labels among the k highest outputs)",
+            f"  on {card.trained_on['test_images']:,} held-out real images:",
+            f"  accuracy       {card.accuracy['accuracy']:.4f}   (true labels in the top k outputs)",
             f"  exact match    {card.accuracy['exact_match']:.4f}",
             f"  lowest recall  {', '.join(f'{name} {recall[name]:.3f}' for name in worst)}",
         ]

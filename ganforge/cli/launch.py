@@ -1,6 +1,6 @@
-"""`--processes`: the same command in several processes of this machine, started by torch elastic.
+"""`--processes`: the same command in several processes on this machine, started by torch elastic.
 
-What torchrun does for one machine, less its rendezvous and restarts: on one machine there is nobody
+Like torchrun on one machine, without its rendezvous and restarts: on one machine there is nobody
 to find, and a signal to this process must reach the run, not end it.
 """
 
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing import PContext, ProcessFailure
 
 STARTED = "GANFORGE_STARTED_BY_PROCESSES"
-"""Set in the processes that this module starts, which are given the command line as it was."""
+"""Set in the processes started here, which get the unchanged command line."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 POLL_S = 0.1
 
 LOST = 4
-"""The exit code of a process that lost contact with another."""
+"""Exit code of a process that lost contact with another."""
 
 processes = click.option(
     "--processes",
     type=click.IntRange(min=1),
     default=1,
-    help="Train in N processes of this machine, one a GPU, or on the CPU; train.batch_size is their sum. "
-    "On several machines, or with restarts, start the command by torchrun, accelerate launch or "
-    "srun instead, without this option:  torchrun --nproc-per-node 8 -m ganforge run ...",
+    help="Train in N processes on this machine, one per GPU, or on the CPU; train.batch_size is the total "
+    "over all of them. For several machines, or restarts, use torchrun, accelerate launch or srun "
+    "instead, without this option:  torchrun --nproc-per-node 8 -m ganforge run ...",
     metavar="N",
 )
 
 
 def wanted(count: int) -> bool:
-    """Whether this process is to start `count` others rather than to train. Raises `UserError` where
-    another launcher has started it."""
+    """Whether this process should start `count` others instead of training. Raises `UserError` if
+    another launcher started it."""
     from ganforge.api import UserError
 
     if count == 1 or STARTED in os.environ:
         return False
     if "RANK" in os.environ:
         raise UserError(
-            f"--processes {count}: another launcher has started this process already (RANK is set); "
-            "leave --processes out"
+            f"--processes {count}: this process was already started by another launcher (RANK is set); "
+            "remove --processes"
         )
     return True
 
 
 def launch(count: int) -> int:
-    """Runs this command line in `count` processes; returns the exit code. Signals are passed on."""
+    """Runs this command line in `count` processes; returns the exit code. Signals are forwarded."""
     from torch._C._distributed_c10d import TCPStore
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
 
-    # Held here rather than by process 0, so that its port is taken and known before anyone starts.
+    # Created here rather than by process 0, so that the port is bound and known before anyone starts.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    # The signals that elastic itself is to handle: not those of a clean stop.
+    # The signals that elastic itself handles: not those of a clean stop.
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGHUP,SIGQUIT"
     post = _Post()
     context = start_processes(
@@ -78,20 +78,20 @@ def launch(count: int) -> int:
             time.sleep(POLL_S)
             running = {rank: pid for rank, pid in context.pids().items() if rank not in ended}
             ended |= {rank for rank, pid in running.items() if _has_ended(pid)}
-            # Where one has failed, this ends the others.
+            # If one has failed, this terminates the others.
             result = context.wait(0)
     finally:
         context.close()
-    return _told(result.failures, ended)
+    return _report(result.failures, ended)
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether that child has; it stays to be waited for."""
+    """Whether that child has exited; it is left to be reaped."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _environment(rank: int, count: int, port: int) -> dict[str, str]:
-    """What Accelerate and torch read, as torchrun sets it."""
+    """The variables that Accelerate and torch read, as torchrun sets them."""
     threads = max(1, len(os.sched_getaffinity(0)) // count)
     return {
         STARTED: "1",
@@ -108,7 +108,7 @@ def _environment(rank: int, count: int, port: int) -> dict[str, str]:
 
 
 class _Post:
-    """Passes signals on, also those that come before there is anybody to get them.
+    """Forwards signals, including those that arrive before the processes exist.
 
     The processes are in sessions of their own, so that Ctrl-C does not reach them twice.
     """
@@ -135,14 +135,14 @@ class _Post:
                 continue
 
 
-def _told(failures: Mapping[int, ProcessFailure], ended: Container[int]) -> int:
-    """The exit code for what went wrong first, and a word about a process that had none itself.
+def _report(failures: Mapping[int, ProcessFailure], ended: Container[int]) -> int:
+    """The exit code of the first failure; reports a process that died without a message of its own.
 
-    `ended` had done so before the others were told to.
+    `ended`: ranks that had exited before the others were terminated.
     """
     if not failures:
         return 0
-    # One that lost contact with another is not what went wrong, if it is known what did.
+    # A process that lost contact with another is not the cause if the cause is known.
     first = min(failures.values(), key=lambda each: (each.local_rank not in ended, each.exitcode == LOST))
     culprits = [first] if first.exitcode < 0 else []
     if first.exitcode == LOST:
@@ -151,7 +151,7 @@ def _told(failures: Mapping[int, ProcessFailure], ended: Container[int]) -> int:
         hung = failure.exitcode == -signal.SIGKILL and failure.local_rank not in ended
         how = "hung, and was killed" if hung else f"was killed by {failure.signal_name()}"
         click.echo(
-            f"process {failure.local_rank} of the run (pid {failure.pid}) {how}, and the others were ended; "
+            f"process {failure.local_rank} of the run (pid {failure.pid}) {how}; the others were terminated; "
             "'ganforge resume' continues from the newest checkpoint",
             err=True,
         )

@@ -9,9 +9,9 @@ import click
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Where to put the plots.  [default: RUN/plots]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the plots.  [default: RUN/plots]")
 def plot(run_folder: Path, out: Path | None) -> None:
-    """Draw the curves of the run folder RUN, as PNG and SVG."""
+    """Plot the curves of the run folder RUN, as PNG and SVG."""
     from ganforge.outputs.plots import plot_run
     from ganforge.outputs.run_folder import RunFolder
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _RunByDefault(click.Group):
-    """A group in which a word that is no command is a sweep file."""
+    """A group in which a word that is not a command is a sweep file."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
@@ -28,9 +28,9 @@ class _RunByDefault(click.Group):
 def sweep() -> None:
     """Search a run file's settings: 'ganforge sweep SWEEP.toml'.
 
-    SWEEP names a run file, the keys to vary and the metric that judges. Each trial is an ordinary run
-    folder in FOLDER/trials. The same command again continues the sweep; started several times, here
-    or on machines that share FOLDER, it works on it together.
+    SWEEP names a run file, the keys to vary and the metric to optimize. Each trial is an ordinary run
+    folder in FOLDER/trials. The same command again continues the sweep; several workers, on this
+    machine or on others that share FOLDER, split the trials among them.
     """
 
 
@@ -39,14 +39,14 @@ def sweep() -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="The sweep folder.  [default: sweeps/<name of SWEEP>]"
 )
-@click.option("--trials", type=click.IntRange(min=1), help="Trials in all.  [default: as SWEEP says]")
+@click.option("--trials", type=click.IntRange(min=1), help="Total number of trials.  [default: set in SWEEP]")
 @click.option(
     "--max-minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Stop cleanly after this long; exit code 75 unless the sweep is at its end.",
+    help="Stop cleanly after this long; exit code 75 unless the sweep is finished.",
 )
 def run_sweep(file: Path, out: Path | None, trials: int | None, max_minutes: float | None) -> None:
-    """Begin, join or continue a sweep; 'run' may be left out.
+    """Start, join or continue a sweep; 'run' may be omitted.
 
     Ctrl-C (or SIGTERM) stops after the current iteration of the trial, with a checkpoint and exit
     code 75.
@@ -71,7 +71,7 @@ def run_sweep(file: Path, out: Path | None, trials: int | None, max_minutes: flo
 @sweep.command(name="report")
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
-    """Write FOLDER/report.html: the trials, what mattered, and how they went."""
+    """Write FOLDER/report.html: the trials, parameter importance, and learning curves."""
     from ganforge.sweep.study import need_optuna
 
     need_optuna()
@@ -89,7 +89,7 @@ def _tell(outcome: Outcome, page: Path, again: str, reason: str | None) -> None:
     if not outcome.finished:
         click.echo(f"  continue it:  {again}")
     if summary.best is None:
-        click.echo("  no trial is complete; the logs are in " + str(outcome.folder.path / "logs"))
+        click.echo("  no trial has completed; see the logs in " + str(outcome.folder.path / "logs"))
         return
     run = shlex.quote(str(summary.best.run))
     click.echo(
@@ -98,4 +98,4 @@ def _tell(outcome: Outcome, page: Path, again: str, reason: str | None) -> None:
     for key, value in summary.best.parameters.items():
         click.echo(f"                {key} = {value}")
     click.echo(f"  sample it:    ganforge sample {run} --n 8 --out grid.png")
-    click.echo(f"  look at it:   ganforge report {run}")
+    click.echo(f"  view it:      ganforge report {run}")

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from ganforge.training.outcome import Outcome
 
 REQUEUE = 75
-"""EX_TEMPFAIL of sysexits.h: the run is not at its end, and a scheduler may start the job again, with
-`ganforge resume` or with the same `ganforge run` where `train.resume` is "auto"."""
+"""EX_TEMPFAIL of sysexits.h: the run is not finished, and a scheduler may start the job again, with
+`ganforge resume`, or with the same `ganforge run` if `train.resume` is "auto"."""
 
 UNHEALTHY = 3
-"""The policy of `[health]` ended the run; to start the job again as it is would not help."""
+"""`health.policy` ended the run; restarting the job unchanged would not help."""
 
 minutes = click.option(
     "--max-minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Stop cleanly after this long, with a checkpoint; exit code 75 unless the run is at its end.",
+    help="Stop cleanly after this long, with a checkpoint; exit code 75 unless the run is finished.",
 )
 
 
@@ -46,43 +46,50 @@ minutes = click.option(
 )
 @minutes
 @processes
-@click.option("--dry-run", is_flag=True, help="Check the file and show the resolved run; train nothing.")
+@click.option("--fresh-cache", is_flag=True, help="Decode the data again, and replace what is kept of them.")
+@click.option(
+    "--dry-run", is_flag=True, help="Validate the file and print the resolved settings; train nothing."
+)
 def run(
     config: Path,
     out: Path | None,
     overrides: tuple[str, ...],
     max_minutes: float | None,
     processes: int,
+    fresh_cache: bool,
     dry_run: bool,
 ) -> None:
     """Train the GAN that CONFIG describes.
 
     The length of the run is `train.images`. Ctrl-C (or SIGTERM, SIGUSR1) stops after the
-    current iteration, with a checkpoint and exit code 75; a second Ctrl-C stops at once. While
-    data are opened it stops at once too, and leaves nothing. For a cluster that starts the same
-    command again and again: --set train.resume=auto.
+    current iteration, with a checkpoint and exit code 75; a second Ctrl-C stops at once. During
+    setup it stops at once too, and writes nothing. For a cluster that restarts the same command:
+    --set train.resume=auto.
     """
     _share_cores()
     from ganforge.components.registry import discover
     from ganforge.config import dumps, load
     from ganforge.engine.distributed import launchers as cluster
     from ganforge.engine.distributed.stop_request import StopRequest
+    from ganforge.outputs.cache import ask_for_fresh_data
     from ganforge.training import run as training
 
     cluster.join()
+    if fresh_cache:
+        ask_for_fresh_data()
     stop = StopRequest(max_minutes)
     registry = discover()
     settings = load(config, registry, overrides)
     if dry_run:
-        from ganforge.cli.inspect import describe
+        from ganforge.cli.inspect import preflight_report
         from ganforge.profiling.preflight import preflight
 
         found = preflight(settings)
         click.echo(dumps(settings))
-        click.echo(describe(str(config), found, settings))
+        click.echo(preflight_report(str(config), found, settings))
         return
     if wanted(processes):
-        # What is wrong with the run file is said here, once.
+        # Errors in the run file are reported here, once, not by every process.
         training.refuse(settings, processes)
         sys.exit(launch(processes))
     folder = out or training.default_folder(config)
@@ -103,14 +110,14 @@ def run(
     "config_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A run file to go on with, if it differs only in what may change.  [default: RUN/config.toml]",
+    help="Run file to continue with; may differ only in changeable keys.  [default: RUN/config.toml]",
 )
 @click.option(
     "--override",
     "allowed",
     multiple=True,
     metavar="KEY",
-    help="Let KEY differ all the same; the run is then no longer exact. Repeatable.",
+    help="Allow KEY to differ; the resumed run is then no longer exact. Repeatable.",
 )
 @minutes
 @processes
@@ -122,9 +129,9 @@ def resume(
     max_minutes: float | None,
     processes: int,
 ) -> None:
-    """Continue the run in the folder RUN from its newest checkpoint, as if it had never stopped.
+    """Resume the run in the folder RUN from its newest checkpoint, as if it had never stopped.
 
-    It says whether it continues exactly, or what is different.
+    Reports whether it continues exactly, or what differs.
     """
     _share_cores()
     from ganforge.components.registry import discover
@@ -155,7 +162,8 @@ def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:
     except Interrupted:
         if os.environ.get("RANK", "0") == "0":
             click.echo(
-                f"stopped ({stop.reason}) while the run was prepared; to try again, type the same", err=True
+                f"stopped ({stop.reason}) during setup; nothing was written. Run the same command again",
+                err=True,
             )
         sys.exit(REQUEUE)
     if outcome.is_main:
@@ -178,13 +186,13 @@ def _tell(outcome: Outcome) -> None:
     elif not outcome.finished:
         click.echo(f"  continue it:  ganforge resume {folder}")
     click.echo(f"  sample it:    ganforge sample {folder} --n 8 --out grid.png")
-    click.echo(f"  look at it:   ganforge report {folder}")
+    click.echo(f"  view it:      ganforge report {folder}")
 
 
 def _tell_illness(outcome: Outcome, folder: str) -> None:
-    """What the policy of `[health]` ended the run for, and the two ways on."""
+    """Why `health.policy` ended the run, and the two ways to continue."""
     click.echo(f"health: {outcome.diagnosis}")
     if outcome.healthy_at is not None:
-        click.echo(f"  the last healthy checkpoint is of {outcome.healthy_at:,} images")
+        click.echo(f"  last healthy checkpoint: after {outcome.healthy_at:,} images")
         click.echo(f"  go back to it:       ganforge resume {folder} --set health.policy=rollback")
-    click.echo(f"  go on all the same:  ganforge resume {folder} --set health.policy=warn")
+    click.echo(f"  continue anyway:      ganforge resume {folder} --set health.policy=warn")

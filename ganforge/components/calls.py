@@ -110,6 +110,17 @@ def heads_of(term: Term, data: DataSpec, prior: Prior) -> Mapping[str, int]:
     return heads
 
 
+def pictures_of(data: Dataset, samples: Tensor) -> Tensor:
+    """What is drawn of samples [n, *shape]."""
+    with blame(data, "picture"):
+        pictures = data.picture(samples)
+    if not isinstance(pictures, Tensor) or len(pictures) != len(samples) or not 2 <= pictures.ndim <= 5:
+        raise fault(
+            data, f"picture returned {_named(pictures)}; expected one image, wave or point per sample"
+        )
+    return pictures
+
+
 def values_of(metric: Metric, sampler: Sampler, data: Samples) -> dict[str, float]:
     """The metric's values as plain floats; NaN where it has none."""
     with blame(metric, "compute"):

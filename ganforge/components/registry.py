@@ -62,6 +62,10 @@ class Registry:
         """A registry of these plugin modules; pure, so that tests need no global state."""
         return _collect(list(modules), list(broken))
 
+    def provider(self, component: type[Component]) -> Plugin:
+        """The plugin that brought the class, or that of which it is a copy with exact types."""
+        return next(self.providers[each] for each in component.__mro__ if each in self.providers)
+
     def of(self, kind: str) -> Mapping[str, type[Component]]:
         return self.components[kind]
 
@@ -104,7 +108,7 @@ def discover() -> Registry:
     modules: list[tuple[Plugin, ModuleType]] = []
     broken: list[Broken] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
-        plugin = _describe(entry)
+        plugin = _plugin_of(entry)
         if {plugin.name, plugin.distribution} & disabled:
             continue
         try:
@@ -114,7 +118,7 @@ def discover() -> Registry:
     return Registry.from_modules(modules, broken)
 
 
-def _describe(entry: EntryPoint) -> Plugin:
+def _plugin_of(entry: EntryPoint) -> Plugin:
     if entry.dist is None:
         return Plugin(entry.name)
     return Plugin(entry.name, entry.dist.name, entry.dist.version)

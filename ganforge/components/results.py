@@ -19,6 +19,7 @@ from ganforge.api import (
     Play,
     Prior,
     Role,
+    Share,
     Task,
     Verdict,
     leaves,
@@ -46,11 +47,12 @@ def check_scalar(value: object, component: Component, method: str) -> None:
 
 
 def check_estimates(values: object, component: Component) -> None:
-    """Name -> scalar."""
+    """Name -> scalar, or a share."""
     if not isinstance(values, Mapping):
         raise fault(component, f"estimates returned {_what(values)}; expected a dict of scalar tensors")
     for name, value in values.items():
-        check_scalar(value, component, f"estimates ('{name}')")
+        for part in value if isinstance(value, Share) else (value,):
+            check_scalar(part, component, f"estimates ('{name}')")
 
 
 def draw_of(prior: Prior, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:

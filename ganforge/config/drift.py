@@ -1,4 +1,4 @@
-"""What differs between the settings a run began with and those it is to go on with."""
+"""Differences between the settings a run was started with and those it is resumed with."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ MAY_CHANGE = (
     "train.device",
     "train.data",
     "train.timeout_s",
+    "train.silence",
     "logging",
     "wandb",
     "health",
 )
-"""What a resumed run may set anew: nothing that decides how a weight is updated. Besides these,
-where a file or folder lies."""
+"""What a resumed run may change: nothing that affects how weights are updated. In addition, the paths of
+files and folders."""
 
 ABSENT = "(absent)"
 
@@ -47,8 +48,8 @@ def within(key: str, names: Collection[str]) -> bool:
 
 
 def changes(old: RunConfig, new: RunConfig) -> list[Change]:
-    """The keys that differ and may not, in the order of the file. Of a component in whose place
-    there is another, only the name."""
+    """The keys that differ but may not, in the order of the file. If a component was replaced by another,
+    only its name."""
     was, now = dict(_leaves(dump(old))), dict(_leaves(dump(new)))
     moved = set(_paths(old)) & set(_paths(new))
     found: list[Change] = []
@@ -63,7 +64,7 @@ def changes(old: RunConfig, new: RunConfig) -> list[Change]:
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted key, value as JSON); a table in an array has its position for a name."""
+    """(dotted key, value as JSON); for a table in an array, its index is part of the key."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _leaves(inner, f"{key}.{name}" if key else name)

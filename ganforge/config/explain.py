@@ -1,4 +1,4 @@
-"""Mistakes -> `file:line: key: what is wrong, what would do`, all of them at once."""
+"""Mistakes -> `file:line: key: what is wrong, what was expected`, all of them at once."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ganforge.api import did_you_mean
 from ganforge.config.locate import Path, Positions
 from ganforge.config.schema import Mistake
 
-MOST_MISTAKES = 40
-"""Lines in one message; of more, the number."""
+MAX_MISTAKES = 40
+"""Maximum lines in one message; beyond, only their number is shown."""
 
 
 def findings(error: ValidationError, schema: type[BaseModel]) -> list[Mistake]:
-    """pydantic's findings in our words."""
+    """pydantic's errors in our words."""
     return [Mistake(tuple(each["loc"]), _explain(each, schema)) for each in error.errors(include_url=False)]
 
 
 def report(mistakes: Iterable[Mistake], *, file: str, text: str, overrides: Mapping[Path, str]) -> str:
-    """One line a mistake, in the order of the file.
+    """One line per mistake, in the order of the file.
 
     `overrides` maps the path of each `--set` to its text, so that a mistake made there is not
-    blamed on the file.
+    attributed to the file.
     """
     lines: list[tuple[int, str]] = []
     positions = Positions(text)
@@ -35,7 +35,7 @@ def report(mistakes: Iterable[Mistake], *, file: str, text: str, overrides: Mapp
         where = f"--set {given}" if given is not None else f"{file}:{line}"
         dotted = f"{'.'.join(str(part) for part in path)}: " if path else ""
         lines.append((line, f"{where}: {dotted}{message}"))
-    shown = [message for _, message in sorted(lines)[:MOST_MISTAKES]]
+    shown = [message for _, message in sorted(lines)[:MAX_MISTAKES]]
     if len(lines) > len(shown):
         shown.append(f"... and {len(lines) - len(shown):,} more mistakes")
     return "\n".join(shown)
@@ -54,7 +54,7 @@ def _explain(finding: ErrorDetails, schema: type[BaseModel]) -> str:
 
 
 def _keys_beside(schema: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
-    """The keys of the table that the last key of `path` stands in; none where it has no schema."""
+    """The keys of the table that contains the last key of `path`; none if it has no schema."""
     owner: Any = schema
     for part in path[:-1]:
         if isinstance(part, int):

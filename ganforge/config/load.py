@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import re
@@ -17,9 +18,10 @@ from ganforge.api import UserError
 from ganforge.components.faults import blame
 from ganforge.components.registry import Registry
 from ganforge.config.explain import findings, report
-from ganforge.config.locate import MOST_PARTS, Path, overlong_key
+from ganforge.config.locate import MAX_PARTS, Path, overlong_key
 from ganforge.config.plain import check_plain
 from ganforge.config.schema import RunConfig, named_components, narrow
+from ganforge.config.syntax_hints import hint
 
 MAX_BYTES = 256 * 1024
 
@@ -27,16 +29,17 @@ MAX_BYTES = 256 * 1024
 def load(file: FilePath, registry: Registry, overrides: Sequence[str] = ()) -> RunConfig:
     """Reads and validates a run file; each override is `dotted.key=value`, value as in TOML.
 
-    Raises `UserError` with one line for every mistake, `file:line: key: ...`.
+    Raises `UserError` with one line per mistake, `file:line: key: ...`.
     """
     text = _read(file)
     overlong = overlong_key(text)
     if overlong is not None:
-        raise UserError(f"{file}:{overlong}: a key has more than {MOST_PARTS} parts")
+        raise UserError(f"{file}:{overlong}: a key has more than {MAX_PARTS} parts")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{file}:{_error_line(error, text)}: TOML syntax error: {error}") from None
+        line = _error_line(error, text)
+        raise UserError(f"{file}:{line}: TOML syntax error: {error}{hint(text, line, file)}") from None
     except RecursionError:
         raise UserError(f"{file}: TOML syntax error: nested too deeply") from None
     except ValueError:
@@ -65,7 +68,7 @@ def validate(
     schema, mistakes = narrow(document, registry)
     config: RunConfig | None = None
     try:
-        # By way of JSON: in strict mode that alone lets a TOML array be a tuple and a string a path.
+        # Via JSON: in strict mode only JSON input lets a TOML array become a tuple and a string a path.
         config = schema.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         mistakes += findings(error, schema)
@@ -81,7 +84,7 @@ def validate(
 
 
 def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
-    """`train.batch_size=32` -> (("train", "batch_size"), 32); a value that is no TOML is a string."""
+    """`train.batch_size=32` -> (("train", "batch_size"), 32); a value that is not TOML is a string."""
     key, equals, value = override.partition("=")
     parts = tuple(part.strip() for part in key.split("."))
     if not equals or not all(parts):
@@ -99,27 +102,38 @@ def dump(config: RunConfig) -> dict[str, Any]:
 
 
 def dumps(config: RunConfig) -> str:
-    """The resolved run file as TOML; loading it gives the same config."""
+    """The resolved run file as TOML; loading it yields the same config."""
     return tomli_w.dumps(dump(config))
 
 
 def _read(file: FilePath) -> str:
     try:
         with file.open("rb") as handle:
-            # No more than that, for a device has no end.
+            # Bounded, because a device file has no end.
             content = handle.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise UserError(f"{file}: a run file has at most {MAX_BYTES:,} bytes")
-        # TOML's line breaks are these two alone.
-        return content.decode("utf-8").replace("\r\n", "\n")
+            raise UserError(f"{file}: expected a run file of at most {MAX_BYTES:,} bytes")
+        text = _decoded(content).replace("\r\n", "\n")
+        # TOML allows only these two line breaks; the one of old Macs can mean nothing else.
+        return text if "\n" in text else text.replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 text (byte {error.start})") from None
+        raise UserError(
+            f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8 in your editor"
+        ) from None
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
 
 
+def _decoded(content: bytes) -> str:
+    """The text of a file, without its byte order mark, which says the encoding: Windows' editors write one
+    in front of UTF-8, its PowerShell UTF-16."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
+
+
 def _put(document: dict[str, Any], path: tuple[str, ...], value: Any, override: str) -> None:
-    """Sets `path`; a number steps into an array of tables, as in `terms.0.weight`."""
+    """Sets `path`; a number indexes an array of tables, as in `terms.0.weight`."""
     inner: Any = document
     for depth, part in enumerate(path[:-1]):
         if isinstance(inner, list):
@@ -138,12 +152,12 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any, override: 
 def _member(items: list[Any], part: str, override: str) -> Any:
     if not part.isdecimal() or len(part) > 9 or int(part) >= len(items):
         raise UserError(
-            f"--set {override}: '{part}' is no position in an array of {len(items)}, counted from 0"
+            f"--set {override}: '{part}' is not an index of an array of length {len(items)} (counted from 0)"
         )
     return items[int(part)]
 
 
 def _error_line(error: tomllib.TOMLDecodeError, text: str) -> int:
-    """The parser tells the line only in words: `(at line 3, column 7)` or `(at end of document)`."""
+    """The parser reports the line only in words: `(at line 3, column 7)` or `(at end of document)`."""
     told = re.search(r"\(at line (\d+), column \d+\)$", str(error))
     return int(told[1]) if told else text.rstrip("\n").count("\n") + 1

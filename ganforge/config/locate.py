@@ -1,8 +1,8 @@
-"""Where in a TOML file a key stands.
+"""Line numbers of the keys in a TOML file.
 
-The standard library's parser gives no positions, so the file is cut into statements first: they end
-at the line breaks that lie in no string and in no bracket. Each is then parsed on its own, and
-tells which keys it sets.
+The standard library's parser reports no positions, so the file is first split into statements: they end
+at line breaks outside of strings and brackets. Each is then parsed on its own to find the keys that it
+sets.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 
-MOST_PARTS = 32
-"""Parts of a dotted key; a longer one is refused, as the parser takes minutes over thousands of them."""
+MAX_PARTS = 32
+"""Maximum parts of a dotted key; longer ones are rejected, as the parser takes minutes over thousands."""
 
 _OPAQUE = re.compile(
     r'"""(?:\\.|[^\\]|\\\Z)*?(?:"{3,5}|\Z)'  # a closing """ may follow up to two more quotes
@@ -25,8 +25,8 @@ _OPAQUE = re.compile(
     r"|#[^\n]*+",
     re.DOTALL,
 )
-"""Strings and comments. One that is not closed ends with the text or the line, so that no text is looked
-through twice."""
+"""Strings and comments. An unterminated one ends with the text or the line, so that no text is scanned
+twice."""
 
 
 class Positions:
@@ -35,15 +35,15 @@ class Positions:
     def __init__(self, text: str) -> None:
         self._first: dict[Path, int] = {}
         for line, path in _statements(text):
-            # A header names a parent, a later key the thing: the first that reaches so deep counts.
+            # A header sets the parents, a later key the value itself: the first to reach a path counts.
             for depth in range(1, len(path) + 1):
                 self._first.setdefault(path[:depth], line)
 
     def line(self, path: Path) -> int | None:
         """The line, counted from 1, of the statement that sets `path`, or of its closest parent.
 
-        Array members count from 0, as in `("terms", 1, "type")`. None where not even the first
-        key of the path is there.
+        Array members count from 0, as in `("terms", 1, "type")`. None if not even the first key of the
+        path exists.
         """
         for depth in range(len(path), 0, -1):
             if path[:depth] in self._first:
@@ -52,20 +52,20 @@ class Positions:
 
 
 def overlong_key(text: str) -> int | None:
-    """The line of the first key of more than `MOST_PARTS` parts; None where there is none.
-    `text` need not be valid."""
-    # Strings keep their place as one letter, comments vanish, and no line break is lost.
+    """The line of the first key with more than `MAX_PARTS` parts; None if there is none. `text` need not be
+    valid."""
+    # Strings are replaced by one letter, comments removed, and line breaks kept.
     plain = _OPAQUE.sub(lambda found: "s" + "\n" * found[0].count("\n"), text)
     line = 1
     for piece in re.split(r"([=,\[\]{}\n])", plain):
-        if piece.count(".") >= MOST_PARTS:
+        if piece.count(".") >= MAX_PARTS:
             return line
         line += piece == "\n"
     return None
 
 
 def _statements(text: str) -> Iterator[tuple[int, Path]]:
-    """(line, path) of each header and each key in turn."""
+    """(line, path) of each header and each key, in order."""
     header: Path = ()
     counts: dict[tuple[str, ...], int] = {}
     for line, source in _cut(text):
@@ -108,7 +108,7 @@ def _keys(statement: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _header(keys: tuple[str, ...], array: bool, counts: dict[tuple[str, ...], int]) -> Path:
-    """The header's path with the index of each array of tables on its way filled in."""
+    """The header's path with the index of each array of tables along the way."""
     if array:
         counts[keys] = counts.get(keys, -1) + 1
     path: list[str | int] = []
@@ -120,7 +120,7 @@ def _header(keys: tuple[str, ...], array: bool, counts: dict[tuple[str, ...], in
 
 
 def _leaves(table: dict[str, Any]) -> Iterator[Path]:
-    """The paths that a `key = value` statement sets, inline tables included."""
+    """The paths that a `key = value` statement sets, including inline tables."""
     for key, value in table.items():
         yield (key,)
         if isinstance(value, dict):

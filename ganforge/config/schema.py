@@ -1,9 +1,9 @@
-"""The type of a run file, made from the registry.
+"""The type of a run file, generated from the registry.
 
-A run file cannot be validated before it is known which components exist. The engine is written
-against the static `RunConfig`; `narrow` makes the type of one given file, in which each section
-is exactly the component it names, and `run_schema` the type of all files, in which each section
-is the union of what is installed.
+A run file cannot be validated before the installed components are known. The engine is written against
+the static `RunConfig`; `narrow` makes the type of one given file, in which each section is exactly the
+component it names, and `run_schema` the type of all files, in which each section is the union of what
+is installed.
 """
 
 from __future__ import annotations
@@ -21,51 +21,54 @@ from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss
 from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
-from ganforge.config.sections import Ema, Health, LearningRate, Logging, Player, Section, Train, Wandb
+from ganforge.config.nested import nested_kinds, with_exact
+from ganforge.config.sections import Ema, Health, LearningRate, Logging, PlayerConfig, Section, Train, Wandb
 
 LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")
 SINGLE = ("data", "prior", "nets", "task", "loss")
 DEFAULTS = {"prior": "normal", "task": "generate", "loss": "bce", "optimizer": "adam"}
-"""What an absent section means; `data` and `nets` have to be given."""
+"""Defaults of absent sections; `data` and `nets` are required."""
 
 
 class RunConfig(Section):
-    """A run: everything that a run file says, with all defaults filled in."""
+    """A run file with all defaults filled in."""
 
-    data: Dataset = Field(description="The samples to learn from.")
+    data: Dataset = Field(description="The data set.")
     prior: Prior = Field(description=f"The distribution of the latent; absent = {DEFAULTS['prior']}.")
     nets: Architecture = Field(description="The generator and the discriminator.")
     task: Task = Field(
-        description="Which networks play, and what is compared with what; absent = "
+        description="The networks involved, and what the critics compare; absent = "
         f"{DEFAULTS['task']}, a plain GAN."
     )
     loss: Loss = Field(description=f"The adversarial loss; absent = {DEFAULTS['loss']}.")
-    terms: tuple[Term, ...] = Field((), description="Further terms of the players' objectives.")
-    callbacks: tuple[Callback, ...] = Field((), description="What acts on a network after its updates.")
-    metrics: tuple[Metric, ...] = Field((), description="Numbers about the generator, computed now and then.")
-    generator: Player = Field(description="The generator's side.")
-    discriminator: Player = Field(description="The discriminator's side.")
-    train: Train = Field(Train(), description="How long, how fast and on what.")
+    terms: tuple[Term, ...] = Field((), description="Additional terms of the players' objectives.")
+    callbacks: tuple[Callback, ...] = Field(
+        (), description="Callbacks that act on a network after its updates."
+    )
+    metrics: tuple[Metric, ...] = Field((), description="Metrics of the generator, computed during training.")
+    generator: PlayerConfig = Field(description="The generator's settings.")
+    discriminator: PlayerConfig = Field(description="The discriminator's settings.")
+    train: Train = Field(Train(), description="Length, batch size, precision and device of training.")
     lr: LearningRate = Field(LearningRate(), description="The schedule of both learning rates.")
     ema: Ema = Field(Ema(), description="The moving average of the generator.")
-    logging: Logging = Field(Logging(), description="What is written down, and how often.")
-    health: Health = Field(Health(), description="What is done about a run that goes wrong.")
-    wandb: Wandb = Field(Wandb(), description="The mirror at Weights & Biases.")
+    logging: Logging = Field(Logging(), description="What is logged, and how often.")
+    health: Health = Field(Health(), description="What to do when training fails.")
+    wandb: Wandb = Field(Wandb(), description="The mirror on Weights & Biases.")
 
 
 class Mistake(NamedTuple):
-    """Something wrong at a place in the file."""
+    """A mistake at a path in the file."""
 
     path: Path
     message: str
 
 
 def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunConfig], list[Mistake]]:
-    """The exact type of this file, and what is wrong with the components it names.
+    """The exact type of this file, and the mistakes in the components it names.
 
-    A section whose component cannot be told is left unchecked, so that the mistakes in the
-    others are still found.
+    A section whose component is unknown is not checked further, so that mistakes in the others are
+    still found.
     """
     mistakes: list[Mistake] = []
     sections: dict[str, Any] = {}
@@ -100,7 +103,7 @@ def narrow(document: Mapping[str, Any], registry: Registry) -> tuple[type[RunCon
 def named_components(
     document: Mapping[str, Any], registry: Registry
 ) -> Iterator[tuple[type[Component], dict[str, Any]]]:
-    """The class and the table of every component that the file names and that there is."""
+    """The class and the table of every existing component that the file names."""
     tables = [(kind, document[kind]) for kind in SINGLE if kind in document]
     for kind in LISTS:
         if isinstance(document.get(kind), list):
@@ -118,7 +121,7 @@ def run_schema(registry: Registry) -> dict[str, Any]:
     """The JSON Schema of a whole run file, with the components that are installed."""
     sections: dict[str, Any] = {}
     for kind in SINGLE:
-        # A field of the static model would take the place of the union's discriminator.
+        # A field of the static model would hide the union's discriminator.
         field = (
             _default(kind, registry)[1] if kind in DEFAULTS else Field(description=_info(kind).description)
         )
@@ -131,7 +134,7 @@ def run_schema(registry: Registry) -> dict[str, Any]:
         sections[side] = _player((optimizers, _default("optimizer", registry)[1]), side)
     schema = _run_config(sections).model_json_schema()
     for definition in schema["$defs"].values():
-        # pydantic lets a key with a default be absent, but without `type` a table says nothing.
+        # pydantic allows a key with a default to be absent, but a table without `type` is meaningless.
         if "const" in definition.get("properties", {}).get("type", {}):
             definition["required"] = sorted({"type", *definition.get("required", [])})
     _to_draft_7(schema)
@@ -139,7 +142,7 @@ def run_schema(registry: Registry) -> dict[str, Any]:
 
 
 def _to_draft_7(node: Any) -> None:
-    """Tuples in the words of draft 7, the one that editors of TOML read; changes `node`."""
+    """Tuples in terms of draft 7, which TOML editors support; changes `node`."""
     if isinstance(node, dict):
         if "prefixItems" in node:
             node["items"] = node.pop("prefixItems")
@@ -168,7 +171,16 @@ def _component(table: Any, kind: str, path: Path, registry: Registry) -> type[Co
         return Mistake((*path, "type"), registry.explain_clash(kind, name))
     if name not in registry.of(kind):
         return Mistake((*path, "type"), registry.explain_missing(kind, name))
-    return registry.of(kind)[name]
+    found = registry.of(kind)[name]
+    inner: dict[str, Any] = {}
+    for field, inner_kind in nested_kinds(found).items():
+        # An absent one is found missing with the other keys.
+        if field in table:
+            exact = _component(table[field], inner_kind, (*path, field), registry)
+            if isinstance(exact, Mistake):
+                return exact
+            inner[field] = exact
+    return with_exact(found, inner) if inner else found
 
 
 def _info(section: str) -> Any:
@@ -177,7 +189,7 @@ def _info(section: str) -> Any:
 
 
 def _default(kind: str, registry: Registry) -> tuple[Any, Any]:
-    """Type and field of an absent section; required where its default is not installed."""
+    """Type and field of an absent section; required if its default is not installed."""
     component = registry.of(kind).get(DEFAULTS[kind])
     description = f"The {KIND_NOUNS[kind]}; absent = {DEFAULTS[kind]}."
     if component is None:
@@ -187,7 +199,7 @@ def _default(kind: str, registry: Registry) -> tuple[Any, Any]:
 
 def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
     create: Any = create_model
-    player = create("Player", __base__=Player, optimizer=optimizer)
+    player = create("PlayerConfig", __base__=PlayerConfig, optimizer=optimizer)
     description = _info(side).description
     if optimizer[1] is ...:
         return player, Field(description=description)
@@ -195,9 +207,20 @@ def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
 
 
 def _union(components: Iterable[type[Component]], kind: str) -> Any:
-    """The components, told apart by `type`; the kind itself where none is installed."""
-    installed = list(components)
+    """The components, discriminated by `type`; the kind itself if none is installed."""
+    installed = [_spelled_out(each, list(components)) for each in components]
     if len(installed) < 2:
         return installed[0] if installed else KINDS[kind]
     union: Any = reduce(or_, installed)
     return Annotated[union, Field(discriminator="type")]
+
+
+def _spelled_out(component: type[Component], same_kind: list[type[Component]]) -> type[Component]:
+    """`component`, with all that may stand in its nested fields of its own kind but what nests itself."""
+    plain = [each for each in same_kind if not nested_kinds(each)]
+    inner = {
+        field: _union(plain, kind)
+        for field, kind in nested_kinds(component).items()
+        if kind == component.kind
+    }
+    return with_exact(component, inner) if inner else component

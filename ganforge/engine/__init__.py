@@ -1,1 +1,1 @@
-"""The engine: the update, the loop around it, and what both need of the machine."""
+"""The engine: the update, the loop around it, and the hardware and processes they run on."""

@@ -12,11 +12,8 @@ from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
 
 
-def pack_game(game: Game, own: Mapping[str, Tensor]) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """Weights, optimizer moments and the components' memory as tensors by group, the rest as plain data.
-
-    `own`: what every process remembers for itself, of all of them.
-    """
+def pack_game(game: Game) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Weights, optimizer moments and the components' memory as tensors by group, the rest as plain data."""
     tensors: dict[str, dict[str, Tensor]] = {}
     players: dict[str, Any] = {}
     for role, player in game.players.items():
@@ -24,20 +21,17 @@ def pack_game(game: Game, own: Mapping[str, Tensor]) -> tuple[dict[str, dict[str
         tensors[f"optimizer_{role}"], groups = checkpoint.pack_optimizer(player.optimizer)
         scaler = player.scaler.state_dict()
         players[role] = {"updates": player.updates, "groups": groups, "scaler": scaler}
-    live = game.live
-    if live.memory:
-        tensors["memory"] = {**live.memory, **own}
+    tensors |= game.live.state()
     return tensors, {
-        "tally": game.tally.state(),
+        "tally": game.means.state(),
         "players": players,
-        "frozen": live.hashes(),
-        "undeclared": live.undeclared(),
+        "undeclared": game.live.undeclared(),
     }
 
 
 def unpack_game(game: Game, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
     """Puts back what `pack_game` returned; `checkpoint.MISFITS` where it is of other networks."""
-    game.tally.restore(state["tally"])
+    game.means.restore(state["tally"])
     for role, player in game.players.items():
         saved = state["players"][role]
         player.network.load_state_dict(dict(tensors[f"network_{role}"]))

@@ -25,12 +25,13 @@ from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.game_state import pack_game, unpack_game
 from ganforge.engine.health.guard import Guard
 from ganforge.engine.instruments.memory import peak_memory
+from ganforge.engine.instruments.running_means import shares
 from ganforge.engine.metric_values import measure
 from ganforge.engine.observer import Observer, Row
 from ganforge.engine.replica_check import check_agreement
 from ganforge.engine.rollback import GoBack, Stop, decide
 from ganforge.engine.sampling.ema import MovingAverage
-from ganforge.engine.sampling.grids import grids, with_backdrop
+from ganforge.engine.sampling.grids import pictures
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.engine.update.game import Game
 from ganforge.engine.update.schedule import lr_factor, set_hyperparameters, turns
@@ -78,8 +79,6 @@ class Loop:
         self.diagnosis: str | None = None
         """Why the run was ended by its policy about its health."""
         self._saved_at = -1
-        self._own: Mapping[str, Tensor] = {}
-        """What every process remembers for itself, of all of them."""
 
     @property
     def per_iteration(self) -> int:
@@ -132,11 +131,11 @@ class Loop:
         for player in self.game.players.values():
             set_hyperparameters(player, factor * self.guard.history.lr[player.role], self.images_seen)
         self.game.live.at(self.images_seen)
-        self.game.runtime.pace.iteration()
+        self.game.runtime.work_timer.iteration()
         coming = partial(turns, self.schedule, self.batches.at, self.iteration * train.d_updates)
         play = self.game.play if self.replays is None else self.replays.play
         self.trial.iterate(play, self.iteration, coming, measure)
-        self.game.runtime.pace.stop()
+        self.game.runtime.work_timer.stop()
         self.iteration += 1
         self.images_seen += self.per_iteration
         if self.average is not None:
@@ -151,7 +150,7 @@ class Loop:
         return self.images_seen // every > (self.images_seen - self.per_iteration) // every
 
     def _log(self, images_per_second: float) -> None:
-        means = self.pool.means(self.game.tally.take())
+        means = shares(self.pool.means(self.game.means.take()))
         rates = {
             f"lr/{role}": float(player.optimizer.param_groups[0]["lr"])
             for role, player in self.game.players.items()
@@ -162,7 +161,7 @@ class Loop:
             return
         health = self.guard.signals(means, self.schedule)
         row = self._row({"images_per_second": images_per_second, **cost, **rates, **means, **health})
-        for finding in self.guard.look(row):
+        for finding in self.guard.inspect(row):
             self.tell_event({"event": "finding", **asdict(finding)})
             self.say(f"health: {finding.line()}")
             self.say(f"  try: {finding.advice}")
@@ -213,7 +212,7 @@ class Loop:
         if values:
             self._row({f"metric/{name}": value for name, value in values.items()})
             everything = len(self._due_metrics()) == len(self.config.metrics)
-            for line in self.best.look(values, self.images_seen, everything):
+            for line in self.best.update(values, self.images_seen, everything):
                 self.say(line)
         self.owes_metrics = values is None
         # A checkpoint of this moment, if there is one, still says that they are owed.
@@ -232,10 +231,9 @@ class Loop:
     def _grid(self) -> None:
         if not self.config.logging.grid_every:
             return
-        count, spec = self.config.logging.grid_samples, self.sampler.spec
-        for grid in grids(self.sampler, self.config.train.seed, count):
+        # In every process: the sampler shares the work out among them.
+        for grid in pictures(self.sampler, self.config, self.game.players["d"].network, self.samples.images):
             if self.game.runtime.is_main:
-                grid = with_backdrop(grid, spec, self.game.players["d"].network, self.samples.images, count)
                 self.observer.grid(self.images_seen, grid)
 
     def say(self, line: str) -> None:
@@ -252,8 +250,8 @@ class Loop:
     def save(self) -> None:
         """Begins to write a checkpoint of this point of the run; `saver.wait()` waits for its end."""
         check_agreement(self.game, self.average, self.images_seen)
-        self.game.tally.merge(self.game.runtime.mean)
-        self._own = self.game.live.gathered(self.game.runtime)
+        self.game.means.merge(self.game.runtime.mean)
+        self.game.live.gather(self.game.runtime)
         if self.game.runtime.is_main:
             self.guard.mark(self.images_seen)
             self.saver.save(*self.state())
@@ -261,7 +259,7 @@ class Loop:
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """All that a continued run needs, as tensors by group and as plain data."""
-        tensors, game = pack_game(self.game, self._own)
+        tensors, game = pack_game(self.game)
         state = {
             "iteration": self.iteration,
             "images_seen": self.images_seen,
@@ -278,7 +276,7 @@ class Loop:
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Puts back what `state` gave; the run then goes on as if it had not stopped."""
+        """Restores `state`; the run then continues as if it had not stopped."""
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
         self.owes_metrics = state["owes_metrics"]

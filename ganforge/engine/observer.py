@@ -1,4 +1,4 @@
-"""Who is told how a run goes."""
+"""Interface of whatever follows a run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Row = Mapping[str, float | int]
 
 
 class Observer(Protocol):
-    """Who is told how the run goes; only in the main process."""
+    """Follows the progress of a run; only in the main process."""
 
     def row(self, row: Row) -> None:
         """A row of the log."""
 
     def tick(self, images_seen: int) -> None:
-        """An iteration is over; must be cheap."""
+        """An iteration is complete; must be cheap."""
 
     def grid(self, images_seen: int, grid: Grid) -> None:
         """Samples from fixed latents and conditions."""
@@ -29,4 +29,4 @@ class Observer(Protocol):
         """Something that happened to the run, as plain data with `event` and `images_seen`."""
 
     def cut(self, images_seen: int) -> None:
-        """The run went back to `images_seen`: the rows beyond did not happen."""
+        """The run was rolled back to `images_seen`: the rows beyond are void."""

@@ -1,8 +1,8 @@
-"""Random streams without state.
+"""Stateless random streams.
 
-Every random number of a run is a function of (seed, what it is for, how far the run is): each
-update seeds its generators afresh from these. There is then no generator state to save, resume
-is exact, and a metric or a grid in between cannot shift what training draws.
+Every random number of a run is a function of (seed, purpose, position in the run): each update seeds its
+generators from these. There is then no generator state to save, resume is exact, and a metric or a grid
+in between cannot shift what training draws.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def generator_for(seed: int, *purpose: str | int, device: torch.device | str = "
 
 
 def seed_layers(seed: int, device: torch.device) -> None:
-    """Puts torch's global streams there, from which layers such as dropout draw: the CPU's and the
-    device's. `torch.manual_seed` does the same for every device there is, and where CUDA sleeps it
-    formats a stack trace each time, which costs more than a small network's forward pass."""
+    """Seeds torch's global generators, from which layers such as dropout draw: the CPU's and the device's.
+    `torch.manual_seed` does so for every device there is, and where CUDA is not initialized it formats a
+    stack trace each time, which costs more than a small network's forward pass."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index or 0].manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Whether all processes hold the same weights, as they must after the same updates."""
+"""Checks that all processes hold the same weights, as they must after the same updates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def checksum(tensors: Sequence[Tensor]) -> Tensor:
     for parameter in tensors:
         bits = parameter.detach().flatten().view(BITS[parameter.element_size()]).to(torch.int64)
         odd = 2 * torch.arange(len(bits), device=bits.device) + 1
-        # Wraps around modulo 2**64, by intent.
+        # Wraps around modulo 2**64 on purpose.
         total = total * STEP + (bits * odd).sum()
     return total
 
@@ -54,9 +54,8 @@ def check_agreement(game: Game, average: MovingAverage | None, images_seen: int)
     ]
     if found:
         raise UserError(
-            f"after {images_seen:,} images the weights are no longer the same in all processes; from those "
-            f"of process 0 ({runtime.hosts[0]}) differ: {', '.join(found)}. No checkpoint of this was "
-            "written; the one before it is sound, and 'ganforge resume' continues from there. If it comes "
-            "again: a callback or an architecture does in one process what it does not in another, or a "
-            "machine is faulty"
+            f"after {images_seen:,} images the weights have diverged from rank 0 ({runtime.hosts[0]}): "
+            f"{', '.join(found)}. This checkpoint was not written; the previous one is intact, and "
+            "'ganforge resume' continues from there. If it happens again: a callback or an architecture "
+            "behaves differently in one process, or a machine is faulty"
         )

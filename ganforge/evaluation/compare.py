@@ -1,4 +1,4 @@
-"""Runs side by side: what differs in their settings, what they reached, and what it cost."""
+"""Comparison of runs: settings that differ, metrics reached, and cost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def compare(folders: Sequence[Path], parts: bool = False) -> Comparison:
-    """`parts`: also numbers about a part, such as the recall of one label. Raises `UserError` for
-    fewer than two runs, and for a folder that is none or is damaged."""
+    """`parts`: include per-part values, such as the recall of one label. Raises `UserError` for fewer
+    than two runs, and for a folder that is not a run or is damaged."""
     runs = [RunRecord.read(path, name) for path, name in zip(folders, _names(folders), strict=True)]
     notes: list[str] = []
     kinds = (
@@ -35,13 +35,13 @@ def compare(folders: Sequence[Path], parts: bool = False) -> Comparison:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' own names; paths as given where names are not enough."""
+    """The folders' names; full paths as given if names are ambiguous."""
     if len(folders) < 2:
-        raise user_error("name two or more run folders to compare")
+        raise user_error("expected two or more run folders to compare")
     places = [folder.absolute() for folder in folders]
     for folder, place in zip(folders, places, strict=True):
         if places.count(place) > 1:
-            raise user_error(f"run folder {folder} is named twice")
+            raise user_error(f"run folder {folder} is listed twice")
     names = [place.name for place in places]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
@@ -50,11 +50,11 @@ def _missing(runs: Sequence[RunRecord]) -> list[str]:
     notes = []
     for run in runs:
         if not run.evaluations:
-            notes.append(f"{run.name} has no evaluations; to add one: ganforge evaluate {run.path}")
+            notes.append(f"{run.name} has no evaluations; add one with: ganforge evaluate {run.path}")
         elif run.untraceable:
             notes.append(
-                f"{run.name}: {run.untraceable} metrics in {run.path / 'evaluations.jsonl'} do not say what "
-                f"they depend on, and are left out; measure again: ganforge evaluate {run.path}"
+                f"{run.name}: {run.untraceable} metrics in {run.path / 'evaluations.jsonl'} lack a record of "
+                f"what they depend on and are left out; measure them again: ganforge evaluate {run.path}"
             )
     return notes
 
@@ -62,7 +62,7 @@ def _missing(runs: Sequence[RunRecord]) -> list[str]:
 def _numbers(
     runs: Sequence[RunRecord], found: Sequence[Sequence[Measured]], parts: bool, notes: list[str]
 ) -> tuple[Row, ...]:
-    """A row for each name and fingerprint, so that unlike numbers never stand in one row."""
+    """One row per name and fingerprint, so that only comparable values share a row."""
     by_name: dict[str, dict[str, list[Measured | None]]] = {}
     for place, numbers in enumerate(found):
         for each in numbers:
@@ -87,9 +87,9 @@ def _numbers(
 
 
 def _reason(conditions: Sequence[Mapping[str, Any]]) -> str:
-    """What differs in what numbers depend on."""
+    """The differences between what the values depend on."""
     if not all(conditions):
-        return "what they depend on was not recorded in every run"
+        return "their dependencies were not recorded in every run"
     flat = [flatten(each) for each in conditions]
     keys = sorted({key for each in flat for key in each})
     differing = [key for key in keys if len({json.dumps(each.get(key)) for each in flat}) > 1]
@@ -97,7 +97,7 @@ def _reason(conditions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _brief(value: Any) -> str:
-    """Hashes by their first digits, counts with separators."""
+    """Hashes by their first digits, counts with thousands separators."""
     if value is None:
         return "-"
     if isinstance(value, int) and not isinstance(value, bool):
@@ -111,7 +111,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def _cost(runs: Sequence[RunRecord]) -> tuple[Row, ...]:
-    """What is known of at least one run."""
+    """What is recorded for at least one run."""
     figures: dict[str, Callable[[RunRecord], Cell | None]] = {
         "images seen": _images,
         "wall time": lambda run: _cell(_last(run, "seconds"), duration),
@@ -138,7 +138,7 @@ def _images(run: RunRecord) -> Cell | None:
 
 
 def _rate(run: RunRecord) -> Cell | None:
-    """Over the whole run, with its metrics, grids and checkpoints."""
+    """Over the whole run, including its metrics, grids and checkpoints."""
     timed = [row for row in run.rows if row.get("seconds")]
     return _cell(timed[-1]["images_seen"] / timed[-1]["seconds"], "{:,.1f}".format) if timed else None
 
@@ -148,7 +148,7 @@ def _last(run: RunRecord, key: str) -> float | None:
 
 
 def _most(run: RunRecord, key: str) -> float | None:
-    """Over all rows: a resumed run counts anew."""
+    """Over all rows: a resumed run starts counting from 0."""
     return max((row[key] for row in run.rows if row.get(key) is not None), default=None)
 
 
@@ -165,7 +165,7 @@ def _whole(value: float) -> str:
 
 
 def _settings(runs: Sequence[RunRecord]) -> tuple[Row, ...]:
-    """The keys of the run files whose values are not the same everywhere."""
+    """The keys of the run files whose values differ between runs."""
     flat = [flatten(run.config) for run in runs]
     rows = []
     for key in dict.fromkeys(key for each in flat for key in each):
@@ -180,8 +180,8 @@ def _setting(value: Any) -> str:
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one, with dotted keys, and without empty arrays. An array of tables is keyed
-    by their types where each has its own, so that one more term does not shift those behind it."""
+    """Nested tables flattened, with dotted keys, without empty arrays. An array of tables is keyed by
+    their types if these are unique, so that an additional term does not shift those after it."""
     flat: dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, list) and item and all(isinstance(each, Mapping) for each in item):
@@ -200,8 +200,8 @@ def _keys(tables: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def write(file: Path, text: str) -> None:
-    """Puts the text in place in one step. Raises `UserError` where that cannot be."""
+    """Writes the text atomically. Raises `UserError` if that fails."""
     try:
         write_bytes(file, text.encode())
     except OSError as error:
-        raise user_error(f"cannot write {file}: {error.strerror}; choose another place with --out") from None
+        raise user_error(f"cannot write {file}: {error.strerror}; choose another path with --out") from None

@@ -1,4 +1,4 @@
-"""Metrics of a finished or stopped run, each number with what it takes to make it again."""
+"""Metrics of a finished or stopped run, each value with what is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Generator:
     which: Which
     images_seen: int
     sha256: str
-    """Of the safetensors file in the checkpoint."""
+    """SHA-256 of the safetensors file in the checkpoint."""
 
 
 class LazySamples(Samples):
-    """The training data, opened at the first look: most metrics of a generator need none. Keeps
-    count of what was looked at."""
+    """The training data, opened on first access: most metrics of a generator need none. Records which
+    parts were accessed."""
 
     def __init__(self, load: Callable[[], Samples]) -> None:
         self.__dict__["_load"] = load
@@ -84,11 +84,11 @@ class LazySamples(Samples):
         return self._opened.groups
 
     def forget(self) -> None:
-        """Begins the count anew."""
+        """Resets the record of accesses."""
         self.__dict__["seen"].clear()
 
     def provenance(self) -> dict[str, Any] | None:
-        """What identifies the parts that were looked at; None where nothing was."""
+        """Identifies the parts that were accessed; None if none were."""
         seen: set[str] = self.__dict__["seen"]
         if not seen:
             return None
@@ -111,7 +111,7 @@ class EvaluationSampler:
         self.data = data
         self.spec = generator.spec
         self.drawn = 0
-        """Samples so far."""
+        """Samples drawn so far."""
 
     def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
         return self.draw(n, seed, cond)[0]
@@ -125,23 +125,23 @@ class EvaluationSampler:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `ganforge evaluate` is asked for."""
+    """Arguments of `ganforge evaluate`."""
 
     metrics_file: Path | None = None
-    """A file of [[metrics]] tables; None = the run's own."""
+    """TOML file with [[metrics]] tables; None = the run's own."""
     overrides: Sequence[str] = ()
     seeds: int | None = None
-    """Seeds of each metric; None = as its settings say."""
+    """Number of seeds per metric; None = its own setting."""
     network: Which | None = None
-    """None = the moving average where the run has one."""
+    """None = the moving average if the run has one."""
     checkpoint: str = "newest"
     """See `checkpoint.load_chosen`."""
 
 
 def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
-    """Computes the metrics on a checkpoint of the run, and adds the record to evaluations.jsonl.
+    """Computes the metrics on a checkpoint of the run, and appends the record to evaluations.jsonl.
 
-    Raises `UserError` for what does not fit, and then nothing is written.
+    Raises `UserError` for incompatible arguments, and then nothing is written.
     """
     run = RunFolder.open(folder)
     config, metrics = read_metrics(run, registry, asked)
@@ -150,7 +150,7 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
     data = LazySamples(lambda: load_samples(config, spec, context))
     sampler = EvaluationSampler(generator.sampler, data)
     rows = [
-        {"plugin": _plugin(registry.providers[type(metric)]), **measure(metric, sampler, data, asked.seeds)}
+        {"plugin": _plugin(registry.provider(type(metric))), **measure(metric, sampler, data, asked.seeds)}
         for metric in metrics
     ]
     record = {
@@ -161,7 +161,7 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
         "images_seen": generator.images_seen,
         "network": generator.which,
         "generator_sha256": generator.sha256,
-        # Without its folders: where the data lie changes no number.
+        # Without its paths: the location of the data changes no value.
         "data": json.loads(config.data.model_dump_json(exclude=_paths(config.data), exclude_none=True)),
         "metrics": rows,
     }
@@ -171,12 +171,12 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
 
 
 def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple[RunConfig, Sequence[Metric]]:
-    """The run's settings, and the metrics to compute. Raises `UserError` where there are none."""
+    """The run's settings, and the metrics to compute. Raises `UserError` if there are none."""
     if asked.metrics_file is None:
         config = load(run.config, registry, asked.overrides)
         if not config.metrics:
             raise UserError(
-                f"{run.config} names no metrics; give some with --metrics FILE.toml, such as\n{EXAMPLE}"
+                f"{run.config} has no [[metrics]]; pass some with --metrics FILE.toml, such as\n{EXAMPLE}"
             )
         return config, config.metrics
     file = asked.metrics_file
@@ -204,7 +204,7 @@ def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple
 def open_generator(
     run: RunFolder, config: RunConfig, asked: Evaluation, say: Callable[[str], None]
 ) -> Generator:
-    """The generator of the checkpoint asked for. Raises `UserError` where there is none."""
+    """The generator of the requested checkpoint. Raises `UserError` if there is none."""
     which: Which = asked.network or ("ema" if config.ema.halflife else "raw")
     if which == "ema" and not config.ema.halflife:
         raise UserError(f"{run.path} has no moving average (ema.halflife = 0); use --network raw")
@@ -227,8 +227,8 @@ def measure(
 ) -> dict[str, Any]:
     """One metric's values, and what they depend on.
 
-    With `seeds`, a metric that repeats itself does so that often; another is computed with as many
-    seeds, one after the other, and its values are the mean and, as `_std`, the standard deviation.
+    With `seeds`, a metric that averages over seeds uses that many; any other is computed once per
+    seed, and its values are the mean and, as `_std`, the standard deviation.
     """
     repeating = "repeats" in type(metric).model_fields
     if seeds and repeating:
@@ -259,9 +259,10 @@ def _plugin(plugin: Plugin) -> dict[str, str]:
     return {"distribution": plugin.distribution, "version": plugin.version}
 
 
-def _paths(component: Component) -> set[str]:
-    """The keys that hold a path."""
-    return {name for name, value in component if isinstance(value, Path)}
+def _paths(component: Component) -> dict[str, Any]:
+    """The keys that hold a path, in pydantic's form for what to leave out."""
+    inner = {name: _paths(value) for name, value in component if isinstance(value, Component)}
+    return {name: True for name, value in component if isinstance(value, Path)} | inner
 
 
 def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
@@ -288,6 +289,6 @@ def _sha256(file: Path) -> str:
         return file_sha256(file)
     except OSError as error:
         raise UserError(
-            f"{file}: cannot be read: {error.strerror}; if the run is training, it has just gone on to "
-            "another checkpoint: try again"
+            f"{file}: cannot be read: {error.strerror}; if the run is still training, it may have just "
+            "replaced this checkpoint: try again"
         ) from None

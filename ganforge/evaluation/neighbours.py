@@ -1,8 +1,8 @@
-"""Has the generator learned its training images by heart? Its samples beside their nearest ones.
+"""Has the generator memorized its training images? Its samples next to their nearest ones.
 
-A sample's distance to the nearest training image says little alone, so the same is measured for
-real images, each against the others: a generator of new images of the same kind lies about as far
-from the training images as they lie from one another, one that repeats them much nearer.
+A sample's distance to the nearest training image means little on its own, so the same is measured for
+real images, each against the others: a generator of novel images is about as far from the training
+images as they are from one another; one that copies them is much nearer.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples
 
 CHUNK = 1024
-"""Training images in memory at once."""
+"""Training images in memory at a time."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What `ganforge neighbours` is asked for."""
+    """Arguments of `ganforge neighbours`."""
 
     n: int = 8
-    """Samples to draw."""
+    """Number of samples to draw."""
     k: int = 3
-    """Neighbours of each."""
+    """Neighbours per sample."""
     judge: Path | None = None
-    """Whose features are compared; None = pixels."""
+    """Judge whose features are compared; None = pixels."""
     count: int = 256
-    """Samples, and real images, that the summary is of."""
+    """Number of samples and of real images used for the summary."""
     seed: int = 0
     overrides: Sequence[str] = ()
 
@@ -50,9 +50,9 @@ class Neighbours(NamedTuple):
     """The nearest training images of Q images, nearest first."""
 
     distances: Tensor
-    """[Q, k]; infinite where there are no more."""
+    """[Q, k]; infinite if there are fewer."""
     rows: Tensor
-    """int64 [Q, k]: their numbers in the data."""
+    """int64 [Q, k]: their indices in the data."""
     mirrored: Tensor
     """bool [Q, k]: nearest when flipped left to right."""
 
@@ -61,14 +61,14 @@ class Neighbours(NamedTuple):
 
 
 def find_neighbours(folder: Path, registry: Registry, asked: Search, out: Path, context: Context) -> str:
-    """Writes the picture `out` and its figures beside it as JSON, and returns the summary.
+    """Writes the image `out` and its numbers next to it as JSON, and returns the summary.
 
-    Raises `UserError` for what does not fit, and then nothing is written.
+    Raises `UserError` for incompatible arguments, and then nothing is written.
     """
     generator = open_generator(folder, registry, context.say)
     spec = generator.spec
     if not spec.is_image:
-        raise UserError(f"neighbours are drawn of images; the samples of {folder} have shape {spec.shape}")
+        raise UserError(f"expected a run on images; the samples of {folder} have shape {spec.shape}")
     space = FeatureSpace.open(asked.judge, spec)
     data = load_samples(load(RunFolder.open(folder).config, registry, asked.overrides), spec, context)
     refuse_misfit(asked, data)
@@ -77,8 +77,8 @@ def find_neighbours(folder: Path, registry: Registry, asked: Search, out: Path, 
     own = torch.randperm(len(data), generator=generator_for(asked.seed, "neighbours"))[: asked.count]
     queries = torch.cat([space(samples), space.of_real(data, own)])
     if not queries.isfinite().all():
-        raise UserError(f"the generator of {folder} gives values that are not finite")
-    # Found together, so that the training images are looked at once.
+        raise UserError(f"the generator of {folder} returned non-finite values")
+    # Searched together, so that the training images are read only once.
     found = nearest(queries, torch.cat([torch.full_like(own, -1), own]), data, space, asked.k, context)
     figures = summary(found, queries, asked.count)
     record = {
@@ -99,36 +99,36 @@ def find_neighbours(folder: Path, registry: Registry, asked: Search, out: Path, 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, _sheet(shown, picked, data))
     write_json(out.with_suffix(".json"), record)
-    return describe(record)
+    return summary_text(record)
 
 
 def refuse_misfit(asked: Search, data: Samples) -> None:
-    """Raises `UserError` where more is asked for than the data has."""
+    """Raises `UserError` if more is requested than the data has."""
     if asked.n > asked.count:
-        raise UserError(f"{asked.n} samples cannot be drawn out of {asked.count}; raise --count")
+        raise UserError(f"--n {asked.n} exceeds --count {asked.count}; raise --count")
     for what, option, wanted, most in (
         ("images", "--count", asked.count, len(data)),
         ("neighbours of each", "--k", asked.k, len(data) - 1),
     ):
         if wanted > most:
             raise UserError(
-                f"{wanted:,} {what} are asked for, but the data has {len(data):,} images; "
-                f"give {option} {most} or less"
+                f"{wanted:,} {what} requested, but the data has {len(data):,} images; "
+                f"pass {option} {most} or less"
             )
 
 
 def nearest(
     queries: Tensor, own: Tensor, data: Samples, space: FeatureSpace, k: int, context: Context
 ) -> Neighbours:
-    """The `k` nearest images of `data` to `queries` [Q, F]; `own` int64 [Q] is the query's number in
-    the data, or -1. Neither the query itself nor an image of its group counts.
+    """The `k` nearest images of `data` to `queries` [Q, F]; `own` int64 [Q] is the query's index in
+    the data, or -1. The query itself and images of its group are excluded.
 
-    Flipped images count where training flips them. Memory grows with Q, not with the data.
+    Flipped images count if training flips them. Memory grows with Q, not with the data.
     """
     empty = torch.zeros(len(queries), 0)
     best = Neighbours(empty, empty.long(), empty.bool())
     parts = [(rows, flip) for rows in torch.split(torch.arange(len(data)), CHUNK) for flip in _flips(data)]
-    for rows, flip in context.track(parts, len(parts), "looking for neighbours"):
+    for rows, flip in context.track(parts, len(parts), "searching for neighbours"):
         points = _features(rows, flip, data, space)
         distances = torch.cdist(queries, points, compute_mode="use_mm_for_euclid_dist")
         distances[_alike(own, rows, data)] = math.inf
@@ -157,7 +157,7 @@ def summary(found: Neighbours, queries: Tensor, count: int) -> dict[str, float]:
 
 
 def listed(found: Neighbours, names: Sequence[int]) -> list[dict[str, Any]]:
-    """For each query its number and its neighbours."""
+    """For each query its index and its neighbours."""
     return [
         {
             "index": name,
@@ -171,7 +171,7 @@ def listed(found: Neighbours, names: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def describe(record: dict[str, Any]) -> str:
+def summary_text(record: dict[str, Any]) -> str:
     """The summary, for the terminal."""
     space = "a judge's features" if record["judge"] else f"pixels, {record['resizer']}"
     figures = {
@@ -180,17 +180,17 @@ def describe(record: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"generator after {record['images_seen']:,} images; {record['count']:,} samples and as many real "
-            f"images among {record['training_images']:,}; distances of {space}",
+            f"images, compared with {record['training_images']:,}; distances in {space}",
             f"  sample to nearest training image   median {figures['sample_to_nearest_median']}, "
-            f"least {figures['sample_to_nearest_least']}",
+            f"minimum {figures['sample_to_nearest_least']}",
             f"  real image to nearest other one    median {figures['real_to_nearest_median']}, "
-            f"least {figures['real_to_nearest_least']}",
-            f"  memorisation ratio of the medians  {figures['memorisation_ratio']}"
-            "   (near 0: copies; about 1: as new as real images are; above: unlike them)",
-            f"  between two samples, two real ones mean {figures['between_samples_mean']}, "
+            f"minimum {figures['real_to_nearest_least']}",
+            f"  memorization ratio (medians)        {figures['memorisation_ratio']}"
+            "   (near 0: copies; about 1: as novel as real images; above: unlike them)",
+            f"  between samples, between real      mean {figures['between_samples_mean']}, "
             f"{figures['between_real_mean']}",
-            f"  diversity ratio of the means       {figures['diversity_ratio']}"
-            "   (well below 1: less varied than the data)",
+            f"  diversity ratio (means)             {figures['diversity_ratio']}"
+            "   (well below 1: less diverse than the data)",
         ]
     )
 
@@ -209,13 +209,13 @@ def _alike(own: Tensor, rows: Tensor, data: Samples) -> Tensor:
     if data.groups is None:
         return own[:, None] == rows
     groups = data.groups.cpu()
-    # Samples have the number -1, and its group is not theirs.
+    # Samples have index -1, and the group found there is not theirs.
     return (groups[own][:, None] == groups[rows]) & (own >= 0)[:, None]
 
 
 def _exact(queries: Tensor, found: Neighbours, data: Samples, space: FeatureSpace) -> Neighbours:
-    """`found` with distances that do not suffer from the product of matrices they were found by, which
-    loses the small ones: those that tell of copies."""
+    """`found` with distances recomputed exactly: those from the matrix product lose precision where
+    they are small, which is where copies show."""
     columns = []
     for rows, flips, column in zip(found.rows.T, found.mirrored.T, found.distances.T, strict=True):
         plain, flipped = (_features(rows, flip, data, space) for flip in (False, True))
@@ -226,8 +226,8 @@ def _exact(queries: Tensor, found: Neighbours, data: Samples, space: FeatureSpac
 
 
 def _sheet(shown: Tensor, found: Neighbours, data: Samples) -> bytes:
-    """The picture: `shown` [2n, C, H, W] are samples and then as many real images."""
-    # Matplotlib is slow to import, and what refuses should be quick.
+    """The figure: `shown` [2n, C, H, W] are samples, then as many real images."""
+    # Matplotlib is slow to import, and errors should come fast.
     from ganforge.outputs.figures import render
     from ganforge.outputs.neighbour_sheet import Strip, draw_sheet
 

@@ -1,4 +1,4 @@
-"""What the metrics give for real images in place of generated ones: the best a generator can reach."""
+"""Metrics of real images instead of generated ones: an upper bound for the generator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ganforge.training.build import load_samples
 
 
 class RealSampler(EvaluationSampler):
-    """Real images where metrics expect a generator's."""
+    """Real images in the role of a generator."""
 
     def __init__(self, data: Samples, spec: DataSpec) -> None:
         self.data = data
@@ -29,12 +29,12 @@ class RealSampler(EvaluationSampler):
         """`n` different images. Raises `UserError` for more than there are, and for conditions."""
         if cond is not None:
             raise UserError(
-                "real images cannot be made to order; what a metric of conditions gives for them is the "
-                "judge's own accuracy: see its judge.json"
+                "real images cannot be generated for a given condition; for metrics of conditions the "
+                "judge's own accuracy is the upper bound: see its judge.json"
             )
         if n > len(self.data):
             raise UserError(
-                f"{n:,} samples are asked for, but the half of the real images that stands in for them has "
+                f"{n:,} samples requested, but the half of the real images used in their place has "
                 f"{len(self.data):,}; set samples = {len(self.data)} or less"
             )
         rows = torch.randperm(len(self.data), generator=generator_for(seed, "real samples"))[:n]
@@ -45,7 +45,7 @@ class RealSampler(EvaluationSampler):
 def evaluate_real(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
     """The metrics of one half of the run's training images against the other.
 
-    Nothing is written: the numbers are not the run's. Raises `UserError` for what does not fit.
+    Nothing is written: the values are not the run's. Raises `UserError` for incompatible arguments.
     """
     run = RunFolder.open(folder)
     config, metrics = read_metrics(run, registry, asked)
@@ -57,7 +57,7 @@ def evaluate_real(folder: Path, registry: Registry, asked: Evaluation, context: 
 
 
 def halves(data: Samples) -> tuple[Samples, Samples]:
-    """Two halves at random; images of one group are all in one of them."""
+    """A random split in two halves; images of one group stay together."""
     everything = torch.arange(len(data))
     groups, member_of = torch.unique(
         everything if data.groups is None else data.groups.cpu(), return_inverse=True

@@ -11,20 +11,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.api import Dataset, DataSpec, LabelSpec, UserError
+from ganforge.components.calls import pictures_of
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
 from ganforge.config import load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
-from ganforge.outputs.grid import save_grid, save_png
+from ganforge.evaluation.conditions import rows
+from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
 
+OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
+"""Suffixes that no folder is meant to have."""
 MAX_SAMPLES = 100_000
-MOST_BYTES = 16 * 2**20
-"""Of a list of conditions."""
+MAX_BYTES = 16 * 2**20
+"""Maximum size of a list of conditions."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class TrainedGenerator:
     sampler: GeneratorSampler
     spec: DataSpec
     images_seen: int
+    data: Dataset
+    """Of the run file; it is not opened."""
 
 
 def open_generator(
@@ -43,7 +49,7 @@ def open_generator(
     truncation: float | None = None,
     choice: str = "newest",
 ) -> TrainedGenerator:
-    """The generator of a run (its moving average where it has one), on the CPU; `choice`: see
+    """The generator of a run (its moving average if it has one), on the CPU; `choice`: see
     `checkpoint.load_chosen`."""
     run = RunFolder.open(folder)
     config = load(run.config, registry)
@@ -56,22 +62,17 @@ def open_generator(
     except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
     sampler = GeneratorSampler(network, config.task, config.prior, config.nets, spec, truncation=truncation)
-    return TrainedGenerator(sampler, spec, state["images_seen"])
+    return TrainedGenerator(sampler, spec, state["images_seen"], config.data)
 
 
-def parse_condition(text: str) -> list[str]:
-    """`"red cube, blue sphere"` -> the names."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def read_conditions(file: Path) -> list[list[str]]:
+def read_conditions(file: Path, labels: LabelSpec) -> list[list[str]]:
     """A JSON list of conditions, each a list of names or one string as for `--condition`."""
     try:
         with file.open("rb") as handle:
-            # No more than that, for a device has no end.
-            content = handle.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise UserError(f"{file}: a list of conditions has at most {MOST_BYTES:,} bytes")
+            # Bounded, because a device file has no end.
+            content = handle.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UserError(f"{file}: expected a list of conditions of at most {MAX_BYTES:,} bytes")
         found: Any = json.loads(content)
     except json.JSONDecodeError as error:
         raise UserError(f"{file}:{error.lineno}: not JSON: {error.msg}") from None
@@ -79,64 +80,81 @@ def read_conditions(file: Path) -> list[list[str]]:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not JSON: {error}") from None
-    conditions = [parse_condition(each) if isinstance(each, str) else each for each in _as_list(found, file)]
+    conditions = [labels.parse(each) if isinstance(each, str) else each for each in _as_list(found, file)]
     for position, names in enumerate(conditions):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(
-                f"{file}: condition {position} (counted from 0) is no list of names: {names!r:.60}"
+                f"{file}: expected condition {position} (counted from 0) to be a list of names, "
+                f"got {names!r:.60}"
             )
     return conditions
+
+
+def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed: int) -> Tensor | None:
+    """The condition of each sample, by what `--condition` (`text`) or `--conditions` (`file`) say: `n` in a
+    row for each, [n * conditions, ...]; see `condition_rows`."""
+    if labels.kind in ("vector", "image"):
+        found = rows(labels, text, file)
+        _refuse_too_many(n * len(found))
+        return found.repeat_interleave(n, dim=0)
+    conditions = [labels.parse(text)] if text is not None else read_conditions(file, labels) if file else []
+    return condition_rows(labels, conditions, n, seed)
 
 
 def condition_rows(
     labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int
 ) -> Tensor | None:
-    """The condition of each sample [n * conditions, K], `n` in a row for each; where none is
-    asked for, a spread of what the data can have; None for data without labels.
+    """The condition of each sample [n * conditions, K], `n` consecutive rows per condition; without
+    conditions, a variety of those the data can have; None for unlabelled data.
 
     Raises `UserError` for a condition that the data cannot have, and for too many samples.
     """
-    total = n * max(1, len(conditions))
-    if total > MAX_SAMPLES:
-        raise UserError(f"{total:,} samples are more than the {MAX_SAMPLES:,} of one call; ask for fewer")
+    _refuse_too_many(n * max(1, len(conditions)))
     if conditions:
         wanted = torch.stack([_encoded(labels, conditions, i) for i in range(len(conditions))])
         return wanted.repeat_interleave(n, dim=0)
     if labels.kind == "none":
         return None
-    if labels.kind == "vector":
-        raise UserError("the condition is a vector of numbers; sampling by name is not possible for it")
-    rows = torch.zeros(n, labels.width)
+    variety = torch.zeros(n, labels.width)
     rng = generator_for(seed, "conditions")
-    for position, row in enumerate(rows):
+    for position, row in enumerate(variety):
         if labels.kind == "one_of_k":
             row[position % labels.width] = 1.0
         else:
             most = labels.most or labels.width
             count = int(torch.randint(1, most + 1, (), generator=rng))
             row[torch.randperm(labels.width, generator=rng)[:count]] = 1.0
-    return rows
+    return variety
+
+
+def _refuse_too_many(total: int) -> None:
+    if total > MAX_SAMPLES:
+        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower --n")
 
 
 def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
-    """A grid, 8 a row, for `x.png`; else a folder with one PNG a sample and `samples.json`.
+    """A grid with 8 per row for `x.png`; otherwise a folder with one PNG per sample and `samples.json`.
 
-    Raises `UserError` where the folder holds samples already, or where nothing can be written.
+    Raises `UserError` if the folder already holds samples, or cannot be written.
     """
     try:
         if (out / "samples.json").exists():
-            raise UserError(f"{out} holds samples already; choose another folder with --out")
-        if out.suffix.lower() == ".png":
+            raise UserError(f"{out} already holds samples; choose another folder with --out")
+        if out.suffix.lower() in PICTURES:
             out.parent.mkdir(parents=True, exist_ok=True)
-            save_grid(generator.sampler.sample(n if cond is None else len(cond), seed, cond), out)
-        elif not generator.spec.is_image:
-            raise UserError(f"the samples are points, not images; draw them as one plot with --out {out}.png")
+            samples = generator.sampler.sample(n if cond is None else len(cond), seed, cond)
+            save_grid(pictures_of(generator.data, samples), out)
+        elif out.suffix.lower() in OTHER_FILES:
+            raise UserError(
+                f"expected --out to be a folder or one of {', '.join(PICTURES)}, got {out}; "
+                f"use --out {out.with_suffix('.png')}"
+            )
         else:
             out.mkdir(parents=True, exist_ok=True)
             _write_folder(generator, cond, n, seed, out)
     except OSError as error:
         raise UserError(
-            f"cannot write samples to {out}: {error.strerror}; choose another place with --out"
+            f"cannot write samples to {out}: {error.strerror}; choose another path with --out"
         ) from error
     return out
 
@@ -145,15 +163,23 @@ def _write_folder(generator: TrainedGenerator, cond: Tensor | None, n: int, seed
     total = n if cond is None else len(cond)
     listed = []
     for index, image in enumerate(generator.sampler.sample(total, seed, cond)):
-        name = f"{index:06d}.png"
-        save_png(image, out / name)
-        names = [] if cond is None else generator.spec.labels.decode(cond[index])
-        listed.append({"file": name, "condition": names, "seed": seed, "index": index})
+        file = generator.data.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
+        wish = _in_words(generator.spec.labels, None if cond is None else cond[index])
+        listed.append({"file": file.name, "condition": wish, "seed": seed, "index": index})
     (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
 
+def _in_words(labels: LabelSpec, row: Tensor | None) -> list[str] | list[float] | None:
+    """A condition as `samples.json` has it: names, or numbers; None for an image."""
+    if row is None:
+        return []
+    if labels.kind == "vector":
+        return [float(value) for value in row]
+    return None if labels.kind == "image" else labels.decode(row)
+
+
 def _encoded(labels: LabelSpec, conditions: Sequence[Sequence[str]], position: int) -> Tensor:
-    """One condition as a row [K]; its position is told where there are several."""
+    """One condition as a row [K]; an error includes its position if there are several."""
     try:
         return labels.encode(conditions[position])
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Training a judge on a run file's real data, and how good it is on what it did not see."""
+"""Trains a judge on a run file's real data, and measures it on held-out images."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ BATCH = 64
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.02
 WARMUP = 0.2
-"""Share of the training over which the learning rate rises; it then falls to 0 along a cosine."""
+"""Share of the training over which the learning rate warms up; it then decays to 0 along a cosine."""
 SHIFT = 1 / 16
-"""Largest shift of an image, as a share of its side."""
+"""Largest random shift of an image, as a share of its side."""
 HELD_OUT = 0.1
-LEAST_IMAGES = 20
+MIN_IMAGES = 20
 ROW_S = 10.0
-"""Seconds between two lines of progress."""
+"""Seconds between two progress lines."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class JudgeTraining:
 
     epochs: int = 12
     max_minutes: float | None = None
-    """The training is over by then, its learning rate at 0; None = no limit."""
+    """Time limit; the learning rate is 0 by then; None = no limit."""
     width: int = 24
     """Channels of the network's first stage."""
     seed: int = 0
@@ -52,29 +52,29 @@ class JudgeTraining:
 
 @dataclass(frozen=True)
 class Split:
-    """What a judge learns from, and what it is measured on."""
+    """What a judge is trained on, and what it is measured on."""
 
     samples: Samples
     rows: Tensor
-    """int64: the samples to learn from."""
+    """int64: indices of the training samples."""
     test: Samples
     how: str
 
 
 def train_judge(config: RunConfig, settings: JudgeTraining, context: Context) -> Judge:
-    """A judge of `config.data`, measured on real images that it has not seen.
+    """A judge of `config.data`, measured on held-out real images.
 
-    Raises `UserError` for data that no judge can be trained on.
+    Raises `UserError` for data on which no judge can be trained.
     """
     spec = spec_of(config.data)
     if not spec.is_image or spec.labels.kind not in ("one_of_k", "many_of_k"):
         has = f"labels of kind '{spec.labels.kind}'" if spec.is_image else f"samples of shape {spec.shape}"
         raise UserError(f"a judge needs images with named labels; data '{config.data.type}' has {has}")
-    # Whatever the run rounds: what a judge says is compared with what others say.
+    # Always float32, whatever the run's precision: a judge's outputs are compared with other judges'.
     device = Runtime(config.train.model_copy(update={"float32": "default"})).device
     split = split_data(config, spec, context, settings.seed)
     context.say(
-        f"judge: learns from {len(split.rows):,} images and is tested on {len(split.test):,} ({split.how})"
+        f"judge: training on {len(split.rows):,} images, testing on {len(split.test):,} ({split.how})"
     )
     started = time.monotonic()
     network, images_seen = _fit(split, spec, settings, device)
@@ -104,12 +104,12 @@ def measure(judge: Judge, real: Samples) -> dict[str, float]:
 
 
 def split_data(config: RunConfig, spec: DataSpec, context: Context, seed: int) -> Split:
-    """Whole groups held out where the samples have groups; else the data's own test split where
-    there is one; else single samples held out."""
+    """Whole groups are held out if the samples have groups; otherwise the data's own test split is
+    used if there is one; otherwise single samples are held out."""
     samples = load_samples(config, spec, context)
-    if len(samples) < LEAST_IMAGES:
+    if len(samples) < MIN_IMAGES:
         raise UserError(
-            f"a judge needs at least {LEAST_IMAGES} images; data '{config.data.type}' has {len(samples)}"
+            f"a judge needs at least {MIN_IMAGES} images; data '{config.data.type}' has {len(samples)}"
         )
     everything = torch.arange(len(samples))
     if samples.groups is None:
@@ -133,9 +133,9 @@ def split_data(config: RunConfig, spec: DataSpec, context: Context, seed: int) -
 
 
 def refuse_existing(folder: Path) -> None:
-    """Raises `UserError` where a judge cannot be written to `folder`, before any work is done."""
+    """Raises `UserError` if a judge cannot be written to `folder`, before any work is done."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists already; choose another place with --out")
+        raise UserError(f"{folder} already exists; choose another with --out")
     nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise UserError(
@@ -144,7 +144,7 @@ def refuse_existing(folder: Path) -> None:
 
 
 def learning_rate(progress: float) -> float:
-    """At `progress` (0 to 1) through the training: one cycle, up along a line and down along a cosine."""
+    """One-cycle schedule at `progress` (0 to 1): linear warm-up, then cosine decay."""
     if progress < WARMUP:
         return LEARNING_RATE * (0.05 + 0.95 * progress / WARMUP)
     return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARMUP) / (1 - WARMUP))))
@@ -188,19 +188,19 @@ def _fit(
 
 
 def _batches(rows: Tensor, settings: JudgeTraining) -> Iterator[tuple[Tensor, torch.Generator]]:
-    """Batches of `rows`, in another order in each epoch, each with a generator for what is random."""
+    """Batches of `rows`, reshuffled each epoch, each with a generator for its random numbers."""
     for epoch in range(settings.epochs):
         rng = generator_for(settings.seed, "judge", epoch)
         order = rows[torch.randperm(len(rows), generator=rng)]
         for batch in torch.split(order, BATCH):
-            # Batch normalisation cannot learn from the scraps at the end of an epoch.
+            # Batch normalization needs full batches: drop the incomplete one at the end of an epoch.
             if len(batch) == min(BATCH, len(rows)):
                 yield batch, rng
 
 
 def _augmented(images: Tensor, rows: Tensor, rng: torch.Generator, mirror: bool) -> Tensor:
-    """`images[rows]` [N, C, H, W] in [-1, 1], each shifted a little (its border repeated), and flipped
-    left to right at random where the data allow that."""
+    """`images[rows]` [N, C, H, W] in [-1, 1], each shifted randomly (border replicated), and flipped
+    left to right at random if the data allow it."""
     n, (height, width) = len(rows), images.shape[2:]
     ys, xs = _shifted(n, height, rng), _shifted(n, width, rng)
     if mirror:
@@ -212,7 +212,7 @@ def _augmented(images: Tensor, rows: Tensor, rng: torch.Generator, mirror: bool)
 
 
 def _shifted(n: int, side: int, rng: torch.Generator) -> Tensor:
-    """The pixel [n, side] that comes to each place along one side."""
+    """The source pixel [n, side] of each position along one side."""
     most = round(SHIFT * side)
     offsets = torch.randint(-most, most + 1, (n, 1), generator=rng)
     return (torch.arange(side) + offsets).clamp(0, side - 1)

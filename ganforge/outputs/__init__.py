@@ -1,1 +1,1 @@
-"""What a run leaves behind: its folder, figures, pictures, curves and report."""
+"""What a run writes: its folder, metrics, images, curves and report."""

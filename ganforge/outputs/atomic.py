@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of each."""
+"""Atomic file writes: a reader sees the old file or the new one, never half of each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replaces `path` with `data` in one step. Raises `OSError` with `path` as its filename and
-    leaves the old file as it was."""
-    # A leading dot and another suffix: nothing that lists *.png or *.jsonl sees the half-made file.
+    """Replaces `path` with `data` atomically. Raises `OSError` with `path` as its filename and
+    leaves the old file unchanged."""
+    # A leading dot and another suffix: nothing that lists *.png or *.jsonl sees the partial file.
     half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with half.open("wb") as file:
@@ -28,5 +28,5 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Replaces `path` with `data` as indented JSON, in one step."""
+    """Replaces `path` with `data` as indented JSON, atomically."""
     write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())

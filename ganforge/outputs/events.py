@@ -1,5 +1,5 @@
-"""events.jsonl: what happened to a run besides training: findings about its health, rollbacks, its
-end by the health policy. One JSON object a line, with `event`, `iteration` and `images_seen`."""
+"""events.jsonl: events of a run other than training: health findings, rollbacks, its end by the
+health policy. One JSON object per line, with `event`, `iteration` and `images_seen`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ FINDING = "finding"
 
 
 def append_event(path: Path, event: Mapping[str, Any]) -> None:
-    """Adds one event; raises `OSError` as `MetricsLog.append` does."""
+    """Appends one event; raises `OSError` as `MetricsLog.append` does."""
     MetricsLog(path).append(event)
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """The events in order; none where the file is missing."""
+    """The events in order; empty if the file is missing."""
     return read_rows(path)
 
 
 def drop_findings_after(path: Path, images_seen: int) -> None:
-    """Drops the findings beyond `images_seen`, which a resumed run makes anew. Rollbacks stay: they
-    are why it is where it is."""
+    """Drops findings beyond `images_seen`, which a resumed run will record again. Rollbacks stay:
+    they explain where the run is."""
     if path.is_file():
         kept = [
             event

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Format = Literal["png", "svg"]
+MAX_CURVES = 16
 Floats = NDArray[np.floating[Any]]
 
 
@@ -23,7 +24,7 @@ def blank(width: float, height: float) -> Figure:
 
 
 def render(figure: Figure, kind: Format) -> bytes:
-    """The figure as a file."""
+    """Renders the figure to a file's bytes."""
     file = io.BytesIO()
     # Without a date, the same run gives the same file.
     figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
@@ -31,8 +32,8 @@ def render(figure: Figure, kind: Format) -> bytes:
 
 
 def scatter(points: Floats) -> Figure:
-    """Points [n, D]: the first two coordinates against each other, or a histogram where D is 1.
-    Points that are not finite are left out."""
+    """Points [n, D]: the first two coordinates as a scatter plot, or a histogram if D is 1.
+    Non-finite points are left out."""
     points = points[np.isfinite(points).all(axis=1)]
     figure = blank(5, 5)
     axes = figure.add_subplot()
@@ -42,6 +43,19 @@ def scatter(points: Floats) -> Figure:
     axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.6, linewidths=0)
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
+    return figure
+
+
+def curves(waves: Floats) -> Figure:
+    """Waves [n, C, L], or the first `MAX_CURVES` of them, one above the other; a colour per channel."""
+    shown = waves[:MAX_CURVES]
+    figure = Figure(figsize=(6, 0.6 * len(shown) + 0.6), layout="constrained")
+    for axes, wave in zip(
+        np.ravel(figure.subplots(len(shown), 1, sharex=True, squeeze=False)), shown, strict=True
+    ):
+        axes.plot(wave.T, linewidth=0.8)
+        axes.set(xlim=(0, max(1, wave.shape[1] - 1)), yticks=[])
+    axes.set_xlabel("sample number")
     return figure
 
 

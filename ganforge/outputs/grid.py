@@ -1,45 +1,72 @@
-"""Pictures of samples: grids of images, scatter plots of points."""
+"""Images of samples: grids of images, scatter plots of points."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ganforge.api import UserError
 from ganforge.outputs.atomic import write_bytes
+from ganforge.outputs.drawing import as_pictures
 
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""The suffixes of files that a grid can be written to, and Pillow's names of the formats."""
 GAP = 2
-"""Pixels between neighbours."""
+"""Pixels between adjacent images."""
 PAPER = 255
-"""Grey level of the gaps and of places without an image."""
+"""Gray level of the gaps and of cells without an image."""
 
 
 def to_uint8(images: Tensor) -> Tensor:
     """Images [n, C, H, W] in [-1, 1], any float type -> uint8 0 to 255, on the CPU.
 
-    Values outside are clamped, infinities with them; NaN turns black.
+    Values outside are clamped, including infinities; NaN becomes black.
     """
     levels = (images.detach().to("cpu", torch.float32).nan_to_num(nan=-1.0).clamp(-1, 1) + 1) * 127.5
     return levels.round().to(torch.uint8)
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Writes one PNG in one step: images [n, C, H, W] side by side, `columns` a row, or points
-    [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
+    """Writes one file atomically, a PNG unless the suffix is another of `PICTURES`: images [n, C, H, W] in a
+    grid with `columns` per row, or points [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
 
-    Raises `UserError` for images that are neither grey nor RGB.
+    Waves [n, C, L] are drawn as curves; see `drawing.as_pictures` for other numbers of channels and volumes.
     """
     if images.dim() == 2:
         from ganforge.outputs.figures import render, scatter
 
         points = images.detach().to("cpu", torch.float32)
-        write_bytes(path, render(scatter(points.numpy()), "png"))
+        _write_as(render(scatter(points.numpy()), "png"), path)
         return
-    write_bytes(path, _png(_tile(_levels(images), columns)))
+    if images.dim() == 3:
+        from ganforge.outputs.figures import curves, render
+
+        waves = images.detach().to("cpu", torch.float32)
+        _write_as(render(curves(waves.numpy()), "png"), path)
+        return
+    _write_as(_png(_tile(_levels(as_pictures(images)), columns)), path)
+
+
+def _write_as(png: bytes, path: Path) -> None:
+    """Writes a picture that is a PNG in the format that the suffix of `path` names."""
+    form = PICTURES.get(path.suffix.lower(), "PNG")
+    if form == "PNG":
+        write_bytes(path, png)
+        return
+    picture: Image.Image = Image.open(io.BytesIO(png))
+    if form == "JPEG" and picture.mode not in ("L", "RGB"):
+        # It has no transparency.
+        clear = picture.convert("RGBA")
+        picture = Image.new("RGB", clear.size, (PAPER,) * 3)
+        picture.paste(clear, mask=clear.getchannel("A"))
+    file = io.BytesIO()
+    picture.save(file, form, quality=95)
+    write_bytes(path, file.getvalue())
 
 
 def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path: Path) -> None:
@@ -51,8 +78,20 @@ def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path
     write_bytes(path, render(plane(samples, real, field, extent), "png"))
 
 
+def save_sample(sample: Tensor, stem: Path) -> Path:
+    """Writes one sample to `stem` with a suffix: an image [1, 3 or 4, H, W] as PNG, anything else as float32
+    in .npy. Returns the file."""
+    if sample.ndim == 3 and sample.shape[0] in (1, 3, 4):
+        save_png(sample, file := stem.with_name(f"{stem.name}.png"))
+        return file
+    content = io.BytesIO()
+    np.save(content, sample.detach().cpu().float().numpy(), allow_pickle=False)
+    write_bytes(file := stem.with_name(f"{stem.name}.npy"), content.getvalue())
+    return file
+
+
 def save_png(image: Tensor, path: Path) -> None:
-    """Writes one image [C, H, W], uint8 or floats in [-1, 1], as a lossless PNG in one step."""
+    """Writes one image [C, H, W], uint8 or floats in [-1, 1], as a lossless PNG, atomically."""
     write_bytes(path, _png(_levels(image)))
 
 
@@ -75,8 +114,8 @@ def _tile(images: Tensor, columns: int) -> Tensor:
 def _png(image: Tensor) -> bytes:
     """uint8 [C, H, W] -> a PNG file."""
     channels = image.shape[0]
-    if channels not in (1, 3):
-        raise UserError(f"a picture has 1 channel (grey) or 3 (RGB); got {channels}")
+    if channels not in (1, 3, 4):
+        raise UserError(f"expected images with 1 channel (gray), 3 (RGB) or 4 (RGBA), got {channels}")
     pixels = image[0] if channels == 1 else image.permute(1, 2, 0)
     file = io.BytesIO()
     Image.fromarray(pixels.contiguous().numpy()).save(file, format="PNG")

@@ -1,7 +1,7 @@
-"""metrics.jsonl: the record of a run that everything else is drawn from.
+"""metrics.jsonl: the record of a run; curves, report and comparisons are made from it.
 
-One JSON object a line, in the order it happened. A process killed while it writes leaves at
-most one torn line, at the end, and readers pass over it.
+One JSON object per line, in chronological order. A process killed while writing leaves at most one
+partial line, at the end, which readers skip.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Row = Mapping[str, Any]
 
 
 class MetricsLog:
-    """Appends rows to `path`. A torn last line that a killed process left is cut off first,
-    or the next row would be glued to it."""
+    """Appends rows to `path`. A partial last line left by a killed process is cut off first;
+    otherwise the next row would be glued to it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,10 +32,10 @@ class MetricsLog:
                 os.truncate(path, whole)
 
     def append(self, row: Row) -> None:
-        """Adds one row as one line, or nothing at all.
+        """Appends one row as one line, or nothing at all.
 
         JSON has no NaN or infinity: such values are stored as null, and their keys are listed
-        under `nonfinite`. Raises `OSError` with the path as its filename, on a full disk for one.
+        under `nonfinite`. Raises `OSError` with the path as its filename, for example on a full disk.
         """
         assert "images_seen" in row
         line = encoded(row)
@@ -50,8 +50,8 @@ class MetricsLog:
 
 
 def _write(file: int, line: bytes) -> None:
-    """One write as a rule. A disk that fills takes a part first and refuses at the second try;
-    the part is taken back."""
+    """Normally a single write. A disk that fills up accepts a part first and fails on the second
+    write; the part is then truncated away."""
     before = os.fstat(file).st_size
     try:
         while line:
@@ -74,13 +74,13 @@ def _finite(row: Row) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows in order; none where the file is missing. Raises `UserError` for a broken line
-    other than a torn last one."""
+    """The rows in order; empty if the file is missing. Raises `UserError` for a damaged line other
+    than a partial last one."""
     return [json.loads(line) for line in _lines(path)]
 
 
 def read_new_rows(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """The whole rows after byte `offset`, and the offset to go on from."""
+    """The complete rows after byte `offset`, and the offset to continue from."""
     if not path.is_file():
         return [], offset
     with path.open("rb") as file:
@@ -91,8 +91,8 @@ def read_new_rows(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
 
 
 def truncate_after(path: Path, images_seen: int, owes_metrics: bool = False) -> None:
-    """Drops the rows that a resumed run writes anew, in one step: those beyond `images_seen`, and
-    with `owes_metrics` those of metrics at it."""
+    """Atomically drops the rows that a resumed run will write again: those beyond `images_seen`, and
+    with `owes_metrics` the metric rows at it."""
 
     def is_kept(line: bytes) -> bool:
         row = json.loads(line)
@@ -104,7 +104,7 @@ def truncate_after(path: Path, images_seen: int, owes_metrics: bool = False) -> 
 
 
 def _lines(path: Path) -> list[bytes]:
-    """The lines that hold a row, checked."""
+    """The lines that hold a row, validated."""
     if not path.is_file():
         return []
     lines = path.read_bytes().split(b"\n")
@@ -117,5 +117,7 @@ def _lines(path: Path) -> list[bytes]:
                 return lines[:-1]
             from ganforge.api import UserError
 
-            raise UserError(f"{path}:{number}: not a row of JSON; remove the line and try again") from error
+            raise UserError(
+                f"{path}:{number}: expected a JSON object on this line; remove the line and try again"
+            ) from error
     return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""A picture of images beside their nearest neighbours."""
+"""A figure of images next to their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Strip:
-    """One line: an image and its neighbours."""
+    """One row: an image and its neighbours."""
 
     image: Tensor
     """[C, H, W] in [-1, 1]"""
@@ -29,7 +29,7 @@ class Strip:
 
 
 def draw_sheet(samples: Sequence[Strip], real: Sequence[Strip]) -> Figure:
-    """Samples and their neighbours at the left; at the right, for comparison, real images and theirs."""
+    """Samples and their neighbours on the left; for comparison, real images and theirs on the right."""
     columns = 1 + len(samples[0].neighbours)
     figure = blank(2 * columns + 1.2, 1.15 * len(samples) + 0.6)
     halves = figure.add_gridspec(1, 2)
@@ -57,6 +57,6 @@ def _draw_block(part: SubFigure, strips: Sequence[Strip], first: str, others: st
 
 
 def _pixels(image: Tensor) -> Any:
-    """[C, H, W] in [-1, 1] -> what matplotlib shows: [H, W] or [H, W, 3]."""
+    """[C, H, W] in [-1, 1] -> the array matplotlib expects: [H, W] or [H, W, 3]."""
     levels = to_uint8(image)
     return levels[0].numpy() if len(levels) == 1 else levels.permute(1, 2, 0).numpy()

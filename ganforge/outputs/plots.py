@@ -1,4 +1,4 @@
-"""The curves of a run, drawn from its metrics.jsonl."""
+"""The curves of a run, plotted from its metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Series = dict[str, tuple[list[float], list[float]]]
 
 @dataclass(frozen=True)
 class Panel:
-    """Axes for these keys alone."""
+    """Axes for these keys only."""
 
     unit: str
     keys: tuple[str, ...]
@@ -30,23 +30,23 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """One picture: the keys of the rows that begin with `prefix`."""
+    """One figure: the keys of the rows that begin with `prefix`."""
 
     name: str
     title: str
     prefix: str
     unit: str = ""
     apart: bool = False
-    """Each curve has axes of its own, because their scales have nothing in common."""
+    """Give each curve its own axes, because their scales differ."""
     panels: tuple[Panel, ...] = ()
-    """Axes one below another; a key that none of them names is not drawn. Empty = see `apart`."""
+    """Stacked axes; a key that none of them lists is not plotted. Empty = see `apart`."""
 
 
 HEALTH = (
     Panel("share of pairs", ("health/separation",)),
-    Panel("change of score", ("health/g_gain",)),
-    Panel("of samples' spread", ("health/g_jump",)),
-    Panel("of real samples' distance", ("health/diversity", "health/diversity_within")),
+    Panel("change in score", ("health/g_gain",)),
+    Panel("relative to spread", ("health/g_jump",)),
+    Panel("relative to real", ("health/diversity", "health/diversity_within")),
     Panel("norm", ("health/weights_d", "health/weights_g")),
     Panel("scale", ("health/scale_d", "health/scale_g")),
 )
@@ -66,11 +66,11 @@ LEGEND = {
     "score/fake": "D(G(z)) in D's update",
     "score/fake_before_g": "D(G(z)) before G's update",
     "score/fake_after_g": "D(G(z)) after G's update",
-    "health/separation": "real above fake (0.5 = D cannot tell)",
-    "health/g_gain": "what G's update adds to D(G(z))",
-    "health/g_jump": "how far G's update moves a fake",
-    "health/diversity": "distance of two fakes",
-    "health/diversity_within": "distance of two fakes of one label",
+    "health/separation": "real above fake (0.5 = chance)",
+    "health/g_gain": "change of D(G(z)) by G's update",
+    "health/g_jump": "distance G's update moves a fake",
+    "health/diversity": "distance between two fakes",
+    "health/diversity_within": "distance between two fakes of one label",
     "health/weights_d": "weights of D",
     "health/weights_g": "weights of G",
     "health/scale_d": "gradient scale of D",
@@ -82,15 +82,15 @@ ONE_ITERATION = {
     "health/g_gain",
     "health/g_jump",
 }
-"""Measured on the batch of the row's iteration alone, where the others are means over all iterations
-since the row before: they scatter far more."""
+"""Measured only on the batch of the row's iteration, while the others are means over all iterations
+since the previous row: they are much noisier."""
 REACH = 4
-"""Rows on either side that the curve of such a key takes in, at least."""
+"""Minimum number of rows on either side in the moving average of such a key."""
 
 
 def plot_run(run: RunFolder, out: Path | None = None) -> list[Path]:
-    """Writes each chart that has data as PNG and SVG to `out` (RUN/plots by default), and
-    returns the files."""
+    """Writes each chart that has data as PNG and SVG to `out` (RUN/plots by default), and returns
+    the files."""
     folder = run.plots if out is None else out
     formats: tuple[Format, ...] = ("png", "svg")
     written = []
@@ -110,8 +110,8 @@ def draw_charts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Chart, Figure]]
 
 
 def select(rows: Sequence[Mapping[str, Any]], prefix: str) -> Series:
-    """The curves whose keys begin with `prefix`. A value that was not finite is a gap, and a curve
-    of nothing but gaps is left out."""
+    """The curves whose keys begin with `prefix`. A non-finite value is a gap, and a curve with only
+    gaps is left out."""
     series: Series = {}
     for row in rows:
         for key, value in row.items():
@@ -123,7 +123,7 @@ def select(rows: Sequence[Mapping[str, Any]], prefix: str) -> Series:
 
 
 def running_mean(values: Sequence[float], reach: int) -> list[float]:
-    """The mean of each value and of up to `reach` neighbours on either side; gaps do not count."""
+    """Moving average of each value with up to `reach` neighbours on either side; gaps are skipped."""
     means = []
     for place in range(len(values)):
         near = [value for value in values[max(0, place - reach) : place + reach + 1] if value == value]
@@ -141,7 +141,7 @@ def _draw(chart: Chart, series: Series) -> Figure:
 
 
 def _parts(chart: Chart, series: Series) -> list[tuple[str, Series]]:
-    """The curves that share axes, and the unit of those."""
+    """The curves that share axes, and their unit."""
     if chart.panels:
         found = [(p.unit, {key: series[key] for key in p.keys if key in series}) for p in chart.panels]
         return [(unit, part) for unit, part in found if part]
@@ -158,7 +158,7 @@ def _draw_axes(axes: Axes, prefix: str, unit: str, series: Series) -> None:
         if key in ONE_ITERATION and len(seen) > 2 * REACH:
             _draw_scattered(axes, seen, values, label)
         else:
-            # A curve of few points, as metrics give, is shown with its points.
+            # A curve with few points, as for metrics, is shown with markers.
             axes.plot(seen, values, label=label, linewidth=1.2, marker="." if len(seen) < 40 else None)
     finite = [value for _, values in series.values() for value in values if value == value]
     if min(finite) > 0 and max(finite) > 100 * min(finite):
@@ -173,9 +173,9 @@ def _draw_axes(axes: Axes, prefix: str, unit: str, series: Series) -> None:
 
 
 def _draw_scattered(axes: Axes, seen: list[float], values: list[float], label: str) -> None:
-    """Each row as a point, and the mean of neighbours as the curve."""
+    """Each row as a point, and the moving average as the curve."""
     reach = max(REACH, len(seen) // 100)
     means = running_mean(values, reach)
     (curve,) = axes.plot(seen, means, label=f"{label}, mean of {2 * reach + 1} rows", linewidth=1.2)
     points: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 4, "alpha": 0.4}
-    axes.plot(seen, values, label="the same, one iteration a point", color=curve.get_color(), **points)
+    axes.plot(seen, values, label="single iterations", color=curve.get_color(), **points)

@@ -1,4 +1,4 @@
-"""How far the run is: a bar on a terminal, plain lines in a log file."""
+"""Progress of a run: a bar on a terminal, plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 T = TypeVar("T")
 PATIENCE_S = 2.0
-"""How long a piece of work may take before it is shown at all."""
+"""Seconds a task may take before its progress is shown."""
 
 
 class Progress:
-    """Shows one run. On a terminal, a bar that moves in place; elsewhere, one line for each row."""
+    """Progress of one run. On a terminal, a bar updated in place; elsewhere, one line per row."""
 
     def __init__(self, total_images: int, stream: TextIO | None = None, start: int = 0) -> None:
-        """`start`: the images seen already when a run is resumed. `stream` is stderr by default."""
+        """`start`: images seen already when a run is resumed. `stream` is stderr by default."""
         self.total = total_images
         self.stream = sys.stderr if stream is None else stream
         self._rate: float | None = None
@@ -42,21 +42,21 @@ class Progress:
         metrics = _figures(row, "metric/")
         self._metric = metrics or self._metric
         losses = {f"loss_{name}": value for name, value in _figures(row, "loss/").items()}
-        # On the bar each stays until there is a newer one: a row of metrics has no losses.
+        # On the bar each value stays until there is a newer one: a row of metrics has no losses.
         self._losses = losses or self._losses
         if self._bar is not None:
             if row:
                 kept = self._losses | self._metric
-                shown = self._pace(images_seen) + [f"{k} {v}" for k, v in kept.items()]
+                shown = self._rate_and_eta(images_seen) + [f"{k} {v}" for k, v in kept.items()]
                 self._bar.set_postfix_str("  ".join(shown), refresh=False)
             self._bar.n = images_seen
             self._bar.refresh()
         elif row:
-            shown = self._pace(images_seen) + [f"{k} {v}" for k, v in (losses | metrics).items()]
+            shown = self._rate_and_eta(images_seen) + [f"{k} {v}" for k, v in (losses | metrics).items()]
             self.say("  ".join([f"{images_seen:,}/{self.total:,} images", *shown]))
 
     def say(self, line: str) -> None:
-        """Shows one line, above the bar where there is one."""
+        """Prints one line, above the bar if there is one."""
         if self._bar is not None:
             self._bar.write(line, file=self.stream)
         else:
@@ -64,11 +64,11 @@ class Progress:
             self.stream.flush()
 
     def close(self) -> None:
-        """Leaves the bar as it stands."""
+        """Closes the bar where it is."""
         if self._bar is not None:
             self._bar.close()
 
-    def _pace(self, images_seen: int) -> list[str]:
+    def _rate_and_eta(self, images_seen: int) -> list[str]:
         if not self._rate:
             return []
         left = duration(max(0, self.total - images_seen) / self._rate)
@@ -76,8 +76,8 @@ class Progress:
 
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Passes `items` on, with a bar on stderr if that takes longer than two seconds; the `Track`
-    that data sets are given. In a log file the bar is a single line."""
+    """Yields `items` with a bar on stderr if that takes longer than two seconds; the `Track` that
+    data sets are given. In a log file the bar is a single line."""
     if sys.stderr.isatty():
         yield from tqdm(items, desc=what, total=total, delay=PATIENCE_S, leave=False, file=sys.stderr)
         return
@@ -91,7 +91,7 @@ def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 
 
 def duration(seconds: float) -> str:
-    """42s, 5m03s, 24h12m: the two largest units; hours do not turn into days."""
+    """42s, 5m03s, 24h12m: the two largest units; hours do not roll over into days."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -100,17 +100,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-def pace(seconds_per_image: float) -> str:
-    """`1,240 images/s`, `0.34 images/s`, or from four seconds on `4.2 s an image`."""
+def throughput(seconds_per_image: float) -> str:
+    """`1,240 images/s`, `0.34 images/s`, or from four seconds on `4.2 s per image`."""
     if seconds_per_image >= 4:
         figures = ",.0f" if seconds_per_image >= 10 else ".1f"
-        return f"{seconds_per_image:{figures}} s an image"
+        return f"{seconds_per_image:{figures}} s per image"
     rate = 1 / seconds_per_image
     return f"{rate:,.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
 
 
 def _figures(row: Mapping[str, Any], prefix: str) -> dict[str, str]:
-    """The numbers under `prefix`, by the rest of their key, short enough to read at a glance."""
+    """The numbers under `prefix`, by the rest of their key, in short form."""
     return {
         key.removeprefix(prefix): _short(value)
         for key, value in row.items()

@@ -18,11 +18,11 @@ PACKAGES = ("torch", "torchvision", "accelerate", "pydantic", "pluggy", "safeten
 
 
 def provenance(plugins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Everything about the surroundings that a reader of run.json would ask for.
+    """Everything about the environment that run.json records.
 
-    `plugins` is kept as it is given. `git` is about the working directory, and None where
-    that is not in a git checkout. Of `cpu`, `threads` are the machine's and `used` those that
-    torch computes with.
+    `plugins` is stored as given. `git` describes the working directory, and is None if that is not
+    in a git checkout. In `cpu`, `threads` is the machine's count and `used` the number torch
+    computes with.
     """
     return {
         "ganforge": ganforge.__version__,
@@ -45,14 +45,14 @@ def _version(package: str) -> str | None:
 
 
 def _threads_used() -> int:
-    # Here, because a page that is only drawn from a run needs no torch.
+    # Imported here because drawing a report needs no torch.
     import torch
 
     return torch.get_num_threads()
 
 
 def cpu_model() -> str:
-    """The name of the processor, as the machine tells it."""
+    """The processor's model name as the OS reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -62,7 +62,7 @@ def cpu_model() -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """The commit of the working directory and whether files differ from it."""
+    """The commit of the working directory and whether the working tree is dirty."""
     commit = _ask_git("rev-parse", "HEAD")
     if commit is None:
         return None
@@ -71,8 +71,8 @@ def _git() -> dict[str, Any] | None:
 
 
 def _ask_git(*arguments: str) -> str | None:
-    """What git says; None where there is no git, no checkout, or no answer in time."""
-    # Without optional locks, a look at the status cannot get in the way of the user's own git.
+    """Output of git; None if there is no git, no checkout, or no answer in time."""
+    # Without optional locks, reading the status cannot block the user's own git commands.
     command = ["git", "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Which labels a generator fails at: a table for the terminal and a bar chart."""
+"""Per-label recall of a generator: a table for the terminal and a bar chart."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INFIX = "_recall/"
-"""Stands in the name of a number between the name that the user gave it and the label."""
+"""Separates, in the name of a number, the user's metric name from the label."""
 SUFFIX = "_recall.png"
 BAR = 20
 """Characters of a bar for a share of 1."""
 
 Shares = Mapping[str, float]
-"""Label -> of the samples that should show it, the share that does."""
+"""Label -> share of the samples conditioned on it in which it is found."""
 
 
 def recalls(values: Mapping[str, float | None]) -> dict[str, Shares]:
-    """Name of a table -> its shares, the lowest first. A value that was not finite is left out."""
+    """Name of a table -> its shares, lowest first. Non-finite values are left out."""
     found: dict[str, dict[str, float]] = {}
     for key, value in values.items():
         name, infix, label = key.partition(INFIX)
@@ -37,7 +37,7 @@ def recalls(values: Mapping[str, float | None]) -> dict[str, Shares]:
 
 
 def recall_table(shares: Shares) -> list[str]:
-    """A line for each label, with a bar."""
+    """One line per label, with a bar."""
     width = max(map(len, shares))
     return [f"{label:{width}}  {share:.3f}  {'#' * round(BAR * share)}" for label, share in shares.items()]
 
@@ -48,7 +48,7 @@ def write_recall_charts(run: RunFolder, metrics: list[dict[str, Any]]) -> list[P
     for metric in metrics:
         for name, shares in recalls(metric["values"]).items():
             run.plots.mkdir(exist_ok=True)
-            # The name is the user's, and may hold anything.
+            # The name is the user's, and may contain any character.
             file = run.plots / f"{re.sub(r'[^A-Za-z0-9_-]+', '_', name)}{SUFFIX}"
             write_bytes(file, render(draw_recall(name, shares, _ceiling(metric["settings"])), "png"))
             written.append(file)
@@ -56,7 +56,7 @@ def write_recall_charts(run: RunFolder, metrics: list[dict[str, Any]]) -> list[P
 
 
 def draw_recall(name: str, shares: Shares, ceiling: Shares) -> Figure:
-    """Bars, the lowest at the top; a mark at each label's `ceiling`, where that is known."""
+    """Bars, the lowest at the top; a mark at each label's `ceiling`, where known."""
     labels = list(shares)
     figure = blank(7, 1.2 + 0.24 * len(labels))
     axes = figure.add_subplot()
@@ -73,7 +73,7 @@ def draw_recall(name: str, shares: Shares, ceiling: Shares) -> Figure:
             label="the judge on real images",
         )
         figure.legend(loc="outside lower right", fontsize=8)
-    axes.set(xlim=(0, 1.02), xlabel="share of the samples in which the judge finds it")
+    axes.set(xlim=(0, 1.02), xlabel="share of samples in which the judge finds the label")
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_title(f"{name}: recall of each label, lowest first", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
@@ -82,8 +82,8 @@ def draw_recall(name: str, shares: Shares, ceiling: Shares) -> Figure:
 
 
 def _ceiling(settings: Mapping[str, Any]) -> Shares:
-    """The recall of each label on held-out real images, from the judge's card; empty where the judge
-    does not tell."""
+    """Recall of each label on held-out real images, from the judge's card; empty if the judge has no
+    such record."""
     try:
         card = json.loads((Path(settings["judge"]) / "judge.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""report.html: a whole run on one page that can be mailed, opened offline and kept."""
+"""report.html: a whole run on one self-contained page that can be mailed and opened offline."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ganforge.outputs.report_style import CSS
 from ganforge.outputs.run_folder import RunFolder
 
 WIDEST = 1200
-"""Pixels; wider grids are scaled down, or the page would weigh more than the run's weights."""
+"""Pixels; wider grids are downscaled, or the page would be larger than the run's weights."""
 SMALL = 400
-"""Pixels; narrower grids are shown with their pixels visible instead of blurred."""
+"""Pixels; narrower grids are scaled up pixelated instead of blurred."""
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 def write_report(run: RunFolder) -> Path:
-    """Writes RUN/report.html in one step and returns its path. The page has no script and asks for
-    nothing outside itself; a run that is still going gives the page of the moment."""
+    """Writes RUN/report.html atomically and returns its path. The page has no script and loads
+    nothing from elsewhere; for a run in progress it is a snapshot."""
     rows, info = read_rows(run.metrics), run.read_info()
     title = escape(run.path.absolute().name)
     parts = [
@@ -87,7 +87,7 @@ def _warnings(rows: Rows, info: Mapping[str, Any], events: Rows) -> str:
         for key, seen in lost.items()
     ]
     if (info.get("git") or {}).get("dirty"):
-        found.append("the working directory differed from its commit when the run started")
+        found.append("the working tree had uncommitted changes when the run started")
     if not rows:
         found.append("metrics.jsonl has no rows yet")
     items = "".join(f"<li>{escape(warning)}</li>" for warning in found)
@@ -95,7 +95,7 @@ def _warnings(rows: Rows, info: Mapping[str, Any], events: Rows) -> str:
 
 
 def _grids(run: RunFolder) -> str:
-    """The first, the middle and the last picture of samples."""
+    """The first, middle and last sample grid."""
     files = run.grid_files()
     shown = [files[index] for index in sorted({0, len(files) // 2, len(files) - 1})] if files else []
     figures = [
@@ -115,12 +115,12 @@ def _picture(file: Path, alt: str) -> str:
             height = round(image.height * WIDEST / image.width)
             image.resize((WIDEST, height), Image.Resampling.LANCZOS).save(smaller, format="PNG")
             data = smaller.getvalue()
-    look = "small" if small else "large"
-    return f"<img class='{look}' alt='{alt}' src='{_uri(data, 'image/png')}'>"
+    scaling = "small" if small else "large"
+    return f"<img class='{scaling}' alt='{alt}' src='{_uri(data, 'image/png')}'>"
 
 
 def _curves(rows: Rows) -> str:
-    # As images and not as inline SVG: each SVG has ids, and those of two would clash in one page.
+    # As images rather than inline SVG: the ids of two inline SVGs would clash in one page.
     figures = [
         f"<figure><img class='curve' alt='{escape(chart.title)} against images seen' "
         f"src='{_uri(render(figure, 'svg'), 'image/svg+xml')}'></figure>"
@@ -130,7 +130,7 @@ def _curves(rows: Rows) -> str:
 
 
 def _recall(run: RunFolder) -> str:
-    """The bar charts that evaluations drew last."""
+    """The bar charts of the latest evaluations."""
     figures = [
         f"<figure>{_picture(file, 'recall of each label')}"
         f"<figcaption>{escape(file.stem.removesuffix('_recall'))}</figcaption></figure>"
@@ -140,7 +140,7 @@ def _recall(run: RunFolder) -> str:
 
 
 def _last_values(rows: Rows) -> str:
-    """A table of every figure's last value and when it was taken."""
+    """A table of each metric's last value and when it was recorded."""
     last: dict[str, tuple[Any, int]] = {}
     for row in rows:
         for key, value in row.items():
@@ -151,7 +151,7 @@ def _last_values(rows: Rows) -> str:
         f"<td class='number'>{seen:,}</td></tr>"
         for key, (value, seen) in sorted(last.items())
     ]
-    columns = ("figure", "value", "images seen")
+    columns = ("name", "value", "images seen")
     head = "".join(f"<th scope='col'>{column}</th>" for column in columns)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>" if lines else ""
 
@@ -163,7 +163,7 @@ def _number(value: Any) -> str:
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested tables as one, with dotted names."""
+    """Nested tables flattened, with dotted keys."""
     flat: dict[str, str] = {}
     for key, value in data.items():
         if isinstance(value, Mapping):

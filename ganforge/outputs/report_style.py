@@ -1,4 +1,4 @@
-"""How a report looks: one sheet of CSS, for light and dark screens and for paper."""
+"""Style of a report: one CSS sheet, for light and dark screens and for print."""
 
 from __future__ import annotations
 

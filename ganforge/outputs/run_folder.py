@@ -1,4 +1,4 @@
-"""The folder of a run: where each thing lies, and how it is made and opened.
+"""The folder of a run: its layout, and how it is created and opened.
 
 Importable without torch, so `UserError` is imported where it is raised.
 """
@@ -24,7 +24,7 @@ from ganforge.outputs.atomic import write_bytes, write_json
 if TYPE_CHECKING:
     from ganforge.api import DataSpec, UserError
 
-_PUT_BACK = "put back the file that 'ganforge run' wrote"
+_PUT_BACK = "restore the file that 'ganforge run' wrote"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RunFolder:
 
     path: Path
     made: tuple[Path, ...] = field(default=(), compare=False)
-    """The folders that `create` had to make, deepest first."""
+    """The folders that `create` made, deepest first."""
 
     @property
     def config(self) -> Path:
@@ -47,12 +47,12 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """One JSON row a line: losses, scores, rates, metrics."""
+        """One JSON row per line: losses, scores, rates, metrics."""
         return self.path / "metrics.jsonl"
 
     @property
     def events(self) -> Path:
-        """What happened besides training, one JSON object a line; absent where nothing did."""
+        """Events other than training, one JSON object per line; absent if nothing did."""
         return self.path / "events.jsonl"
 
     @property
@@ -77,10 +77,9 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, resolved_config: Mapping[str, Any], info: Mapping[str, Any]) -> RunFolder:
-        """Makes the folder with its config.toml and run.json; an empty folder will do.
+        """Creates the folder with config.toml and run.json; an existing empty folder is accepted.
 
-        Raises `UserError` where a run is there already, or where the folder cannot be made; then
-        nothing of it is left.
+        Raises `UserError` if it already holds a run or cannot be created; nothing is left behind.
         """
         cls.refuse_existing(path)
         run = cls(path, tuple(folder for folder in (path, *path.parents) if not folder.exists()))
@@ -92,13 +91,13 @@ class RunFolder:
         except OSError as error:
             run.unmake()
             raise _user_error(
-                f"cannot make run folder {path} in {path.absolute().parent}: {error.strerror}; "
+                f"cannot create run folder {path} in {path.absolute().parent}: {error.strerror}; "
                 "choose another with --out"
             ) from error
         return run
 
     def unmake(self) -> None:
-        """Takes back what `create` made, for a run that cannot start after all."""
+        """Removes what `create` made, for a run that fails to start."""
         for file in (self.config, self.info):
             with contextlib.suppress(OSError):
                 file.unlink()
@@ -108,8 +107,8 @@ class RunFolder:
 
     @classmethod
     def clear_unsaved(cls, path: Path) -> None:
-        """Empties the folder of a run that was killed before its first checkpoint; leaves alone
-        any other. Raises `UserError` where another process is at work in it."""
+        """Empties the folder of a run that was killed before its first checkpoint; leaves any other
+        alone. Raises `UserError` if another process is using it."""
         run = cls(path)
         if not path.is_dir() or (run.checkpoints.is_dir() and any(run.checkpoints.glob("[0-9]*"))):
             return
@@ -126,9 +125,9 @@ class RunFolder:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keeps other processes from training in the folder; the claim ends with the process.
+        """Locks the folder against other training processes; the lock ends with the process.
 
-        Raises `UserError` where another one has it.
+        Raises `UserError` if another process holds it.
         """
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
@@ -136,7 +135,7 @@ class RunFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise _user_error(
-                    f"run folder {self.path} is in use: another process trains in it; stop that one first"
+                    f"run folder {self.path} is in use by another training process; stop that one first"
                 ) from None
             except OSError:
                 # A file system without locks.
@@ -145,41 +144,41 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def sweep(self) -> None:
-        """Removes the half-made files that a killed process left."""
+    def remove_leftovers(self) -> None:
+        """Removes temporary files that a killed process left."""
         for folder in (self.path, self.grids, *self.grids.glob("*/")):
             for each in folder.glob(".*.tmp"):
                 each.unlink()
 
     @classmethod
     def refuse_existing(cls, path: Path) -> None:
-        """Raises `UserError` where the folder holds anything, or is a file."""
+        """Raises `UserError` if the folder is not empty, or is a file."""
         try:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
-            raise _user_error(f"run folder {path} cannot be looked into: {error.strerror}") from error
+            raise _user_error(f"run folder {path} cannot be read: {error.strerror}") from error
         if taken and not cls(path).config.is_file():
-            raise _user_error(f"{path} exists already and is no run folder; choose another with --out")
+            raise _user_error(f"{path} already exists and is not a run folder; choose another with --out")
         if taken:
             raise _user_error(
-                f"run folder {path} exists already; continue it with 'ganforge resume {path}', "
+                f"run folder {path} already exists; continue it with 'ganforge resume {path}', "
                 "or choose another with --out"
             )
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """The run in an existing folder. Raises `UserError` where there is none."""
+        """The run in an existing folder. Raises `UserError` if there is none."""
         run = cls(path)
         missing = [file.name for file in (run.config, run.info) if not file.is_file()]
         if missing:
             raise _user_error(
                 f"{path} is not a run folder: it has no {' and no '.join(missing)}; "
-                "name the folder that 'ganforge run' wrote"
+                "pass the folder that 'ganforge run' wrote"
             )
         return run
 
     def write_config(self, resolved: Mapping[str, Any]) -> None:
-        """Puts config.toml in place, or a new one in place of the old."""
+        """Writes or replaces config.toml."""
         header = f"# Resolved by ganforge {ganforge.__version__}: every default filled in.\n\n"
         write_bytes(self.config, (header + tomli_w.dumps(_without_none(resolved))).encode())
 
@@ -188,7 +187,7 @@ class RunFolder:
         return tomllib.loads(self.config.read_text(encoding="utf-8"))
 
     def read_info(self) -> dict[str, Any]:
-        """run.json. Raises `UserError` where it is damaged."""
+        """run.json. Raises `UserError` if it is damaged."""
         try:
             info = json.loads(self.info.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
@@ -198,7 +197,7 @@ class RunFolder:
         return info
 
     def read_data_spec(self) -> DataSpec:
-        """What the data were when the run began. Raises `UserError` where run.json does not say."""
+        """The data spec recorded at the start of the run. Raises `UserError` if run.json lacks it."""
         from ganforge.api import DataSpec
 
         try:
@@ -207,24 +206,24 @@ class RunFolder:
             raise _user_error(f"{self.info}: 'data_spec' is missing or damaged; {_PUT_BACK}") from None
 
     def misfit(self, reason: str) -> UserError:
-        """What to raise where config.toml and the checkpoints do not belong together."""
+        """The error for a config.toml that does not match the checkpoints."""
         return _user_error(
-            f"{self.config} does not fit the run's newest checkpoint: {reason:.200}; undo what was changed "
-            f"in the file, or install the plugins that {self.info} lists"
+            f"{self.config} does not match the run's newest checkpoint: {reason:.200}; revert the changes "
+            f"to the file, or install the plugins that {self.info} lists"
         )
 
     def update_info(self, changes: Mapping[str, Any]) -> None:
-        """Sets some keys of run.json, such as `finished` or `warnings`, in one step."""
+        """Sets some keys of run.json, such as `finished` or `warnings`, atomically."""
         write_json(self.info, self.read_info() | dict(changes))
 
     def grid(self, images_seen: int, name: str = "samples") -> Path:
-        """The picture made after so many images; names sort as numbers do. Pictures of anything
-        but plain samples have a folder of their own."""
+        """The grid after this many images; names sort numerically. Grids other than plain samples
+        have a folder of their own."""
         folder = self.grids if name == "samples" else self.grids / name
         return folder / f"{images_seen:010d}.png"
 
     def grid_files(self) -> list[tuple[int, Path]]:
-        """(images seen, picture), oldest first."""
+        """(images seen, file), oldest first."""
         return sorted(
             (int(file.stem), file)
             for file in self.grids.glob("*.png")
@@ -237,7 +236,7 @@ def _is_half_made(path: Path) -> bool:
 
 
 def _without_none(value: Any) -> Any:
-    """TOML has no null: a key that is None is left out, as its default will be None again."""
+    """TOML has no null: a key that is None is omitted, since its default is None as well."""
     if isinstance(value, Mapping):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""A clock for the parts of an iteration, and how a loop is made to tell it what it is doing.
+"""A clock for the parts of an iteration, and the hooks by which a loop reports what it is doing.
 
-The loop has no code for this: what it calls (networks, optimisers, terms, batches, the moving
-average) is replaced by, or hooked with, something that notes when a part begins and ends.
+The loop has no code for this: whatever it calls (networks, optimizers, terms, batches, the moving
+average) is wrapped or hooked so that the clock knows when a part starts and ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ganforge.engine.loop import Loop
 from ganforge.engine.update.player import Player
 
 OTHER = "other"
-"""Losses, checks, sums for the log: all that is in no other part."""
+"""Losses, checks, sums for the log: everything that is in no other part."""
 
 
 class Watch:
@@ -33,8 +33,8 @@ class Watch:
         self._range: record_function | None = None
 
     def begin(self) -> None:
-        """From now on, time counts."""
-        settle(self.device)
+        """Starts measuring."""
+        synchronize(self.device)
         self._marks = []
         self._mark()
 
@@ -42,7 +42,7 @@ class Watch:
         """Seconds of each part since `begin`."""
         assert self._marks is not None
         self._mark()
-        settle(self.device)
+        synchronize(self.device)
         spent: dict[str, float] = defaultdict(float)
         for (part, start), (_, stop) in zip(self._marks, self._marks[1:], strict=False):
             on_gpu = self.device.type == "cuda"
@@ -51,7 +51,7 @@ class Watch:
         return dict(spent)
 
     def enter(self, part: str) -> str:
-        """Changes to `part`; returns the one before."""
+        """Switches to `part`; returns the previous one."""
         before, self.part = self.part, part
         if self._marks is not None and part != before:
             self._mark()
@@ -72,7 +72,7 @@ class Watch:
             self._range = None
 
     def timed(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """`call`, in that part; what it calls belongs to it, too."""
+        """`call`, attributed to that part, including what it calls."""
 
         def inside(*args: Any, **kwargs: Any) -> Any:
             before = self.enter(part)
@@ -95,7 +95,7 @@ class Watch:
 
 
 class _Stand:
-    """Stands for an object; some of its methods are others."""
+    """A proxy for an object with some methods replaced."""
 
     def __init__(self, real: object, methods: Mapping[str, Callable[..., Any]]) -> None:
         self.__dict__.update(real=real, **methods)
@@ -108,7 +108,7 @@ class _Stand:
 
 
 def attach(loop: Loop, watch: Watch) -> None:
-    """Makes `loop` tell `watch` what it is doing."""
+    """Makes `loop` report to `watch` what it is doing."""
     players = loop.game.players
     loop.batches = cast(Any, _Stand(loop.batches, {"at": watch.timed("data", loop.batches.at)}))
     if loop.average is not None:
@@ -127,14 +127,14 @@ def attach(loop: Loop, watch: Watch) -> None:
 
 
 def _watch_forward(player: Player, name: str, critic: Player, watch: Watch) -> None:
-    """Forward passes of `player`, compiled or not; those inside a term belong to the term."""
+    """Forward passes of `player`, compiled or not; those inside a term are attributed to the term."""
     run = player.run
 
     def inside(network: nn.Module, *inputs: Any) -> Any:
-        # A backward pass is over where the next micro-batch begins.
+        # A backward pass ends where the next micro-batch starts.
         before = OTHER if watch.part.endswith(": backward") else watch.part
         if ": term " not in watch.part:
-            # The discriminator's weights learn when it is its turn, and are frozen when it is not.
+            # The discriminator's weights require gradients in its own update, and are frozen otherwise.
             turn: Role = "d" if critic.parameters[0].requires_grad else "g"
             watch.enter(_name(turn, f"{name} forward"))
         try:
@@ -147,7 +147,7 @@ def _watch_forward(player: Player, name: str, critic: Player, watch: Watch) -> N
 
 def _hook_step(role: Role, optimizer: torch.optim.Optimizer, watch: Watch) -> None:
     def pre(*_: Any) -> None:
-        watch.enter(_name(role, "optimiser"))
+        watch.enter(_name(role, "optimizer"))
 
     def post(*_: Any) -> None:
         watch.enter(OTHER)
@@ -157,8 +157,8 @@ def _hook_step(role: Role, optimizer: torch.optim.Optimizer, watch: Watch) -> No
 
 
 def _before_backward(role: Role, scaler: torch.amp.GradScaler, watch: Watch) -> Callable[[torch.Tensor], Any]:
-    """The objective is scaled, by 1 unless in fp16, right before its backward pass, which lasts until
-    the optimiser's step or the next micro-batch."""
+    """The objective is scaled (by 1 unless in fp16) right before its backward pass, which lasts until
+    the optimizer's step or the next micro-batch."""
 
     def scale(objective: torch.Tensor) -> Any:
         scaled = scaler.scale(objective)
@@ -172,7 +172,7 @@ def _name(role: Role, what: str) -> str:
     return f"{role.upper()}'s update: {what}"
 
 
-def settle(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Waits for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,8 +1,8 @@
-"""FLOPs of the operations that torch dispatches: two for each multiplication with its addition.
+"""FLOPs of the operations that torch dispatches: two for each multiply-add.
 
 Torch has such formulas (`torch.utils.flop_counter`), but its gradient of a convolution's weight ignores
-`groups` and so counts `groups` times too much, and products with vectors are missing. What is here
-takes precedence, and can be given to torch's own counter: `FlopCounterMode(custom_mapping=FORMULAS)`.
+`groups` and so counts `groups` times too much, and matrix-vector products are missing. The formulas here
+take precedence, and can be passed to torch's own counter: `FlopCounterMode(custom_mapping=FORMULAS)`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from torch.utils.flop_counter import flop_registry, shape_wrapper
 aten = torch.ops.aten
 Shape = Sequence[int]
 Formula = Callable[..., int]
-"""The operation's arguments, with the shapes of tensors in their place, and `out_shape` -> FLOPs."""
+"""The operation's arguments, with tensors replaced by their shapes, and `out_shape` -> FLOPs."""
 
 
 def flops(operation: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> int:
-    """Of one call of an overload such as `torch.ops.aten.mm.default`; 0 for what has no formula, which is
-    all that does as many operations as it has elements, about."""
+    """For one call of an overload such as `torch.ops.aten.mm.default`; 0 if it has no formula, as for
+    everything with about as many operations as elements."""
     formula = REGISTRY.get(operation.overloadpacket)
     return 0 if formula is None else int(formula(*args, **kwargs, out_val=result))
 
@@ -40,7 +40,7 @@ def _convolution(
     **_: Any,
 ) -> int:
     # Each pixel of the smaller images meets each weight once: weight is [O, C / groups, ...] or, transposed,
-    # [C, O / groups, ...], so it knows of the groups.
+    # [C, O / groups, ...], so the groups are accounted for.
     pixels = math.prod((x if transposed else out_shape)[2:])
     return 2 * x[0] * pixels * math.prod(weight)
 

@@ -1,4 +1,4 @@
-"""What is computed and held while something runs, written down operation by operation."""
+"""A ledger of what is computed and held while something runs, operation by operation."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Operation(NamedTuple):
     name: str
     """Such as "aten.mm.default"."""
     flops: int
-    """Of products and convolutions; 0 for all that does about as many operations as it has elements."""
+    """FLOPs of products and convolutions; 0 for everything with about as many operations as elements."""
     bytes: int
-    """Read and written, if each input is read once and each output is written once; 0 for views."""
+    """Read and written, assuming each input is read once and each output is written once; 0 for views."""
     form: tuple[Any, ...]
-    """Shapes of the tensors, in their order, and of convolutions all other arguments."""
+    """Shapes of the tensors, in order, and for convolutions all other arguments."""
 
 
 @dataclass(frozen=True)
 class Like:
-    """Stands for a tensor with that form, whatever its content."""
+    """A tensor's shape, strides and type, without content."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -46,7 +46,7 @@ class Like:
 
 
 class Call(NamedTuple):
-    """How to do an operation again."""
+    """How to repeat an operation."""
 
     function: Any
     args: Any
@@ -55,18 +55,18 @@ class Call(NamedTuple):
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operations, and the bytes of the tensors that are alive. For real tensors and for fake ones,
-    and for derivatives of any order; views are operations without bytes."""
+    """Counts operations, and the bytes of live tensors. For real and for fake tensors, and for derivatives of
+    any order; views are operations without bytes."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: Counter[Operation] = Counter()
         self.calls: dict[Operation, Call] = {}
-        """The first call of each."""
+        """The first call of each operation."""
         self.live = 0
-        """Bytes of all storages that were met here and are still there."""
+        """Bytes of all storages seen here that are still alive."""
         self.peak = 0
-        """The most that `live` has been."""
+        """Peak of `live`."""
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @property
@@ -75,12 +75,12 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def bytes(self) -> int:
-        """Moved, if no operation found its inputs in a cache."""
+        """Bytes moved if no operation found its inputs in a cache."""
         return sum(operation.bytes * times for operation, times in self.operations.items())
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func.namespace == "prim":  # Asks a fake tensor where it is: often, and without any work.
+        if func.namespace == "prim":  # Queries a fake tensor's device: frequent, and no work.
             return args[0].fake_device
         result = func(*args, **kwargs)
         tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
@@ -121,5 +121,5 @@ def _like(tensor: Tensor) -> Like:
 
 
 def _size(tensor: Tensor) -> int:
-    """Bytes; of what is expanded, those that are there."""
+    """Bytes; for expanded tensors, only those that are stored."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())

@@ -1,6 +1,7 @@
-"""The preflight: does everything fit together, how big is it, how long will it take.
+"""The preflight: does the configuration fit together, how large is it, how long will it take.
 
-An average iteration is counted on fake tensors, and timed by the rates of this device. No data is touched.
+An average iteration is counted on fake tensors, and timed by the measured rates of this device. No data is
+opened.
 """
 
 from __future__ import annotations
@@ -18,22 +19,24 @@ from ganforge.engine.distributed.runtime import check_shares
 from ganforge.engine.instruments.memory import gpu_name, resident_memory
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import exact_products, round_products
+from ganforge.outputs.drawing import how_shown
 from ganforge.outputs.provenance import cpu_model
 from ganforge.profiling.rates import Rates, launch, measure
 from ganforge.profiling.rehearsal import DTYPES, Iteration, NeedsNumbers, rehearse
 from ganforge.profiling.roofline import Times, times
+from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import plan
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of an average iteration on this device."""
+    """Cost of an average iteration on this device."""
 
     iteration: Iteration
     rates: Rates
     times: Times
     seconds: float
-    """By the times of device and host together."""
+    """Time from the device's and the host's together."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,21 @@ class Preflight:
     g_parameters: int
     d_parameters: int
     device: str
-    """What the figures are for, in words."""
+    """The device that the figures are for, in words."""
     images: int
-    """Of the whole run."""
+    """Images of the whole run."""
     images_per_iteration: int
     cost: Cost | None
-    """None where an iteration cannot be counted."""
+    """None if an iteration cannot be counted."""
+    advice: tuple[str, ...]
+    """What the components advise against, one line each."""
     notes: tuple[str, ...]
-    """What is not in the figures, each in a line."""
+    """What the figures leave out, one line each."""
     sample_bytes: int
-    """Of one sample as data sets keep it: pixels are bytes, points float32. Without its labels."""
+    """Bytes of one sample as data sets store it: uint8 pixels, float32 points. Without its labels."""
     process_bytes: int
-    """What the process holds before the run's first tensor: Python and torch. 0 where it is not known, and on
-    a GPU, whose memory that is not."""
+    """What the process holds before the run's first tensor: Python and torch. 0 if unknown, and on a GPU,
+    whose memory that is not."""
 
     @property
     def seconds_per_image(self) -> float | None:
@@ -64,28 +69,33 @@ class Preflight:
 
     @property
     def peak_bytes(self) -> int | None:
-        """The most memory of the device that the run holds at once, besides the data."""
+        """Peak device memory of the run, without the data."""
         return None if self.cost is None else self.process_bytes + self.cost.iteration.peak
 
 
 def preflight(config: RunConfig) -> Preflight:
-    """Checks a run file against itself; raises `UserError` with the reason where it cannot run."""
+    """Checks a run file; raises `UserError` with the reason if it cannot run."""
     agreed, train = plan(config), config.train
     check_shares(train, 1)
+    # What cannot work at all is refused here, before torch finds it in its own words.
+    advice = tuple(in_lines(advice_on(agreed), config))
     device, notes = _device(train)
     if device.type == "cpu":
         keep_freed_memory()
-        # A training step loads what torch loads late.
+        # A training step triggers torch's lazy imports.
         launch(device)
     process = resident_memory() if device.type == "cpu" else 0
     # On the meta device they have no content, and are initialized at once.
     networks = agreed.networks("meta")
     parameters = [_count(network) for network in networks]
     cost = None
+    shown = how_shown(agreed.spec.shape)
+    if shown is not None:
+        notes.append(shown)
     try:
         iteration = rehearse(agreed, networks, device)
     except NeedsNumbers as reason:
-        notes.append(f"neither time nor memory can be told: {reason}")
+        notes.append(f"neither time nor memory can be estimated: {reason}")
     else:
         notes += [f"without {reason}" for reason in iteration.left_out]
         cost = _cost(iteration, train, device)
@@ -97,6 +107,7 @@ def preflight(config: RunConfig) -> Preflight:
         images=train.images,
         images_per_iteration=train.batch_size * train.d_updates,
         cost=cost,
+        advice=advice,
         notes=tuple(notes),
         sample_bytes=math.prod(agreed.spec.shape) * (1 if agreed.spec.is_image else 4),
         process_bytes=process,
@@ -104,7 +115,7 @@ def preflight(config: RunConfig) -> Preflight:
 
 
 def _cost(iteration: Iteration, train: Train, device: torch.device) -> Cost:
-    # Leaves the process as it was.
+    # Restores the process's state.
     with exact_products():
         round_products(train.float32 == "fast")
         rates = measure(device, DTYPES[train.precision])
@@ -113,12 +124,12 @@ def _cost(iteration: Iteration, train: Train, device: torch.device) -> Cost:
 
 
 def _device(train: Train) -> tuple[torch.device, list[str]]:
-    """Where the run would be, and what there is to say about that."""
+    """The device that the run would use, and notes about it."""
     if train.device == "cpu":
         return torch.device("cpu"), []
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))), []
-    wished = ["train.device is 'cuda', and there is none here: the figures are for the CPU"]
+    wished = ["train.device is 'cuda', but there is no GPU here: the figures are for the CPU"]
     return torch.device("cpu"), wished if train.device == "cuda" else []
 
 

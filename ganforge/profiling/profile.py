@@ -1,7 +1,7 @@
 """Where the time of an iteration goes.
 
-The figures are taken without torch's profiler, which slows down what it looks at; the trace is of
-some iterations more.
+The figures are taken without torch's profiler, which slows down what it measures; the trace covers some
+additional iterations.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ganforge.api import Context, UserError
 from ganforge.config import RunConfig
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.loop import Loop
-from ganforge.profiling.clock import OTHER, Watch, attach, settle
+from ganforge.profiling.clock import OTHER, Watch, attach, synchronize
 from ganforge.profiling.silent import Silent
 from ganforge.training.build import build_loop, load_samples, plan
 
 WARM_UP = 3
-"""Iterations before those that count: the first ones allocate, and choose kernels. With train.compile =
-"auto" those in which the networks' form is chosen come on top."""
+"""Warm-up: the first iterations allocate, and choose kernels. With train.compile = "auto" those in which the
+mode is chosen are added."""
 TRACED = 3
 """Iterations in the trace; each has thousands of events."""
 SLOWEST = 8
-"""Operations that are named."""
+"""Operations that are listed."""
 
 LOGGING = "logging"
 
@@ -37,25 +37,25 @@ LOGGING = "logging"
 class Part:
     name: str
     ms: float
-    """An iteration."""
+    """Milliseconds per iteration."""
 
 
 @dataclass(frozen=True)
 class Profile:
     parts: tuple[Part, ...]
-    """In the order of an iteration; together they are the whole of it."""
+    """In the order of an iteration; they add up to all of it."""
     images_per_second: float
     iterations: int
     busy: str
-    """How much of the machine was at work."""
+    """Utilization of the machine."""
     slowest: tuple[Part, ...]
-    """Operations, by the time in themselves, an iteration."""
+    """Operations, by their own time per iteration."""
     log_every: int
     """Images between two rows of the log, over which the cost of one is spread."""
 
     @property
     def ms(self) -> float:
-        """An iteration, with its share of the log."""
+        """Milliseconds per iteration, with its share of the log."""
         return sum(part.ms for part in self.parts)
 
     def lines(self) -> list[str]:
@@ -63,25 +63,27 @@ class Profile:
         width = max(len(part.name) for part in (*self.parts, *self.slowest))
         rows = [f"{'part':{width}}  ms/iteration  share"]
         rows += [f"{p.name:{width}}  {p.ms:12.3f}  {100 * p.ms / self.ms:4.1f}%" for p in self.parts]
-        rows.append(f"{'in all':{width}}  {self.ms:12.3f}  {self.images_per_second:.1f} images/s")
+        rows.append(f"{'total':{width}}  {self.ms:12.3f}  {self.images_per_second:.1f} images/s")
         rows.append(
-            f"means of {self.iterations} iterations; logging is a row every {self.log_every:,} images, "
-            "spread over them"
+            f"means of {self.iterations} iterations; logging: one row every {self.log_every:,} images, "
+            "spread over the iterations"
         )
-        rows += [self.busy, "", f"{'slowest operations, in the trace':{width}}  ms/iteration"]
+        rows += [self.busy, "", f"{'slowest operations in the trace':{width}}  ms/iteration"]
         return rows + [f"{part.name:{width}}  {part.ms:12.3f}" for part in self.slowest]
 
 
 def refuse_out(out: Path) -> None:
-    """Raises `UserError` where the trace could not be written, before anything is measured."""
+    """Raises `UserError` if the trace could not be written, before anything is measured."""
     if out.suffix != ".json":
-        raise UserError(f"--out {out}: the trace is a .json; name it so")
+        raise UserError(f"--out {out}: expected a name that ends in .json")
     if not out.absolute().parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.absolute().parent}; make it, or name another")
+        raise UserError(
+            f"--out {out}: there is no folder {out.absolute().parent}; create it, or choose another"
+        )
 
 
 def profile_run(config: RunConfig, iterations: int, context: Context, out: Path | None = None) -> Profile:
-    """Trains `iterations` iterations of `config`, in one process, and says where their time went; with
+    """Trains `iterations` iterations of `config`, in one process, and measures where their time goes; with
     `out`, writes a Chrome trace there. Nothing else is written. Raises `UserError` as a run would."""
     if out is not None:
         refuse_out(out)
@@ -90,7 +92,7 @@ def profile_run(config: RunConfig, iterations: int, context: Context, out: Path 
     samples = load_samples(config, agreed.spec, context)
     with TemporaryDirectory() as folder:
         loop = build_loop(agreed, samples, runtime, Silent(context.say), Path(folder))
-        # One by one: of a replay, the parts could not be told.
+        # Eager: a graph replay cannot be split into parts.
         loop.replays = None
         watch = Watch(runtime.device)
         attach(loop, watch)
@@ -126,18 +128,18 @@ def profile_run(config: RunConfig, iterations: int, context: Context, out: Path 
 
 
 ORDER = ("data", "D's update", "G's update", "moving average", LOGGING, OTHER)
-STEPS = ("generator forward", "discriminator forward", "term", "backward", "optimiser")
+STEPS = ("generator forward", "discriminator forward", "term", "backward", "optimizer")
 
 
 def _place(part: Part) -> tuple[int, int, str]:
-    """Where a part comes in an iteration."""
+    """Position of a part within an iteration."""
     group, _, step = part.name.partition(": ")
     within = next((i for i, known in enumerate(STEPS) if step.startswith(known)), 0)
     return ORDER.index(group), within, part.name
 
 
 def _logging_seconds(loop: Loop, watch: Watch, plain: float) -> float:
-    """What an iteration with a row of the log takes longer than the others."""
+    """Additional milliseconds of an iteration that logs a row."""
     watch.begin()
     loop._iterate(True)
     loop._log(0.0)
@@ -145,14 +147,14 @@ def _logging_seconds(loop: Loop, watch: Watch, plain: float) -> float:
 
 
 def _trace(loop: Loop, watch: Watch, out: Path | None) -> tuple[tuple[Part, ...], float]:
-    """The slowest operations, and the device's milliseconds an iteration."""
+    """The slowest operations, and the device's milliseconds per iteration."""
     on_gpu = watch.device.type == "cuda"
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_gpu
     with profile(activities=activities) as profiler:
         watch.open_range()
         for _ in range(TRACED):
             loop._iterate(False)
-        settle(watch.device)
+        synchronize(watch.device)
         watch.close_range()
     if out is not None:
         profiler.export_chrome_trace(str(out))

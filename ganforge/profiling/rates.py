@@ -1,4 +1,4 @@
-"""How fast this device computes, moves memory and starts operations: measured in well under a second.
+"""How fast this device computes, moves memory and launches operations: measured in well under a second.
 
 All on random numbers: a processor that multiplies zeros or ones needs less power, and so clocks higher.
 """
@@ -18,37 +18,37 @@ from torch import nn
 from ganforge.profiling.ledger import Ledger, Operation
 
 SIDE = {"cpu": 512, "cuda": 4096}
-"""Of the measured matrix product; a smaller one does not fill a large GPU."""
+"""Side of the measured matrix product; a smaller one does not fill a large GPU."""
 SIZES = {"cpu": (2**14, 2**18, 2**21, 2**24), "cuda": (2**20, 2**24, 2**28)}
 """Bytes that the measured additions move: within each level of cache, and beyond."""
 REPEATS = 3
 OTHERS = 2**22
-"""Bytes of other numbers between two measurements: more than the caches of a core hold."""
+"""Bytes written between two measurements, to evict the caches: more than those of a core hold."""
 STEPS = 30
-"""Of the small training step by which the start of operations is timed."""
+"""Sizes of the small training step by which the launch of operations is timed."""
 SLEEP = 2_000_000
-"""Cycles for which a GPU waits, while what it is to be timed for is queued: about a millisecond."""
+"""Cycles for which a GPU waits while the operations to be timed are queued: about a millisecond."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What this device does in a second."""
+    """Throughput of this device."""
 
     matrix: float
     """FLOP/s of a large matrix product."""
     memory: Sequence[tuple[int, float]]
     """Bytes moved, by rising size -> bytes/s of an addition."""
     launch_s: float
-    """Seconds that an operation takes in training, however small: Python, autograd, and torch's dispatch."""
+    """Seconds per operation in training, however small: Python, autograd, and torch's dispatch."""
     bare_s: float
-    """The same without Python and autograd around it."""
+    """The same without Python and autograd."""
 
     def roofline(self, operation: Operation) -> float:
-        """Seconds of the operation itself, bound by arithmetic or by memory."""
+        """Seconds of the operation itself, bound by compute or by memory."""
         return max(operation.flops / self.matrix, operation.bytes / self.bandwidth(operation.bytes))
 
     def bandwidth(self, size: int) -> float:
-        """Bytes/s where `size` bytes are moved; between two measured sizes by the logarithm."""
+        """Bytes/s when `size` bytes are moved; interpolated in the logarithm of the size."""
         (low, slow), *rest = self.memory
         if size <= low:
             return slow
@@ -78,7 +78,7 @@ def _bandwidth(size: int, device: torch.device) -> float:
 
 
 def launch(device: torch.device) -> float:
-    """Seconds that the host needs for an operation, from a training step in which none takes long."""
+    """Host seconds per operation, from a training step in which none takes long."""
     blocks = [nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2)) for _ in range(4)]
     network = nn.Sequential(*blocks).to(device)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
@@ -98,7 +98,7 @@ def launch(device: torch.device) -> float:
         start = clock()
         step()
         spent.append(clock() - start)
-        settle(device)
+        synchronize(device)
     calls: float = sum(ledger.operations.values())
     return statistics.median(spent) / calls
 
@@ -106,8 +106,8 @@ def launch(device: torch.device) -> float:
 def median_of(
     call: Callable[[], object], device: torch.device, repeats: int = REPEATS, cold: bool = False
 ) -> float:
-    """Seconds of the device for `call`, after one that does not count: the median of `repeats`, or the mean
-    on a GPU. With `cold`, a CPU works on other numbers in between, as it does in an iteration."""
+    """Device seconds of `call`, after a warm-up: the median of `repeats`, or the mean on a GPU. With `cold`,
+    a CPU's caches are evicted in between, as they are in an iteration."""
     call()
     if device.type == "cuda":
         return _of_gpu(call, repeats)
@@ -123,14 +123,14 @@ def median_of(
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:
-    """Seconds, as a run would need them on a machine of its own: of a single thread on a CPU, its processor
-    time. Several threads wait for each other, and for a GPU, which counts."""
+    """Seconds on an otherwise idle machine: processor time of a single thread on a CPU. With several threads,
+    or a GPU, waiting is part of the time, so wall-clock time."""
     alone = device.type == "cpu" and torch.get_num_threads() == 1
     return time.thread_time if alone else time.perf_counter
 
 
 def _of_gpu(call: Callable[[], object], repeats: int) -> float:
-    """The GPU's own seconds: it sleeps until all is queued, so that it never waits for the host."""
+    """The GPU's own seconds: it sleeps until everything is queued, so that it never waits for the host."""
     new: Callable[..., torch.cuda.Event] = torch.cuda.Event
     start, stop = new(enable_timing=True), new(enable_timing=True)
     torch.cuda._sleep(SLEEP)  # type: ignore[no-untyped-call]
@@ -142,7 +142,7 @@ def _of_gpu(call: Callable[[], object], repeats: int) -> float:
     return float(start.elapsed_time(stop)) / 1000 / repeats
 
 
-def settle(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Waits for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

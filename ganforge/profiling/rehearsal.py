@@ -1,7 +1,7 @@
-"""An average iteration of a run, counted without numbers.
+"""A dry run of an average iteration on fake tensors, counted.
 
-The run's own loop is built and played on fake tensors (`torch._subclasses.fake_tensor`): they have a shape,
-a type and a device, and no content, so nothing is read, allocated or computed. What is counted is therefore
+The run's own loop is built and played on fake tensors (`torch._subclasses.fake_tensor`): they have a shape, a
+type and a device, but no content, so nothing is read, allocated or computed. What is counted is therefore
 what a run does: penalties, heads, callbacks, accumulation, and the engine's own kernels on a CPU. Lazy terms
 count by how often they apply.
 """
@@ -27,7 +27,7 @@ from ganforge.config import Train
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.distributed.stop_request import StopRequest
-from ganforge.engine.distributed.stragglers import Pace
+from ganforge.engine.distributed.stragglers import WorkTimer
 from ganforge.engine.kernels.im2col import SCRATCH
 from ganforge.engine.loop import Loop
 from ganforge.engine.update.game import Game
@@ -38,25 +38,25 @@ from ganforge.profiling.silent import Silent
 from ganforge.training.build import Plan, assemble, memory_format
 
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""`train.precision` -> what the networks' products are taken of."""
+"""`train.precision` -> type of the networks' matrix products."""
 FAKES = "torch._subclasses"
-"""Where the exceptions come from that mean: this needs numbers."""
+"""Modules whose exceptions mean that an operation needs content."""
 
 
 @dataclass(frozen=True)
 class Iteration:
-    """What an average iteration costs."""
+    """Cost of an average iteration."""
 
     operations: Mapping[Operation, float]
-    """How often each is called."""
+    """Operation -> number of calls."""
     calls: Mapping[Operation, Call]
-    """An example of each."""
+    """An example call of each."""
     kept: int
-    """Bytes between two updates: weights, gradients, the optimizers' state, the moving average."""
+    """Bytes between two updates: weights, gradients, optimizer state, the moving average."""
     peak: int
-    """Bytes of tensors at the most, without the data set."""
+    """Peak bytes of tensors, without the data set."""
     left_out: tuple[str, ...]
-    """What could not be counted, each in a line for the user."""
+    """What could not be counted, one line each, for the user."""
 
     @property
     def flops(self) -> float:
@@ -64,8 +64,8 @@ class Iteration:
 
 
 def rehearse(agreed: Plan, networks: Networks, device: torch.device) -> Iteration:
-    """Plays each kind of update once, with `networks` of the meta device, which are changed. A term or a
-    callback that reads numbers is left out; raises `NeedsNumbers` where it is another component, and
+    """Plays each kind of update once, with `networks` on the meta device, which are changed. A term or a
+    callback that reads values is left out; raises `NeedsNumbers` for any other component that does, and
     `UserError` as a run would."""
     config = agreed.config
     left_out: list[str] = []
@@ -76,7 +76,7 @@ def rehearse(agreed: Plan, networks: Networks, device: torch.device) -> Iteratio
             component = error.component
             if not isinstance(component, Component) or not _reads_numbers(error):
                 raise
-            reason = f"{described(component)} reads the content of tensors, which only a run has"
+            reason = f"{described(component)} reads the values of tensors, which are known only in a run"
             rest = {
                 kind: tuple(each for each in getattr(config, kind) if each is not component)
                 for kind in ("terms", "callbacks")
@@ -88,7 +88,7 @@ def rehearse(agreed: Plan, networks: Networks, device: torch.device) -> Iteratio
 
 
 class NeedsNumbers(Exception):
-    """An iteration cannot be counted without numbers; the message says why."""
+    """An iteration cannot be counted without values; the message says why."""
 
 
 def _reads_numbers(error: BaseException) -> bool:
@@ -132,7 +132,7 @@ def _rehearse(agreed: Plan, networks: Networks, device: torch.device, left_out: 
 
 @contextmanager
 def _by_origin(live: Live) -> Iterator[None]:
-    """What fails in the run's own copy of a component is told of the component of the run file."""
+    """Attributes faults in the run's own copy of a component to the component of the run file."""
     try:
         yield
     except ComponentFault as error:
@@ -142,7 +142,7 @@ def _by_origin(live: Live) -> Iterator[None]:
 
 
 def _kinds(player: Player) -> dict[int, float]:
-    """Updates of the player that differ in their terms: number of the first of each kind -> its share."""
+    """Updates of the player that differ in their terms: index of the first of each kind -> its share."""
     every = math.lcm(*(term.every for term in player.terms.values()))
     terms = player.terms.items()
     due = [frozenset(name for name, term in terms if n % term.every == 0) for n in range(every)]
@@ -150,7 +150,7 @@ def _kinds(player: Player) -> dict[int, float]:
 
 
 def _update(game: Game, role: Role, number: int, batch: Batch) -> Callable[[], None]:
-    """The update with that number, ready to be played."""
+    """The update with that index, ready to be played."""
     game.kept.clear()
     if role == "g" and game.reuse_fakes:
         game.update("d", batch)
@@ -159,7 +159,7 @@ def _update(game: Game, role: Role, number: int, batch: Batch) -> Callable[[], N
 
 
 def _materialize(network: nn.Module, device: torch.device, layout: torch.memory_format) -> None:
-    """Puts fake tensors on `device` in the place of those on the meta device."""
+    """Replaces tensors on the meta device by fake ones on `device`."""
     known: dict[int, Tensor] = {}
 
     def fake(tensor: Tensor) -> Tensor:
@@ -171,7 +171,7 @@ def _materialize(network: nn.Module, device: torch.device, layout: torch.memory_
         return known[id(tensor)]
 
     for module in network.modules():
-        # Parameters, buffers, and what is kept besides.
+        # Parameters, buffers, and other attributes.
         places: list[dict[str, Any]] = [module._parameters, module._buffers, vars(module)]
         for tensors in places:
             for name, tensor in tensors.items():
@@ -180,8 +180,8 @@ def _materialize(network: nn.Module, device: torch.device, layout: torch.memory_
 
 
 def _loop(agreed: Plan, networks: Networks, device: torch.device) -> Loop:
-    """The run's loop in the middle of it: with a gradient for each weight, and the optimizers' state. Without
-    what reads the data before the first iteration, or times itself."""
+    """The run's loop as in the middle of a run: with gradients and optimizer state. Without data reading or
+    self-timing."""
     config, spec = agreed.config, agreed.spec
     train = config.train.model_copy(update={"data": "resident", "compile": "off", "cuda_graphs": "off"})
     health = config.health.model_copy(update={"samples": 0})
@@ -200,13 +200,13 @@ def _loop(agreed: Plan, networks: Networks, device: torch.device) -> Loop:
 
 
 class _Alone(Runtime):
-    """A run in one process on `device`, which is not touched."""
+    """A single-process run on `device`, which is not accessed."""
 
     def __init__(self, train: Train, device: torch.device) -> None:
         self.precision, self.device = train.precision, device
         self.rank, self.world, self.hosts = 0, 1, [""]
-        # Of the CPU: there is nothing to time.
-        self.pace, self.stop = Pace(torch.device("cpu")), StopRequest()
+        # For the CPU: there is nothing to time.
+        self.work_timer, self.stop = WorkTimer(torch.device("cpu")), StopRequest()
 
     def autocast(self) -> AbstractContextManager[None]:
         if self.precision == "no":
@@ -219,7 +219,7 @@ class _Alone(Runtime):
 
 
 class _Copies(TorchFunctionMode):
-    """Lets fake tensors be copied by `copy.deepcopy`, which goes for their storage."""
+    """Allows `copy.deepcopy` of fake tensors, which accesses their storage."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is not Tensor.__deepcopy__:
@@ -233,7 +233,7 @@ class _Copies(TorchFunctionMode):
 
 @contextmanager
 def _fakes(device: torch.device) -> Iterator[None]:
-    """In it, new tensors are fake, and random streams and the kernels' memory are others."""
+    """In it, new tensors are fake, and random streams and the kernels' memory are separate."""
     kept, SCRATCH.kept = SCRATCH.kept, {}
     devices = [device] if device.type == "cuda" else []
     try:

@@ -1,9 +1,9 @@
 """Seconds of counted operations on this device.
 
 The roofline (Williams, Waterman and Patterson 2009, "Roofline: an insightful visual performance model for
-multicore architectures"): an operation takes as long as its arithmetic or as the memory that it moves,
-whichever is longer. Few kernels reach it. So those that an iteration takes longest for are done once more, on
-random numbers, and how many times as long as the roofline they take goes for all of their name.
+multicore architectures"): an operation is bound either by compute or by the memory that it moves. Few
+kernels reach it. So the most expensive ones of an iteration are executed on random numbers, and their
+slowdown relative to the roofline is applied to all operations of the same name.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ganforge.profiling.ledger import CONVOLUTIONS, Call, Like, Operation
 from ganforge.profiling.rates import Rates, clock_of, median_of
 
 PART_S = 1e-3
-"""Of a convolution on the CPU so many images are computed that they take this long, about ..."""
+"""A convolution on the CPU is measured on as many images as take about this long ..."""
 MORE = 4
-"""... and so many times as many: a kernel brings the weights into its own form first, whatever the batch."""
+"""... and on this many times as many: a kernel first repacks the weights, whatever the batch size."""
 LONGEST_S = 10e-3
-"""What should take longer is not done again."""
+"""Operations estimated to take longer are not measured."""
 BUDGET_S = 0.7
-"""For all that is done again."""
+"""Time limit for all measurements."""
 REPEATS = 3
 
 
@@ -38,11 +38,11 @@ class Times:
     device: float
     """Of the operations themselves."""
     host: float
-    """To start them all: Python, autograd, torch's dispatch."""
+    """To launch them all: Python, autograd, torch's dispatch."""
 
     def seconds(self, device: torch.device, graphs: bool) -> float:
-        """A CPU does one after the other; a GPU computes while the host starts what comes next, unless all is
-        started at once, by CUDA graphs (`graphs`)."""
+        """A CPU does one after the other; a GPU computes while the host launches the next operations, or
+        receives all at once as CUDA graphs (`graphs`)."""
         if device.type == "cpu":
             return self.device + self.host
         return self.device if graphs else max(self.device, self.host)
@@ -51,7 +51,7 @@ class Times:
 def times(
     operations: Mapping[Operation, float], calls: Mapping[Operation, Call], rates: Rates, device: torch.device
 ) -> Times:
-    """Of `operations`, by how often each is called; `calls` has an example of each."""
+    """Time of `operations`, by how often each is called; `calls` has an example of each."""
     slow = dict(_slowness(operations, calls, rates, device))
     of_name: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for operation, factor in slow.items():
@@ -65,7 +65,7 @@ def times(
 
 
 def _nearest(seconds: float, known: list[tuple[float, float]]) -> float:
-    """The factor of what takes about as long by the roofline; 1 where nothing of the name is known."""
+    """The slowdown of operations of similar duration by the roofline; 1 if none of that name was measured."""
     if not known or not seconds:
         return 1.0
     return min(known, key=lambda each: abs(math.log(each[0] / seconds)))[1]
@@ -74,7 +74,7 @@ def _nearest(seconds: float, known: list[tuple[float, float]]) -> float:
 def _slowness(
     operations: Mapping[Operation, float], calls: Mapping[Operation, Call], rates: Rates, device: torch.device
 ) -> Iterator[tuple[Operation, float]]:
-    """How many times as long as by the roofline the heaviest operations take, until `BUDGET_S` is over."""
+    """Slowdown of the most expensive operations relative to the roofline, until `BUDGET_S` is over."""
     clock = clock_of(device)
     until = clock() + BUDGET_S
     heaviest = sorted(operations, key=lambda each: operations[each] * rates.roofline(each), reverse=True)
@@ -89,12 +89,12 @@ def _slowness(
         else:
             seconds = None
         if seconds is not None:
-            # Torch's dispatch is in what it takes to start an operation already.
+            # Torch's dispatch is already included in the launch time.
             yield operation, max(seconds - rates.bare_s, 0.1 * expected) / expected
 
 
 def _convolution(call: Call, expected: float, device: torch.device) -> float | None:
-    """Seconds of a convolution or its gradients, reckoned from parts of its images where it takes long."""
+    """Seconds of a convolution or its gradients, extrapolated from some of its images if it takes long."""
     images: int = call.args[0].shape[0]
     few = max(1, round(images * PART_S / expected))
     if images <= MORE * few:
@@ -113,7 +113,7 @@ def _of_images(call: Call, images: int) -> Call:
 
 
 def _done_again(call: Call, device: torch.device) -> float | None:
-    """Seconds of it; None where it cannot be done without the run's own numbers."""
+    """Its seconds; None if it needs the run's own values."""
     try:
         args, kwargs = tree_map_only(Like, lambda like: _random(like, device), (call.args, call.kwargs))
         streams = tree_map_only(torch.Generator, lambda _: torch.Generator(device), kwargs)
@@ -123,12 +123,12 @@ def _done_again(call: Call, device: torch.device) -> float | None:
 
 
 def _random(like: Like, device: torch.device) -> Tensor:
-    """Numbers from U(0, 1), or zeros where there are to be integers, which may be places in a tensor."""
+    """Numbers from U(0, 1), or zeros for integers, which may be indices into a tensor."""
     size = 0
     if 0 not in like.shape:
         size = 1 + sum((side - 1) * step for side, step in zip(like.shape, like.strides, strict=True))
     if like.dtype.is_floating_point:
-        # A few of them again and again: random numbers take longer than most operations.
+        # A few of them repeated: random numbers take longer than most operations.
         some = torch.rand(min(size, 2**14), device=device).to(like.dtype)
         values = some.repeat(-(-size // max(1, len(some))))
     else:

@@ -1,4 +1,4 @@
-"""An observer that writes nothing down."""
+"""An observer that records nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganforge.engine.sampling.grids import Grid
 
 
 class Silent:
-    """Lines for the user it passes on to `say`."""
+    """Passes lines for the user to `say`."""
 
     def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
         self.say = say

@@ -1,5 +1,5 @@
-"""Many runs of one run file, with parameters that Optuna chooses.
+"""Many runs of one run file, with parameters chosen by Optuna.
 
-The study is Optuna's; what is ours is that each trial is an ordinary run folder, trained by an
+The study is Optuna's; ganforge ensures that each trial is an ordinary run folder, trained by an
 ordinary `ganforge run` in a process of its own, and that no trial is lost with its worker.
 """

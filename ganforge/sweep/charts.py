@@ -1,4 +1,4 @@
-"""The charts of a sweep. Grey is what has no value of its own: pruned, failed or running."""
+"""The charts of a sweep. Gray marks trials without a value: pruned, failed or running."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def history(summary: Summary, sweep: Sweep) -> Figure:
 
 
 def learning(summary: Summary, sweep: Sweep) -> Figure | None:
-    """The objective on the way; None where no trial has two values of it."""
+    """Learning curves of the objective; None if no trial has two values."""
     shown = [trial for trial in summary.trials if len(trial.values) > 1]
     if not shown:
         return None
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot()
-    colour = _colours(shown)
+    color = _colours(shown)
     for trial in shown:
         seen = sorted(trial.values)
-        style = colour(trial.value) if trial.state == "complete" else FADED
+        style = color(trial.value) if trial.state == "complete" else FADED
         axes.plot(seen, [trial.values[place] for place in seen], color=style, linewidth=1.2, marker=".")
     axes.set(xlabel="images seen", ylabel=sweep.objective.metric)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -61,13 +61,13 @@ def learning(summary: Summary, sweep: Sweep) -> Figure | None:
 
 
 def parallel(summary: Summary, sweep: Sweep) -> Figure:
-    """A line for each trial through its parameters to its value; the last axis is the objective."""
+    """One line per trial through its parameters to its value; the last axis is the objective."""
     parameters = sweep.parameters
     complete = [trial for trial in summary.trials if trial.state == "complete"]
     others = [trial for trial in summary.trials if trial.state != "complete"]
     figure = Figure(figsize=(max(8.0, 2.0 * (len(parameters) + 1)), 4.5), layout="constrained")
     axes = figure.add_subplot()
-    colour = _colours(complete)
+    color = _colours(complete)
     low, high = _range(_values(complete))
     for trial in others:
         axes.plot([_height(each, trial) for each in parameters], color=FADED, linewidth=0.8, alpha=0.7)
@@ -75,7 +75,7 @@ def parallel(summary: Summary, sweep: Sweep) -> Figure:
     for trial in sorted(complete, key=lambda trial: sign * (trial.value or 0.0)):
         heights = [_height(each, trial) for each in parameters]
         heights.append(((trial.value or 0.0) - low) / (high - low))
-        axes.plot(heights, color=colour(trial.value), linewidth=1.5, alpha=0.9)
+        axes.plot(heights, color=color(trial.value), linewidth=1.5, alpha=0.9)
     axes.set(xlim=(-0.1, len(parameters) + 0.3), ylim=(-0.04, 1.04), yticks=[])
     axes.set_xticks(range(len(parameters) + 1), [*map(_title, parameters), sweep.objective.metric])
     for place, parameter in enumerate(parameters):
@@ -94,7 +94,7 @@ def parallel(summary: Summary, sweep: Sweep) -> Figure:
 
 
 def importance(shares: dict[str, float]) -> Figure:
-    """Parameter -> share of what decides about the objective."""
+    """Parameter -> share of its importance for the objective."""
     figure = Figure(figsize=(8, 0.9 + 0.4 * len(shares)), layout="constrained")
     axes = figure.add_subplot()
     ordered = sorted(shares.items(), key=lambda item: item[1])
@@ -114,7 +114,7 @@ def _scale(axes: Axes, place: int, marks: Sequence[tuple[float, str]]) -> None:
 
 
 def _marks(parameter: Parameter) -> list[tuple[float, str]]:
-    """(height, text) of what is written at a parameter's axis."""
+    """(height, text) of the tick labels of a parameter's axis."""
     if parameter.kind == "choice":
         count = max(1, len(parameter.choices) - 1)
         return [(place / count, str(category(choice))) for place, choice in enumerate(parameter.choices)]
@@ -124,7 +124,7 @@ def _marks(parameter: Parameter) -> list[tuple[float, str]]:
 
 
 def _height(parameter: Parameter, trial: TrialRecord) -> float:
-    """Where the trial's value stands on the parameter's axis, 0 to 1."""
+    """Position of the trial's value on the parameter's axis, 0 to 1."""
     value: Any = trial.parameters[parameter.key]
     if parameter.kind == "choice":
         place = [category(choice) for choice in parameter.choices].index(value)
@@ -141,7 +141,7 @@ def _bounds(parameter: Parameter) -> tuple[float, float]:
 
 
 def _title(parameter: Parameter) -> str:
-    """The key in two lines, or those of neighbours run into each other."""
+    """The key in two lines, or those of adjacent axes would overlap."""
     table, _, key = parameter.key.rpartition(".")
     return f"{table}\n{key}" if table else key
 
@@ -152,7 +152,7 @@ def _colours(trials: Sequence[TrialRecord]) -> Any:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """From the lowest to the highest; of some width also where all are the same."""
+    """From the lowest to the highest; of nonzero width even if all are equal."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 

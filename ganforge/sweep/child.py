@@ -16,24 +16,24 @@ from ganforge.outputs.metrics_log import read_new_rows
 from ganforge.outputs.run_folder import RunFolder
 
 PROGRAM = ("-P", "-m", "ganforge")
-"""What Python is to run: this very installation, whatever is on the PATH."""
+"""What Python should run: this very installation, whatever is on the PATH."""
 
 STOP_S = 120.0
-"""How long a trial that is asked to stop may take to write its checkpoint."""
+"""Seconds that a trial asked to stop may take to write its checkpoint."""
 
 LAUNCHERS = ("MASTER_", "PET_", "TORCHELASTIC_", "ACCELERATE_")
 PLACES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "NNODES", "SLURM_STEP_ID")
-"""Variables by which a process is one of several. Workers that a cluster starts side by side have
-them, and their trials must not take each other for one run."""
+"""Variables that make a process one of a group. Workers that a cluster launches together have them, and
+their trials must not be taken for one distributed run."""
 
 
 class Child:
-    """`ganforge` with some arguments, in a process of its own: a crash, or memory that is not given
-    back, stays there."""
+    """`ganforge` with some arguments, in a process of its own, so that a crash or leaked memory stays
+    there."""
 
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
         with log.open("ab") as said:
-            # A session of its own: Ctrl-C reaches the worker, which then stops its trial in order.
+            # A session of its own: Ctrl-C reaches the worker, which then stops its trial cleanly.
             self._process = subprocess.Popen(
                 [sys.executable, *PROGRAM, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -44,13 +44,13 @@ class Child:
             )
 
     def wait(self, seconds: float) -> int | None:
-        """The exit code, or None where it still runs after so long."""
+        """The exit code, or None if it is still running after the timeout."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(seconds)
         return None
 
     def stop(self) -> int:
-        """Asks for a checkpoint and an end; returns the exit code."""
+        """Asks for a checkpoint and an exit; returns the exit code."""
         self._process.send_signal(signal.SIGTERM)
         code = self.wait(STOP_S)
         return self.kill() if code is None else code
@@ -75,7 +75,7 @@ def running(arguments: Sequence[str], log: Path) -> Iterator[Child]:
 
 
 def alone(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what makes a process one of several."""
+    """The environment without what makes a process one of a group."""
     return {
         name: value
         for name, value in environment.items()
@@ -84,7 +84,7 @@ def alone(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Tail:
-    """The rows of a metrics.jsonl that another process writes, as they come."""
+    """Follows a metrics.jsonl that another process writes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -92,8 +92,8 @@ class Tail:
         self._offset = 0
 
     def rows(self) -> list[dict[str, Any]]:
-        """The whole rows since the last time. A continued run puts a shorter file in the place of the
-        old one; then all of its rows."""
+        """The complete rows since the last call. A continued run replaces the file by a shorter one;
+        then all of its rows."""
         with contextlib.suppress(FileNotFoundError):
             now = self._path.stat().st_ino
             if now != self._file:
@@ -104,13 +104,13 @@ class Tail:
 
 
 def last_line(log: Path) -> str:
-    """What a process said last; empty where it said nothing."""
+    """The last line that a process printed; empty if none."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
     said = [line.strip() for line in lines if line.strip()]
     return said[-1][:300] if said else ""
 
 
 def newest_images(run: Path) -> int:
-    """Images seen at the newest complete checkpoint of a run folder; 0 where there is none."""
+    """Images seen at the newest complete checkpoint of a run folder; 0 if there is none."""
     found = checkpoint.complete(RunFolder(run).checkpoints)
     return int(found[-1].name) if found else 0

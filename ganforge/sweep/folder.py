@@ -1,8 +1,8 @@
-"""The folder of a sweep: where each thing lies, who works on it, and one worker at a time.
+"""The folder of a sweep: its layout, its workers, and a lock for one worker at a time.
 
-All workers see this folder, on several machines by way of a shared file system. A worker shows
-that it is alive by touching a file, and only times of that file system are compared, so that the
-machines' clocks do not matter.
+All workers see this folder, on several machines through a shared file system. A worker sends a
+heartbeat by touching a file, and only times of that file system are compared, so that the machines'
+clocks do not matter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ganforge.outputs.atomic import write_bytes, write_json
 from ganforge.sweep.load import Loaded
 
 FIXED = ("set", "objective", "storage", "parameters")
-"""What a sweep cannot change once it has begun: its trials would not be comparable."""
+"""Settings that cannot change once a sweep has started: its trials would not be comparable."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SweepFolder:
 
     @property
     def run_file(self) -> Path:
-        """The run file that is varied, as it was when the sweep began."""
+        """The run file that is varied, as it was when the sweep started."""
         return self.path / "run.toml"
 
     @property
@@ -59,15 +59,15 @@ class SweepFolder:
         return self.path / "trials" / f"{number:04d}"
 
     def log(self, number: int) -> Path:
-        """What the trial's process said; not in the run folder, which is the run's own."""
+        """Output of the trial's process; not in the run folder, which is the run's own."""
         return self.path / "logs" / f"{number:04d}.log"
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """One worker at a time; freed by the system where a worker dies."""
+        """A lock for one worker at a time; released by the system if a worker dies."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            # A file system without locks: two workers may then begin a trial more than asked for.
+            # A file system without locks: two workers may then start one trial too many.
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -75,18 +75,20 @@ class SweepFolder:
             os.close(descriptor)
 
     def begin(self, loaded: Loaded) -> str:
-        """Makes the folder, or takes up the sweep that is in it; returns the study's name.
+        """Creates the folder, or joins the sweep in it; returns the study's name.
 
-        Raises `UserError` where the folder holds anything else, or a sweep that differs in `FIXED`.
+        Raises `UserError` if the folder holds anything else, or a sweep that differs in `FIXED`.
         """
         if self.path.exists() and not self.info.is_file() and (not self.path.is_dir() or self._foreign()):
-            raise UserError(f"{self.path} exists already and is no sweep folder; choose another with --out")
+            raise UserError(
+                f"{self.path} already exists and is not a sweep folder; choose another with --out"
+            )
         try:
             for folder in (self.path / "trials", self.path / "logs", self.workers):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"cannot make sweep folder {self.path}: {error.strerror}; choose another with --out"
+                f"cannot create sweep folder {self.path}: {error.strerror}; choose another with --out"
             ) from None
         text, settings = loaded.run_file.read_bytes(), loaded.sweep.model_dump(mode="json")
         with self.alone():
@@ -100,13 +102,13 @@ class SweepFolder:
             return name
 
     def read(self) -> dict[str, Any]:
-        """sweep.json. Raises `UserError` where there is none, or where it is damaged."""
+        """sweep.json. Raises `UserError` if it is missing or damaged."""
         try:
             found = json.loads(self.info.read_text(encoding="utf-8"))
         except OSError:
             raise UserError(
                 f"{self.path} is not a sweep folder: it has no {self.info.name}; "
-                "name the folder that 'ganforge sweep' wrote"
+                "pass the folder that 'ganforge sweep' wrote"
             ) from None
         except ValueError as error:
             raise UserError(f"{self.info}: not JSON: {error}") from None
@@ -115,7 +117,7 @@ class SweepFolder:
         return found
 
     def _foreign(self) -> bool:
-        """Whether anything is there but what another worker is just making."""
+        """Whether the folder holds anything but what another worker is just creating."""
         made = {"trials", "logs", "workers", self.run_file.name, self.info.name}
         return any(each.name not in made and not each.name.startswith(".") for each in self.path.iterdir())
 
@@ -126,8 +128,8 @@ class SweepFolder:
             changed.insert(0, "the run file")
         if changed:
             raise UserError(
-                f"the sweep in {self.path} began with other settings ({', '.join(changed)}); put them back, "
-                "or begin another sweep with --out"
+                f"the sweep in {self.path} was started with other settings ({', '.join(changed)}); restore "
+                "them, or start another sweep with --out"
             )
         if found["sweep"] != settings:
             write_json(self.info, {**found, "sweep": settings})
@@ -135,7 +137,7 @@ class SweepFolder:
 
 
 class Life:
-    """A worker's sign of life, a file that it touches; gone when it leaves."""
+    """A worker's heartbeat, a file that it touches; removed when it leaves."""
 
     def __init__(self, folder: SweepFolder, grace_s: float) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
@@ -152,11 +154,11 @@ class Life:
         (self._folder / self.name).unlink(missing_ok=True)
 
     def beat(self) -> None:
-        """To be called several times in the grace period."""
+        """To be called several times per grace period."""
         (self._folder / self.name).touch()
 
     def has_left(self, worker: str | None) -> bool:
-        """Whether another worker went away, or gave no sign for the grace period."""
+        """Whether another worker left, or has sent no heartbeat for the grace period."""
         self.beat()
         try:
             last = (self._folder / worker).stat().st_mtime if worker else -math.inf

@@ -1,4 +1,4 @@
-"""A sweep file -> a validated `Sweep`, held against the run file it varies."""
+"""A sweep file -> a validated `Sweep`, checked against the run file it varies."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ganforge.sweep.spec import Parameter, Sweep, narrow
 from ganforge.training.build import plan
 
 MAX_GRID = 10_000
-"""Combinations of a grid; all of them are written down when it begins."""
+"""Combinations of a grid; all of them are stored at the start."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A sweep file and what belongs to it."""
+    """A sweep file and the files it refers to."""
 
     sweep: Sweep
     run_file: Path
@@ -36,7 +36,7 @@ class Loaded:
 def load_sweep(file: Path, registry: Registry) -> Loaded:
     """Reads and validates a sweep file, and every parameter's values against its run file.
 
-    Raises `UserError` with one line for every mistake, `file:line: key: ...`.
+    Raises `UserError` with one line per mistake, `file:line: key: ...`.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def load_sweep(file: Path, registry: Registry) -> Loaded:
         raise UserError(f"{file}: TOML syntax error: {error}") from None
     schema = narrow(document)
     try:
-        # By way of JSON, as for run files: in strict mode that alone lets an array be a tuple.
+        # Via JSON, as for run files: in strict mode only JSON input lets an array become a tuple.
         sweep = schema.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         raise UserError(report(findings(error, schema), file=str(file), text=text, overrides={})) from None
@@ -66,11 +66,11 @@ def load_sweep(file: Path, registry: Registry) -> Loaded:
 
 
 def _mistakes(sweep: Sweep) -> Iterator[Mistake]:
-    """What is wrong with the sweep in itself."""
+    """Mistakes in the sweep itself."""
     seen: set[str] = set()
     for place, parameter in enumerate(sweep.parameters):
         if parameter.key in seen:
-            yield Mistake(("parameters", place, "key"), f"'{parameter.key}' is there twice")
+            yield Mistake(("parameters", place, "key"), f"'{parameter.key}' is listed twice")
         seen.add(parameter.key)
         for key, message in _of_choice(parameter) if parameter.kind == "choice" else _of_range(parameter):
             yield Mistake(("parameters", place, key), message)
@@ -83,16 +83,16 @@ def _of_choice(parameter: Parameter) -> Iterator[tuple[str, str]]:
         yield "choices", "is missing, or empty"
     for key in ("low", "high", "step"):
         if getattr(parameter, key) is not None:
-            yield key, "belongs to a range, not to a choice"
+            yield key, "is for ranges, not for a choice"
     texts = [json.dumps(choice) for choice in parameter.choices]
     if len(set(texts)) < len(texts):
-        yield "choices", f"has a value twice: {', '.join(texts)}"
+        yield "choices", f"has duplicate values: {', '.join(texts)}"
 
 
 def _of_range(parameter: Parameter) -> Iterator[tuple[str, str]]:
     low, high = parameter.low, parameter.high
     if parameter.choices:
-        yield "choices", f'belong to kind = "choice", not to "{parameter.kind}"'
+        yield "choices", f'are for kind = "choice", not "{parameter.kind}"'
     for key in ("low", "high"):
         if getattr(parameter, key) is None:
             yield key, "is missing"
@@ -100,23 +100,23 @@ def _of_range(parameter: Parameter) -> Iterator[tuple[str, str]]:
         for key in ("low", "high", "step"):
             value = getattr(parameter, key)
             if value is not None and not value.is_integer():
-                yield key, f"has to be a whole number, got {value:g}"
+                yield key, f"expected a whole number, got {value:g}"
     if low is not None and high is not None and low >= high:
-        yield "high", f"has to exceed low, {low:g}; got {high:g}"
+        yield "high", f"must be greater than low ({low:g}), got {high:g}"
     if parameter.log and low is not None and low <= 0:
-        yield "low", f"has to exceed 0 where log = true, got {low:g}"
+        yield "low", f"must be greater than 0 with log = true, got {low:g}"
     if parameter.log and parameter.step is not None:
-        yield "step", "and log = true exclude each other"
+        yield "step", "and log = true are mutually exclusive"
 
 
 def _misfits(sweep: Sweep, run_file: Path, base: RunConfig, registry: Registry) -> Iterator[Mistake]:
-    """What is wrong with the sweep and its run file together, and how large it is."""
+    """Mistakes in the sweep and its run file together, and the size of the grid."""
     if sweep.sampler.type == "grid" and (size := grid_size(sweep.parameters)) > MAX_GRID:
-        yield Mistake(("sampler", "type"), f"a grid has at most {MAX_GRID:,} points, this one {size:,}")
+        yield Mistake(("sampler", "type"), f"expected a grid of at most {MAX_GRID:,} points, got {size:,}")
     if not base.metrics:
         yield Mistake(
             ("objective", "metric"),
-            f"{run_file} has no [[metrics]], so no trial would ever have a value '{sweep.objective.metric}'",
+            f"{run_file} has no [[metrics]], so no trial would report '{sweep.objective.metric}'",
         )
     for place, parameter in enumerate(sweep.parameters):
         for override in ends(parameter):

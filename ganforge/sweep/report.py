@@ -1,4 +1,4 @@
-"""report.html of a sweep: every trial, how they went, and which parameters mattered."""
+"""report.html of a sweep: every trial, its learning curve, and which parameters mattered."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import optuna
     from matplotlib.figure import Figure
 
-MANY = 20
-"""Complete trials from which importances are shown without a warning."""
+MIN_COMPLETE = 20
+"""Complete trials needed to show importances without a warning."""
 
 MORE_CSS = """
 .wide { overflow-x: auto; }
@@ -36,10 +36,10 @@ thead th + th { text-align: left; }
 
 
 def write_report(folder: SweepFolder) -> Path:
-    """Writes FOLDER/report.html in one step; of a sweep that is still going, the page of the moment.
+    """Writes FOLDER/report.html atomically; for a sweep in progress it is a snapshot.
 
-    The page has no script and asks for nothing outside itself. Raises `UserError` where the folder
-    is none of a sweep, or its storage cannot be reached.
+    The page has no script and loads nothing from elsewhere. Raises `UserError` if the folder is not a
+    sweep's, or its storage cannot be reached.
     """
     about = folder.read()
     sweep = Sweep.model_validate_json(json.dumps(about["sweep"]))
@@ -51,7 +51,7 @@ def write_report(folder: SweepFolder) -> Path:
 
 
 def importances(study: optuna.Study, summary: Summary) -> dict[str, float]:
-    """Parameter -> share, by PED-ANOVA; empty where it cannot be told.
+    """Parameter -> share, by PED-ANOVA; empty if it cannot be computed.
 
     Source: PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces
     (Watanabe, Bansal, Hutter, 2023), arXiv:2304.10255.
@@ -87,7 +87,7 @@ def _page(folder: SweepFolder, sweep: Sweep, summary: Summary, shares: Mapping[s
         parts.append(_section("History", _figure(charts.history(summary, sweep), "values by trial")))
         on_the_way = charts.learning(summary, sweep)
         if on_the_way is not None:
-            parts.append(_section("On the way", _figure(on_the_way, "values by images seen")))
+            parts.append(_section("Learning curves", _figure(on_the_way, "values by images seen")))
         parts.append(_section("Trials", _table(sweep, summary)))
     parts.append(_section("Run file", f"<pre>{escape(folder.run_file.read_text(encoding='utf-8'))}</pre>"))
     return (
@@ -104,15 +104,15 @@ def _importance(summary: Summary, shares: Mapping[str, float]) -> str:
 
     complete = sum(trial.state == "complete" for trial in summary.trials)
     if not shares:
-        return "<p>Two complete trials with different values are needed.</p>"
+        return "<p>Needs two complete trials with different values.</p>"
     few = (
-        f"; {complete} complete trials are few, and the shares will change with more"
-        if complete < MANY
+        f"; {complete} complete trials are few, so the shares may still change"
+        if complete < MIN_COMPLETE
         else ""
     )
     note = (
-        "By PED-ANOVA (arXiv:2304.10255): how far the best trials differ in a parameter from all "
-        f"of them, as shares of 1{few}."
+        "By PED-ANOVA (arXiv:2304.10255): how far the parameter's distribution in the best trials differs "
+        f"from that in all trials, as shares of 1{few}."
     )
     return (
         f"{_figure(charts.importance(dict(shares)), 'share by parameter')}<p class='facts'>{escape(note)}</p>"

@@ -18,7 +18,7 @@ Value = bool | int | float | str
 
 
 def distributions(parameters: Sequence[Parameter]) -> dict[str, BaseDistribution]:
-    """Key -> what Optuna draws from."""
+    """Key -> the distribution Optuna samples from."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     space: dict[str, BaseDistribution] = {}
@@ -36,7 +36,7 @@ def distributions(parameters: Sequence[Parameter]) -> dict[str, BaseDistribution
 
 
 def category(choice: Choice) -> Value:
-    """Optuna keeps no arrays."""
+    """Optuna stores no arrays."""
     return json.dumps(choice) if isinstance(choice, tuple) else choice
 
 
@@ -46,7 +46,7 @@ def overrides(parameters: Sequence[Parameter], values: Mapping[str, Value]) -> l
 
 
 def ends(parameter: Parameter) -> list[str]:
-    """An override for each choice, or for both ends of a range: if these are valid, so is what lies
+    """An override for each choice, or for both ends of a range: if these are valid, so is everything in
     between."""
     values: list[Value] = [category(choice) for choice in parameter.choices]
     if parameter.kind != "choice":
@@ -65,7 +65,7 @@ def grid(parameters: Sequence[Parameter]) -> list[dict[str, Value]]:
 
 
 def grid_size(parameters: Sequence[Parameter]) -> int:
-    """Combinations, without making them."""
+    """Number of combinations, without enumerating them."""
     return math.prod(len(each.choices) if each.kind == "choice" else _steps(each) + 1 for each in parameters)
 
 
@@ -80,11 +80,11 @@ def _points(parameter: Parameter) -> list[Value]:
 
 def _steps(parameter: Parameter) -> int:
     assert parameter.low is not None and parameter.high is not None and parameter.step is not None
-    # A range of 0.1 to 0.3 by 0.1 has three values, though 0.2 / 0.1 is a little less than 2.
+    # A range from 0.1 to 0.3 with step 0.1 has three values, though 0.2 / 0.1 is slightly less than 2.
     return math.floor((parameter.high - parameter.low) / parameter.step + 1e-9)
 
 
 def _toml(parameter: Parameter, value: Any) -> str:
-    """A string in quotes; an array is stored as text that is TOML already."""
+    """A quoted string; an array is already stored as TOML text."""
     array = any(isinstance(choice, tuple) and category(choice) == value for choice in parameter.choices)
     return str(value) if array else json.dumps(value)

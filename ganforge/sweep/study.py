@@ -1,4 +1,4 @@
-"""Optuna's study of a sweep. Optuna is an extra, so it is imported when a sweep needs it."""
+"""Optuna's study of a sweep. Optuna is an extra, so it is imported only when a sweep needs it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     import optuna
 
 HYPERBAND_RUNGS = 27
-"""A trial's length over the first rung's, where the sweep file does not say: with factor 3, Hyperband's
+"""A trial's length over the first rung's, if the sweep file does not set it: with factor 3, Hyperband's
 brackets then have up to four rungs."""
 
 
 def need_optuna() -> None:
-    """Raises `UserError` where Optuna is not installed."""
+    """Raises `UserError` if Optuna is not installed."""
     if importlib.util.find_spec("optuna") is None:
         raise UserError("a sweep needs Optuna, which is not installed; type: pip install 'ganforge[sweep]'")
 
 
 def open_study(folder: Path, name: str, sweep: Sweep, images: int) -> optuna.Study:
-    """The study `name`, made where there is none yet; call it while alone in the folder.
+    """The study `name`, created if it does not exist; call it while holding the folder's lock.
 
-    `images`: the length of a trial. Raises `UserError` where the storage cannot be reached.
+    `images`: the length of a trial. Raises `UserError` if the storage cannot be reached.
     """
     need_optuna()
     import optuna
@@ -43,8 +43,8 @@ def open_study(folder: Path, name: str, sweep: Sweep, images: int) -> optuna.Stu
 
 
 def sampler_of(section: Sampler, number: int) -> optuna.samplers.BaseSampler:
-    """Who chooses the parameters of trial `number`. A sampler for each trial: workers that shared a
-    seed would otherwise repeat each other, and a continued sweep would repeat itself."""
+    """The sampler of trial `number`. Each trial has its own: workers that shared a seed would otherwise
+    repeat each other, and a continued sweep would repeat itself."""
     import optuna
 
     seed = (section.seed * 1_000_003 + number) % 2**32
@@ -77,7 +77,7 @@ def _storage(section: Storage, folder: Path) -> optuna.storages.BaseStorage:
     given = os.environ.get(section.url_from)
     if not given:
         raise UserError(
-            f"the environment variable {section.url_from} has to hold the URL of the database; type: "
+            f"the environment variable {section.url_from} must hold the URL of the database; type: "
             f"export {section.url_from}=postgresql://user@host/database"
         )
     if importlib.util.find_spec("psycopg") is None:
@@ -87,7 +87,9 @@ def _storage(section: Storage, folder: Path) -> optuna.storages.BaseStorage:
     _, mark, place = given.partition("://")
     if not mark or not given.startswith(("postgresql", "postgres:")):
         # The URL itself is not shown: it may hold a password.
-        raise UserError(f"{section.url_from} is no URL of the form postgresql://user:password@host/database")
+        raise UserError(
+            f"{section.url_from}: expected a URL of the form postgresql://user:password@host/database"
+        )
     return _database(f"postgresql+psycopg://{place}", section.url_from, {"connect_timeout": 10})
 
 
@@ -100,7 +102,9 @@ def _database(url: str, called: str, connect_args: dict[str, Any]) -> optuna.sto
             url, engine_kwargs={"pool_pre_ping": True, "connect_args": connect_args}
         )
     except ArgumentError:
-        raise UserError(f"{called} is no URL of the form postgresql://user:password@host/database") from None
+        raise UserError(
+            f"{called}: expected a URL of the form postgresql://user:password@host/database"
+        ) from None
     except DBAPIError as error:
         said = " ".join(str(error.orig).split())
-        raise UserError(f"{called}: the database cannot be used: {said:.200}") from None
+        raise UserError(f"{called}: cannot use the database: {said:.200}") from None

@@ -1,4 +1,4 @@
-"""What a study holds, as plain data for a line, a table or a chart."""
+"""The content of a study, as plain data for a message, a table or a chart."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NAMES = {
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial that has begun."""
+    """A trial that has started."""
 
     number: int
     state: str
     value: float | None
-    """Of a complete trial: what it is judged by; of another one its last value, if it has one."""
+    """Objective of a complete trial; for others the last value, if any."""
     parameters: Mapping[str, Any]
     values: Mapping[int, float]
     """Images seen -> the objective."""
@@ -41,14 +41,14 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Summary:
-    """A sweep so far."""
+    """State of a sweep."""
 
     trials: Sequence[TrialRecord]
     best: TrialRecord | None
 
     @property
     def ended(self) -> int:
-        """Trials that are over."""
+        """Trials that have ended."""
         return sum(trial.state != "running" for trial in self.trials)
 
     @property
@@ -59,7 +59,7 @@ class Summary:
 
 
 def summarize(study: optuna.Study, sweep: Sweep, folder: SweepFolder) -> Summary:
-    """The trials in their order, and the best complete one; of equals the first."""
+    """The trials in order, and the best complete one; ties go to the first."""
     begun = [each for each in study.get_trials(deepcopy=False) if each.state.name != "WAITING"]
     trials = [_record(each, folder) for each in begun]
     complete = [trial for trial in trials if trial.state == "complete"]

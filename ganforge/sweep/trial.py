@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ganforge.engine.distributed.stop_request import StopRequest
 
 POLL_S = 0.25
-"""Between two looks at a trial."""
+"""Seconds between two polls of a trial."""
 BEAT_S = 2.0
-"""Between two signs of life."""
+"""Seconds between two heartbeats."""
 
 DONE, BAD_INPUT, UNHEALTHY, REQUEUE = 0, 2, 3, 75
 """Exit codes of `ganforge run`."""
@@ -33,8 +33,8 @@ State = Literal["complete", "pruned", "failed", "interrupted", "lost"]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a trial ended, or why it has not: "interrupted" goes on at the next start, "lost" belongs
-    to another worker."""
+    """How a trial ended, or why it has not: "interrupted" continues at the next start, "lost" was taken
+    over by another worker."""
 
     state: State
     value: float | None = None
@@ -46,7 +46,7 @@ class MetricMissing(UserError):
 
 
 class Attempt:
-    """A trial that this worker has. Values reach the study as they come."""
+    """A trial owned by this worker. Values are reported to the study as they arrive."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class Attempt:
         alive: Callable[[], bool],
         watch_finite: bool = True,
     ) -> None:
-        """`alive`: gives a sign of life, and says whether the trial is still ours. `watch_finite`:
-        a loss that is not finite ends the trial; off where the run has its own remedy."""
+        """`alive`: sends a heartbeat, and returns whether the trial is still ours. `watch_finite`: a
+        non-finite loss ends the trial; off if the run has its own remedy."""
         self.trial = trial
         self.sweep = sweep
         self.stop = stop
@@ -69,7 +69,7 @@ class Attempt:
         self.values: dict[int, float] = dict(trial.storage.get_trial(trial._trial_id).intermediate_values)
         """Images seen -> value."""
         self.names: set[str] = set()
-        """What the run's metrics are called."""
+        """Names of the run's metrics."""
         self._judged = True
         self._beaten = 0.0
         self._command = ["run", str(folder.run_file), "--out", str(self.run.path)]
@@ -77,8 +77,8 @@ class Attempt:
         self._command += [f"--set={setting}" for setting in settings]
 
     def to_its_end(self) -> Ending:
-        """Trains until there is an ending. A process that was killed is started again as long as
-        it gets further each time."""
+        """Trains until there is an ending. A process that was killed is restarted as long as it gets
+        further each time."""
         saved = -1
         while True:
             if not self._free():
@@ -93,8 +93,8 @@ class Attempt:
             saved = reached
 
     def _free(self) -> bool:
-        """Waits for a process that a killed worker left behind in the run folder, and that still
-        trains; False where we have to leave before its end."""
+        """Waits for a process that a killed worker left training in the run folder; False if this
+        worker has to stop before its end."""
         while self._ours() and not self.stop:
             if not self.run.path.is_dir():
                 return True
@@ -106,7 +106,7 @@ class Attempt:
         return False
 
     def _follow(self, child: Child) -> Ending | None:
-        """Watches one process; None where it was killed and may be started again."""
+        """Watches one process; None if it was killed and may be restarted."""
         tail = Tail(self.run.metrics)
         while True:
             code = child.wait(POLL_S)
@@ -123,7 +123,7 @@ class Attempt:
                 return ending
 
     def _take(self, rows: list[dict[str, Any]]) -> Ending | None:
-        """Tells the study what is new; an ending where the run has gone astray."""
+        """Reports new values to the study; returns an ending if the run diverged."""
         key = f"metric/{self.sweep.objective.metric}"
         for row in rows:
             seen, lost = row["images_seen"], self._not_finite(row)
@@ -137,7 +137,7 @@ class Attempt:
         return None
 
     def _wants_pruning(self) -> bool:
-        """Asked once for each new value."""
+        """Called once per new value."""
         if self._judged:
             return False
         self._judged = True
@@ -152,7 +152,7 @@ class Attempt:
         if code == DONE:
             value = self._value()
             if value is None:
-                known = ", ".join(sorted(self.names)) or "none; do the metrics' `every` exceed the run?"
+                known = ", ".join(sorted(self.names)) or "none; is the metrics' `every` longer than the run?"
                 raise MetricMissing(
                     f"objective.metric: trial {self.trial.number} has no value "
                     f"'{self.sweep.objective.metric}' (its values: {known})"
@@ -168,7 +168,7 @@ class Attempt:
         return Ending("failed", why=f"{how}: {last_line(self.log)}")
 
     def _value(self) -> float | None:
-        """What counts of the values so far."""
+        """The value that counts, of those so far."""
         finite = {seen: value for seen, value in self.values.items() if math.isfinite(value)}
         if not finite:
             return None

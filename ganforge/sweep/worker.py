@@ -1,8 +1,8 @@
-"""A worker: takes one trial after the other until the sweep has as many as were asked for.
+"""A worker: runs one trial after another until the sweep has the requested number.
 
-Several workers need no leader. Whoever is about to begin a trial is alone in the folder for that
-moment; a trial whose worker is gone is taken over before a new one is begun, in the same run
-folder, from its checkpoint.
+Several workers need no leader. A worker that starts a trial holds the folder's lock; a trial whose
+worker is gone is taken over before a new one is started, in the same run folder, from its
+checkpoint.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ganforge.engine.distributed.stop_request import StopRequest
 
 WAIT_S = 0.5
-"""Between two looks at what other workers do."""
+"""Seconds between two polls of the other workers."""
 
 Say = Callable[[str], None]
 
@@ -40,7 +40,7 @@ class Outcome:
     folder: SweepFolder
     summary: Summary
     finished: bool
-    """As many trials as asked for have ended; else stopped before."""
+    """The requested number of trials has ended; otherwise it stopped before."""
 
 
 def default_folder(sweep_file: Path) -> Path:
@@ -56,9 +56,9 @@ def sweep(
     out: Path | None = None,
     trials: int | None = None,
 ) -> Outcome:
-    """Begins the sweep of a sweep file, joins its workers, or continues it.
+    """Starts the sweep of a sweep file, joins its workers, or continues it.
 
-    `trials` takes the place of the file's. Raises `UserError` where it cannot begin.
+    `trials` overrides the file's. Raises `UserError` if it cannot start.
     """
     loaded = load_sweep(file, registry)
     folder = SweepFolder(out or default_folder(file))
@@ -69,7 +69,7 @@ def sweep(
 
 
 class Worker:
-    """One of those that share a sweep."""
+    """One of the workers that share a sweep."""
 
     def __init__(self, loaded: Loaded, folder: SweepFolder, stop: StopRequest, say: Say, trials: int) -> None:
         self.sweep = loaded.sweep
@@ -88,7 +88,7 @@ class Worker:
                     self.study.enqueue_trial(point)
 
     def work(self) -> bool:
-        """Returns whether the sweep is at its end."""
+        """Returns whether the sweep is finished."""
         waiting = False
         with self.life:
             while not self.stop:
@@ -100,14 +100,14 @@ class Worker:
                 if not others:
                     return True
                 if not waiting:
-                    self.say(f"trials that other workers have: {others}; waiting for their end (or Ctrl-C)")
+                    self.say(f"waiting for trials of other workers: {others} (Ctrl-C to leave)")
                     waiting = True
                 self.life.beat()
                 time.sleep(WAIT_S)
         return False
 
     def _next(self) -> optuna.Trial | None:
-        """A trial that nobody else has: one that was left, or a new one; None where there is neither."""
+        """A trial that nobody else has: an abandoned one, or a new one; None if there is neither."""
         import optuna
 
         with self.folder.alone():
@@ -131,7 +131,7 @@ class Worker:
         return self.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])
 
     def _attempt(self, trial: optuna.Trial) -> None:
-        """A trial to its end, and the line about it."""
+        """Runs a trial to its end, and reports it in one line."""
 
         def alive() -> bool:
             self.life.beat()
@@ -139,9 +139,9 @@ class Worker:
             return bool(owner == self.life.name)
 
         run = self.folder.trial(trial.number)
-        goes_on = "goes on" if run.is_dir() else "begins"
+        verb = "continues" if run.is_dir() else "starts"
         settings = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
-        self.say(f"trial {trial.number} {goes_on}: {settings}; log: {self.folder.log(trial.number)}")
+        self.say(f"trial {trial.number} {verb}: {settings}; log: {self.folder.log(trial.number)}")
         attempt = Attempt(trial, self.sweep, self.folder, self.stop, alive, self.watch_finite)
         since = time.monotonic()
         try:
@@ -150,11 +150,11 @@ class Worker:
             self._tell(trial, Ending("failed", why=str(error)))
             raise
         if ending.state == "interrupted":
-            # Whoever comes next need not wait for the grace period to be over.
+            # The next worker need not wait for the grace period to pass.
             trial.set_user_attr("worker", None)
         elif ending.state != "lost":
             with self.folder.alone():
-                # A machine that slept has lost its trial without knowing.
+                # A machine that was suspended has lost its trial without noticing.
                 ending = ending if alive() else Ending("lost")
                 if ending.state != "lost":
                     self._tell(trial, ending)
@@ -177,7 +177,7 @@ class Worker:
         metric = self.sweep.objective.metric
         what = {
             "complete": f"{metric} {_short(ending.value)}",
-            "interrupted": "stopped; the same command continues it",
+            "interrupted": "stopped; run the same command to continue",
             "lost": "taken over by another worker",
         }.get(ending.state, f"{ending.state}: {ending.why}")
         summary = summarize(self.study, self.sweep, self.folder)

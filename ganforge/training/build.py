@@ -48,7 +48,7 @@ class Plan:
     """Head name -> width: what the terms want from the discriminator."""
 
     def networks(self, device: torch.device | str = "cpu") -> Networks:
-        """Both networks, freshly initialised from the run's seed; on "meta", without weights."""
+        """Both networks, freshly initialized from the run's seed; on "meta", without weights."""
         with torch.random.fork_rng(devices=[]), torch.device(device):
             torch.manual_seed(stream_seed(self.config.train.seed, "weights"))
             config = self.config
@@ -185,7 +185,9 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime,
     network = networks.generator if role == "g" else networks.discriminator
     section = config.generator if role == "g" else config.discriminator
     settings = at(section.optimizer, 0)
-    parameters, factors = groups_of(network, section.lr_factors, settings.lr)
+    parameters, factors = groups_of(
+        network, section.lr_factors, settings.lr, "generator" if role == "g" else "discriminator"
+    )
     optimizer = optimizer_of(settings, parameters)
     if runtime.device.type == "cuda":
         keep_on_device(optimizer, runtime.device)

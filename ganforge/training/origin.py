@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from ganforge.api import Role
+from ganforge.api import Component, Role, Task
 from ganforge.components.comparability import depends_on, describe, fingerprint
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump
@@ -30,13 +31,30 @@ def origin_of(agreed: Plan, registry: Registry, runtime: Runtime, command: str) 
 
 def plugins_of(config: RunConfig, registry: Registry) -> list[dict[str, str]]:
     """The plugins that the run uses, with their versions."""
-    used = [config.data, config.prior, config.nets, config.loss, *config.terms, *config.callbacks]
+    used: list[Component] = [
+        config.data,
+        config.prior,
+        config.nets,
+        config.loss,
+        *config.terms,
+        *config.callbacks,
+    ]
+    if type(config.task).compare is not Task.compare:
+        used.append(config.task)
     used += [*config.metrics, config.generator.optimizer, config.discriminator.optimizer]
-    plugins = {registry.providers[type(component)] for component in used}
+    plugins = {registry.provider(type(part)) for component in used for part in _with_inner(component)}
     return [
         {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
         for plugin in sorted(plugins, key=str)
     ]
+
+
+def _with_inner(component: Component) -> Iterator[Component]:
+    """The component and those in its fields."""
+    yield component
+    for _, value in component:
+        if isinstance(value, Component):
+            yield from _with_inner(value)
 
 
 def parameters_of(loop: Loop) -> dict[str, int]:
@@ -46,6 +64,13 @@ def parameters_of(loop: Loop) -> dict[str, int]:
         names[role]: sum(part.numel() for part in player.network.parameters())
         for role, player in loop.game.players.items()
     }
+
+
+def frozen_of(loop: Loop) -> dict[str, dict[str, str]]:
+    """`frozen` of run.json, where there is any: the networks that components use and nothing trains, by the
+    SHA-256 of their weights."""
+    hashes = loop.game.live.hashes()
+    return {"frozen": hashes} if hashes else {}
 
 
 def _metrics(agreed: Plan) -> list[dict[str, Any]]:

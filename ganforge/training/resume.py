@@ -19,6 +19,18 @@ from ganforge.outputs.events import drop_findings_after
 from ganforge.outputs.metrics_log import truncate_after
 from ganforge.outputs.run_folder import RunFolder
 
+RENAMED = {"plugin training": ("plugin callbacks", "plugin optimizers", "plugin priors")}
+"""What older checkpoints call some of the surroundings -> what that is now."""
+
+
+def renamed(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """The surroundings `then`, of an older checkpoint, by the names of `now`."""
+    found = dict(then)
+    for old, names in RENAMED.items():
+        if old in found:
+            found |= dict.fromkeys([name for name in names if name in now], found.pop(old))
+    return found
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -76,7 +88,9 @@ class Saved:
         except checkpoint.MISFITS as error:
             raise self.folder.misfit(one_line(error)) from error
         because = [f"{change.key} was {change.old} and is {change.new}" for change in self.drift]
-        because += differences(self.surroundings, loop.stamp["surroundings"])
+        now = loop.stamp["surroundings"]
+        because += differences(renamed(self.surroundings, now), now)
+        because += self.state.get("undeclared", ())
         because += inexact(self.config.train, loop.game.runtime.device)
         if loop.game.runtime.is_main:
             truncate_after(self.folder.metrics, loop.images_seen, loop.owes_metrics)

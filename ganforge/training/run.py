@@ -13,6 +13,7 @@ from ganforge.engine.checkpoint.best import refuse_impossible_best
 from ganforge.engine.distributed.runtime import Runtime, check_shares
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.advice import advice_on
 from ganforge.training.build import plan
 from ganforge.training.outcome import Outcome
 from ganforge.training.session import Session
@@ -62,7 +63,7 @@ def refuse(config: RunConfig, processes: int) -> None:
     """Raises `UserError` for what `start` would refuse in that many processes, as far as can be known
     without a device or data."""
     refuse_impossible_best(config)
-    plan(config)
+    advice_on(plan(config), processes)
     check_shares(config.train, processes)
 
 

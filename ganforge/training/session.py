@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ganforge
-from ganforge.api import Context
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, dump
 from ganforge.engine.checkpoint import checkpoint
@@ -17,14 +16,15 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
-from ganforge.outputs.cache import cache_folder
+from ganforge.outputs.cache import data_context
 from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
-from ganforge.outputs.progress import Progress, track
+from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
-from ganforge.training.origin import origin_of, parameters_of, plugins_of
+from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
 from ganforge.training.outcome import Outcome
 from ganforge.training.record import Record
 from ganforge.training.resume import Saved
@@ -46,7 +46,10 @@ class Session:
     def begin(self, agreed: Plan, command: str) -> Outcome:
         """A new run, in a folder that is made here; what cannot start leaves nothing behind."""
         main = self.runtime.is_main
+        warnings = in_lines(advice_on(agreed, self.runtime.world), self.config)
         if main:
+            for line in warnings:
+                Progress(self.config.train.images).say(f"warning: {line}")
             # Before the data, which may take minutes to decode: a folder that cannot be made is told at once.
             origin = origin_of(agreed, self.registry, self.runtime, command)
             self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
@@ -59,7 +62,7 @@ class Session:
                 raise
             if main:
                 # Not from networks on the meta device, for which torch would load its whole compiler.
-                self.folder.update_info({"parameters": parameters_of(loop)})
+                self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop)})
                 for reason in inexact(self.config.train, self.runtime.device):
                     progress.say(f"a resumed run will not be exact, because {reason}")
             return self._run(loop, progress)
@@ -69,8 +72,8 @@ class Session:
         main, seen = self.runtime.is_main, self.config.train.images
         with self.folder.claimed() if main else contextlib.nullcontext():
             if main:
-                checkpoint.sweep(self.folder.checkpoints)
-                self.folder.sweep()
+                checkpoint.remove_leftovers(self.folder.checkpoints)
+                self.folder.remove_leftovers()
             # The others wait here until the folder holds still.
             self.runtime.any(False)
             say = Progress(seen).say if main else _silent
@@ -93,14 +96,19 @@ class Session:
         """The data and the loop. A signal cuts this short."""
         config, folder = self.config, self.folder
         progress = Progress(config.train.images)
-        context = Context(cache_folder(), progress.say if self.runtime.is_main else _silent, track)
+        said: list[str] = []
+        context = data_context(_noting(said, progress.say if self.runtime.is_main else _silent))
         with self.stop.cut_short():
             samples = load_samples(config, agreed.spec, context)
             loop = build_loop(agreed, samples, self.runtime, Record(folder, progress), folder.checkpoints)
             here = {"processor": cpu_model(), "ganforge": ganforge.__version__}
             for plugin in plugins_of(config, self.registry):
                 here[f"plugin {plugin['name']}"] = plugin["version"]
+            for name, digest in loop.game.live.hashes().items():
+                here[f"frozen network {name}"] = digest[:12]
             now = {**surroundings(self.runtime, samples), **here}
+        if self.runtime.is_main:
+            folder.update_info({"data": said})
         loop.stamp = {"config": dump(config), "surroundings": now}
         loop.saver.records = (folder.metrics, folder.events)
         return loop, progress
@@ -136,6 +144,16 @@ class Session:
             diagnosis=loop.diagnosis,
             healthy_at=loop.guard.healthy_at,
         )
+
+
+def _noting(said: list[str], say: Callable[[str], None]) -> Callable[[str], None]:
+    """Like `say`, and keeps what is said. Names of files may be bytes that are no text."""
+
+    def both(line: str) -> None:
+        said.append(line.encode(errors="backslashreplace").decode())
+        say(said[-1])
+
+    return both
 
 
 def _silent(line: str) -> None:

@@ -97,7 +97,7 @@ def test_judge_import_from_the_command_line(tmp_path: Path) -> None:
     assert done.out.splitlines() == [
         "judge of 24 labels: resnet18, 11,188,824 parameters",
         f"  SHA-256        {judge.card.sha256}",
-        "the judge is in j",
+        "judge written to j",
     ]
     (tmp_path / "file").write_text("")
     done = call(tmp_path, "judge", "import", "published.pth", EXAMPLE, "--out", "file/j")

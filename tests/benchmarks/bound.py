@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+
+from ganforge.profiling.flops import flops
 
 SIDES = {"cpu": 2048, "cuda": 8192}
 """Of the measured product, by device; a smaller one does not fill a large GPU."""
@@ -25,8 +26,8 @@ class Cost(NamedTuple):
 class Counter(TorchDispatchMode):
     """Sums the arithmetic of operations and the sizes of all that they read and write; views are free.
 
-    By the formulas of torch's `FlopCounterMode`, which itself cannot look on while a penalty
-    differentiates with respect to its input: it wants to know in which module.
+    Torch's own `FlopCounterMode` cannot follow a penalty that differentiates with respect to its input: it
+    asks for the module.
     """
 
     def __init__(self) -> None:
@@ -39,14 +40,13 @@ class Counter(TorchDispatchMode):
         if not func.is_view:
             tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, Tensor)]
             self.bytes += sum(x.numel() * x.element_size() for x in tensors)
-        if func.overloadpacket in flop_registry:
-            self.flops += flop_registry[func.overloadpacket](*args, **kwargs, out_val=out)
+        self.flops += flops(func, args, kwargs, out)
         return out
 
 
 def cost(iterate: Callable[[], object]) -> Cost:
     """Of one iteration. The counter knows products and convolutions, of any order of differentiation;
-    what it leaves out is small beside them."""
+    what it leaves out is small compared with them."""
     with Counter() as counter:
         iterate()
     return Cost(counter.flops, counter.bytes)
@@ -71,17 +71,17 @@ def matrix_rate(device: torch.device, numbers: str, seconds: float = 0.5) -> flo
     try:
         a @ b
         while best == float("inf") or time.perf_counter() < until:
-            settle(device)
+            synchronize(device)
             start = time.perf_counter()
             a @ b
-            settle(device)
+            synchronize(device)
             best = min(best, time.perf_counter() - start)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = allowed
     return 2 * side**3 / best
 
 
-def settle(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Waits for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

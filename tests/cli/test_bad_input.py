@@ -152,7 +152,7 @@ def test_sound_data_of_that_kind_are_trained_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "settings", "expected"),
     [
-        ("run", "count = 0", "the data set is empty: there is nothing to learn from"),
+        ("run", "count = 0", "the data set is empty"),
         ("check", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
         ("run", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
     ],
@@ -169,7 +169,7 @@ def test_components_that_do_not_fit_together(
 
 def test_a_run_that_exists_is_left_alone(trained: Path) -> None:
     assert refused(trained, "run", EXAMPLE, "--out", "mine", *sets(*TINY)) == [
-        "run folder mine exists already; continue it with 'ganforge resume mine', or choose another with --out"
+        "run folder mine already exists; continue it with 'ganforge resume mine', or choose another with --out"
     ]
 
 
@@ -179,10 +179,10 @@ def test_a_place_that_is_taken_by_something_else(tmp_path: Path) -> None:
     (tmp_path / "folder" / "file").write_text("precious")
     for out in ("file", "folder"):
         assert refused(tmp_path, "run", EXAMPLE, "--out", out, *sets(*TINY)) == [
-            f"{out} exists already and is no run folder; choose another with --out"
+            f"{out} already exists and is not a run folder; choose another with --out"
         ]
     assert refused(tmp_path, "run", EXAMPLE, "--out", "file/run", *sets(*TINY))[-1] == (
-        f"cannot make run folder file/run in {tmp_path / 'file'}: Not a directory; choose another with --out"
+        f"cannot create run folder file/run in {tmp_path / 'file'}: Not a directory; choose another with --out"
     )
 
 
@@ -209,7 +209,7 @@ def test_resume_of_what_cannot_be_resumed(trained: Path, tmp_path: Path) -> None
     (run / "config.toml").write_text(text.replace("width = 8", "width = 16"))
     more = ("--override", "nets.width", "--set", "train.images=96")
     assert refused(tmp_path, "resume", "mine", *more)[-1].startswith(
-        "mine/config.toml does not fit the run's newest checkpoint: RuntimeError: "
+        "mine/config.toml does not match the run's newest checkpoint: RuntimeError: "
     )
     (run / "config.toml").write_text(text)
     (run / "run.json").write_text("{}")
@@ -219,5 +219,5 @@ def test_resume_of_what_cannot_be_resumed(trained: Path, tmp_path: Path) -> None
     shutil.copy(trained / "mine" / "run.json", run)
     shutil.rmtree(run / "checkpoints")
     assert refused(tmp_path, "resume", "mine")[-1] == (
-        "mine/checkpoints: no sound checkpoint; the run has to start anew, with 'ganforge run'"
+        "mine/checkpoints: no intact checkpoint; start the run again with 'ganforge run'"
     )

@@ -29,7 +29,7 @@ def test_a_disk_too_full_for_a_run_folder(
     with_cache(trained, tmp_path)
     monkeypatch.setattr(os, "fsync", full)
     assert refused(tmp_path, "run", EXAMPLE, "--out", "runs/mine", *sets(*TINY))[-1] == (
-        f"cannot make run folder runs/mine in {tmp_path / 'runs'}: No space left on device; "
+        f"cannot create run folder runs/mine in {tmp_path / 'runs'}: No space left on device; "
         "choose another with --out"
     )
 
@@ -84,7 +84,7 @@ def test_a_real_disk_too_full_for_a_run_folder(
     with_cache(trained, tmp_path)
     small_disk("4k")
     assert refused(tmp_path, "run", EXAMPLE, "--out", "disk/runs/mine", *sets(*TINY))[-1] == (
-        f"cannot make run folder disk/runs/mine in {tmp_path / 'disk' / 'runs'}: No space left on device; "
+        f"cannot create run folder disk/runs/mine in {tmp_path / 'disk' / 'runs'}: No space left on device; "
         "choose another with --out"
     )
 
@@ -118,5 +118,5 @@ def test_a_disk_that_may_not_be_written(
     if not mounted("-o", "remount,ro", str(disk)):
         pytest.skip("the disk cannot be made read-only")
     assert refused(tmp_path, "run", EXAMPLE, "--out", "disk/mine", *sets(*TINY))[-1] == (
-        f"cannot make run folder disk/mine in {disk}: Read-only file system; choose another with --out"
+        f"cannot create run folder disk/mine in {disk}: Read-only file system; choose another with --out"
     )

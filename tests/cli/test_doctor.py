@@ -1,4 +1,4 @@
-"""`ganforge doctor`: sound where it is, and a fault with its remedy where it is not."""
+"""`ganforge doctor`: reports that all is well, or a fault with its remedy."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_a_sound_installation(tmp_path: Path) -> None:
         f"plugins  {count} components of {len(registry.plugins)} plugins",
         f"torch    {torch.__version__}, torchvision {torchvision.__version__}",
         f"device   cpu, {torch.get_num_threads()} threads; no CUDA device",
-        f"runs     {tmp_path}/runs can be written",
-        f"cache    {tmp_path}/.cache/ganforge can be written",
+        f"runs     {tmp_path}/runs is writable",
+        f"cache    {tmp_path}/.cache/ganforge is writable",
     ]
     assert contents(tmp_path) == {}
 
@@ -72,8 +72,8 @@ def test_folders_that_cannot_be_written_are_faults(tmp_path: Path, monkeypatch: 
     done = call(tmp_path, "doctor")
     assert done.code == 1
     assert done.out.splitlines()[3:] == [
-        f"runs     FAULT: {tmp_path}/runs cannot be written: Read-only file system",
-        f"cache    FAULT: {tmp_path} cannot be written: Read-only file system",
+        f"runs     FAULT: {tmp_path}/runs is not writable: Read-only file system",
+        f"cache    FAULT: {tmp_path} is not writable: Read-only file system",
     ]
 
 
@@ -93,7 +93,7 @@ def test_wrong_gradients_are_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.nn.functional, "conv2d", lambda image, kernel: kernel)
     done = call(tmp_path, "doctor")
     assert done.code == 1
-    assert "device   FAULT: a gradient on the cpu comes out wrong\n" in done.out
+    assert "device   FAULT: cpu computes a wrong gradient\n" in done.out
 
 
 @pytest.mark.gpu

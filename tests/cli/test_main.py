@@ -65,7 +65,7 @@ def test_a_mistake_ends_in_one_message_and_no_traceback(
         (("sample", "x", "--seed", "-1"), "-1 is not in the range x>=0"),
         (
             ("sample", "x", "--condition", "a", "--conditions", "b"),
-            "--condition and --conditions exclude each other",
+            "--condition and --conditions are mutually exclusive",
         ),
     ],
 )

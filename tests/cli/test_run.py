@@ -44,7 +44,7 @@ def test_a_run_ends_by_saying_what_to_type_next(ran: Done) -> None:
     assert ran.out.splitlines() == [
         "finished after 192 images; the run is in mine",
         "  sample it:    ganforge sample mine --n 8 --out grid.png",
-        "  look at it:   ganforge report mine",
+        "  view it:      ganforge report mine",
     ]
     lines = ran.err.splitlines()
     assert lines[0].startswith("data: no root given; using 60 drawn i-CLEVR-like images")
@@ -125,10 +125,10 @@ def test_the_folder_is_named_after_the_file(tmp_path: Path) -> None:
     done = call(tmp_path, "run", EXAMPLE, "--max-minutes", "0.00001", *sets(*TINY, "train.images=100_000"))
     assert done.code == 75
     assert done.out.splitlines() == [
-        "stopped (the 1e-05 minutes are over) after 32 images; the run is in runs/cgan_iclevr_dcgan",
+        "stopped (--max-minutes 1e-05 reached) after 32 images; the run is in runs/cgan_iclevr_dcgan",
         "  continue it:  ganforge resume runs/cgan_iclevr_dcgan",
         "  sample it:    ganforge sample runs/cgan_iclevr_dcgan --n 8 --out grid.png",
-        "  look at it:   ganforge report runs/cgan_iclevr_dcgan",
+        "  view it:      ganforge report runs/cgan_iclevr_dcgan",
     ]
     assert (tmp_path / "runs" / "cgan_iclevr_dcgan" / "checkpoints" / f"{32:012d}").is_dir()
 
@@ -153,7 +153,7 @@ def test_a_signal_stops_cleanly_and_the_run_can_go_on(tmp_path: Path) -> None:
         f"stopped (SIGINT received) after {seen:,} images; the run is in my run",
         "  continue it:  ganforge resume 'my run'",
         "  sample it:    ganforge sample 'my run' --n 8 --out grid.png",
-        "  look at it:   ganforge report 'my run'",
+        "  view it:      ganforge report 'my run'",
     ]
     done = call(tmp_path, "resume", "my run", "--set", f"train.images={seen + 32}")
     assert done.code == 0

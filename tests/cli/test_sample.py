@@ -55,7 +55,7 @@ def pixels(file: Path) -> np.ndarray:
 
 def test_a_grid_has_eight_a_row_and_depends_on_the_seed_alone(place: Path) -> None:
     done = call(place, "sample", "mine", "--n", 9, "--seed", 5, "--out", "new/x.png")
-    assert (done.code, done.out, done.err) == (0, "9 samples (seed 5) are in new/x.png\n", "")
+    assert (done.code, done.out, done.err) == (0, "9 samples (seed 5) written to new/x.png\n", "")
     assert pixels(place / "new" / "x.png").shape == (2 * 18 - 2, 8 * 18 - 2, 3)
     call(place, "sample", "mine", "--n", 9, "--seed", 5, "--out", "same.png")
     call(place, "sample", "mine", "--n", 9, "--seed", 6, "--out", "other.png")
@@ -66,7 +66,7 @@ def test_a_grid_has_eight_a_row_and_depends_on_the_seed_alone(place: Path) -> No
 def test_a_folder_gets_one_picture_a_sample_and_a_list(place: Path) -> None:
     asked = ("--condition", "blue sphere, red cube", "--n", 3, "--seed", 2)
     done = call(place, "sample", "mine", *asked, "--out", "one/")
-    assert (done.code, done.out) == (0, "3 samples (seed 2) are in one\n")
+    assert (done.code, done.out) == (0, "3 samples (seed 2) written to one\n")
     assert json.loads((place / "one" / "samples.json").read_text()) == [
         {"file": f"{i:06d}.png", "condition": ["red cube", "blue sphere"], "seed": 2, "index": i}
         for i in range(3)
@@ -83,7 +83,7 @@ def test_a_folder_gets_one_picture_a_sample_and_a_list(place: Path) -> None:
 def test_a_file_of_conditions_gives_one_sample_each(place: Path) -> None:
     (place / "asked.json").write_text('[["gray cube"], "red cube, cyan cylinder", ["red sphere"]]')
     done = call(place, "sample", "mine", "--conditions", "asked.json", "--out", "all")
-    assert (done.code, done.out) == (0, "3 samples (seed 0) are in all\n")
+    assert (done.code, done.out) == (0, "3 samples (seed 0) written to all\n")
     listed = json.loads((place / "all" / "samples.json").read_text())
     assert [each["condition"] for each in listed] == [
         ["gray cube"], ["red cube", "cyan cylinder"], ["red sphere"],
@@ -142,8 +142,8 @@ def test_conditions_that_cannot_be(place: Path, condition: str, expected: str) -
         ("\xff", "c.json: not JSON: 'utf-8' codec can't decode byte 0xff in position 0"),
         ('{"red": 1}', 'c.json: expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
         ("[]", 'c.json: expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
-        ('["red cube", 3]', "c.json: condition 1 (counted from 0) is no list of names: 3"),
-        ("[[3]]", "c.json: condition 0 (counted from 0) is no list of names: [3]"),
+        ('["red cube", 3]', "c.json: expected condition 1 (counted from 0) to be a list of names, got 3"),
+        ("[[3]]", "c.json: expected condition 0 (counted from 0) to be a list of names, got [3]"),
         ("[[]]", "a condition names 1 to 3 labels; got 0: (none)"),
         (
             '["red cube", "bleu cube"]',
@@ -164,7 +164,7 @@ def test_a_file_of_conditions_that_is_not_there(place: Path) -> None:
 
 def test_too_many_samples_are_refused_before_any_is_drawn(place: Path) -> None:
     assert refused(place, "mine", "--n", 10**13) == (
-        f"10,000,000,000,000 samples are more than the {MAX_SAMPLES:,} of one call; ask for fewer"
+        f"10,000,000,000,000 samples requested, at most {MAX_SAMPLES:,} per call; lower --n"
     )
     (place / "c.json").write_text('["red cube", "blue cube"]')
     assert refused(place, "mine", "--conditions", "c.json", "--n", 60_000).startswith("120,000 samples")
@@ -173,22 +173,22 @@ def test_too_many_samples_are_refused_before_any_is_drawn(place: Path) -> None:
 def test_a_folder_that_is_no_run(place: Path) -> None:
     assert refused(place, "nowhere") == (
         "nowhere is not a run folder: it has no config.toml and no run.json; "
-        "name the folder that 'ganforge run' wrote"
+        "pass the folder that 'ganforge run' wrote"
     )
 
 
 @pytest.mark.parametrize(
     ("out", "expected"),
     [
-        ("file", "cannot write samples to file: File exists; choose another place with --out"),
+        ("file", "cannot write samples to file: File exists; choose another path with --out"),
         ("file/x.png", "cannot write samples to file/x.png: "),
         (
             "file/folder",
-            "cannot write samples to file/folder: Not a directory; choose another place with --out",
+            "cannot write samples to file/folder: Not a directory; choose another path with --out",
         ),
-        ("full.png", "cannot write samples to full.png: Is a directory; choose another place with --out"),
+        ("full.png", "cannot write samples to full.png: Is a directory; choose another path with --out"),
         ("a" * 300 + ".png", f"cannot write samples to {'a' * 300}.png: File name too long; choose"),
-        ("done", "done holds samples already; choose another folder with --out"),
+        ("done", "done already holds samples; choose another folder with --out"),
     ],
 )
 def test_places_that_cannot_be_written(place: Path, out: str, expected: str) -> None:
@@ -211,9 +211,9 @@ def test_a_damaged_checkpoint_is_named_and_not_used(place: Path, content: bytes 
     file = Path("mine/checkpoints") / f"{64:012d}" / "generator.safetensors"
     spoil(place / file, content)
     warning, last = refused(place, "mine").splitlines()
-    why = "cannot be read: " if content is None else "damaged: its SHA-256 is not the one in manifest.json"
+    why = "cannot be read: " if content is None else "damaged: its SHA-256 does not match manifest.json"
     assert warning.startswith(f"warning: {file}: {why}")
-    assert last == "mine/checkpoints: no sound checkpoint; the run has to start anew, with 'ganforge run'"
+    assert last == "mine/checkpoints: no intact checkpoint; start the run again with 'ganforge run'"
 
 
 def test_the_checkpoint_before_a_damaged_one_is_used(place: Path) -> None:
@@ -221,10 +221,10 @@ def test_the_checkpoint_before_a_damaged_one_is_used(place: Path) -> None:
     shutil.copytree(folder / f"{64:012d}", folder / f"{96:012d}")
     (folder / f"{96:012d}" / "manifest.json").write_text("{}")
     done = call(place, "sample", "mine", "--out", "x.png")
-    assert (done.code, done.out) == (0, "8 samples (seed 0) are in x.png\n")
+    assert (done.code, done.out) == (0, "8 samples (seed 0) written to x.png\n")
     assert done.err == (
         f"warning: mine/checkpoints/{96:012d}/manifest.json: not a checkpoint manifest: 'format'; "
-        "falling back to the checkpoint before it\n"
+        "falling back to the previous checkpoint\n"
     )
 
 
@@ -233,12 +233,12 @@ def test_the_checkpoint_before_a_damaged_one_is_used(place: Path) -> None:
     [
         (b"{", "mine/run.json: not JSON: Expecting property name"),
         (b"\xff", "mine/run.json: not JSON: 'utf-8' codec can't decode"),
-        (b"[]", "mine/run.json: not a JSON object; put back the file that 'ganforge run' wrote"),
+        (b"[]", "mine/run.json: not a JSON object; restore the file that 'ganforge run' wrote"),
         (
             b"{}",
-            "mine/run.json: 'data_spec' is missing or damaged; put back the file that 'ganforge run' wrote",
+            "mine/run.json: 'data_spec' is missing or damaged; restore the file that 'ganforge run' wrote",
         ),
-        (b'{"data_spec": {"shape": 3}}', "mine/run.json: 'data_spec' is missing or damaged; put back"),
+        (b'{"data_spec": {"shape": 3}}', "mine/run.json: 'data_spec' is missing or damaged; restore"),
     ],
 )
 def test_a_damaged_run_json_is_named(place: Path, content: bytes, expected: str) -> None:
@@ -250,10 +250,8 @@ def test_a_config_that_was_changed_by_hand_is_blamed(place: Path) -> None:
     config = place / "mine" / "config.toml"
     config.write_text(config.read_text().replace("width = 8", "width = 16"))
     message = refused(place, "mine")
-    assert message.startswith("mine/config.toml does not fit the run's newest checkpoint: RuntimeError: ")
-    assert message.endswith(
-        "undo what was changed in the file, or install the plugins that mine/run.json lists"
-    )
+    assert message.startswith("mine/config.toml does not match the run's newest checkpoint: RuntimeError: ")
+    assert message.endswith("revert the changes to the file, or install the plugins that mine/run.json lists")
 
 
 def test_points_become_one_plot(tmp_path: Path) -> None:
@@ -262,11 +260,11 @@ def test_points_become_one_plot(tmp_path: Path) -> None:
     short = ("train.images=64", "train.device=cpu", "logging.grid_every=0", "wandb.mode=disabled")
     assert call(tmp_path, "run", "my.toml", "--out", "mine", *sets(*short)).code == 0
     done = call(tmp_path, "sample", "mine", "--out", "x.png", "--n", 20)
-    assert (done.code, done.out) == (0, "20 samples (seed 0) are in x.png\n")
+    assert (done.code, done.out) == (0, "20 samples (seed 0) written to x.png\n")
     assert pixels(tmp_path / "x.png").std() > 0
-    assert refused(tmp_path, "mine", "--out", "points") == (
-        "the samples are points, not images; draw them as one plot with --out points.png"
-    )
+    done = call(tmp_path, "sample", "mine", "--out", "points", "--n", 2)
+    assert (done.code, done.out) == (0, "2 samples (seed 0) written to points\n")
+    assert [np.load(tmp_path / "points" / f"00000{i}.npy").shape for i in range(2)] == [(2,), (2,)]
     assert refused(tmp_path, "mine", "--condition", "red cube") == (
         "the data has no labels, so no condition can be asked for"
     )

@@ -66,17 +66,14 @@ def test_a_file_is_narrowed_to_the_components_it_names(tmp_path: Path) -> None:
          "cuda_graphs, deterministic, compile, device, seed, clip_grad_norm, sync_batchnorm, timeout_s, resume, data)"),
         ('[train]\n\nbatch_size = "32"\n', "run.toml:9: train.batch_size: should be a valid integer, got '32'"),
         ("[train]\nbatch_size = 0\n", "run.toml:8: train.batch_size: should be greater than or equal to 1, got 0"),
-        ("[loss]\nmargin = 1\n", "run.toml:7: loss: the key 'type' is missing (one of: bce, hinge, mse, "
-         "relativistic, wasserstein)"),
+        ("[loss]\nmargin = 1\n", "run.toml:7: loss: the key 'type' is missing (one of: <loss>)"),
         ('[loss]\ntype = "hing"\n', "run.toml:8: loss.type: no loss is called 'hing'; did you mean 'hinge'? "
-         "(installed: bce, hinge, mse, relativistic, wasserstein)"),
-        ("[loss]\ntype = 3\n", "run.toml:8: loss.type: expected a name (one of: bce, hinge, mse, relativistic, "
-         "wasserstein), got 3"),
+         "(installed: <loss>)"),
+        ("[loss]\ntype = 3\n", "run.toml:8: loss.type: expected a name (one of: <loss>), got 3"),
         ('[trian]\nimages = 3\n', "run.toml:7: trian: unknown key 'trian'; did you mean 'train'? (keys: data, "
-         "prior, nets, loss, terms, callbacks, metrics, generator, discriminator, train, lr, ema, logging, health, wandb)"),
+         "prior, nets, task, loss, terms, callbacks, metrics, generator, discriminator, train, lr, ema, logging, health, wandb)"),
         ('[[terms]]\ntype = "r1"\n[[terms]]\ntype = "wgan-gp"\n', "run.toml:10: terms.1.type: no term is called "
-         "'wgan-gp' (installed: auxiliary_classifier, feature_matching, gradient_penalty, mutual_information, "
-         "r1, r2)"),
+         "'wgan-gp' (installed: <terms>)"),
         ('[[terms]]\ntype = "r1"\n[[terms]]\ntype = "r2"\never = 4\n', "run.toml:11: terms.1.ever: unknown key "
          "'ever'; did you mean 'every'? (keys: type, weight, every)"),
         ('[generator.optimizer]\ntype = "adam"\nlr = -1.0\n', "run.toml:9: generator.optimizer.lr: should be "
@@ -86,6 +83,8 @@ def test_a_file_is_narrowed_to_the_components_it_names(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_each_mistake_is_explained_at_its_line(tmp_path: Path, added: str, expected: str) -> None:
+    for kind in ("loss", "terms"):
+        expected = expected.replace(f"<{kind}>", ", ".join(sorted(REGISTRY.of(kind))))
     assert complaint(tmp_path, GOOD + added) == expected
 
 
@@ -118,7 +117,9 @@ def test_syntax_errors_name_the_line(tmp_path: Path, text: str, expected: str) -
 
 def test_hostile_files_end_in_a_message(tmp_path: Path) -> None:
     assert complaint(tmp_path, "a = " + "[" * 20_000).startswith("run.toml")
-    assert complaint(tmp_path, "#" * (MAX_BYTES + 1)) == "run.toml: a run file has at most 262,144 bytes"
+    assert (
+        complaint(tmp_path, "#" * (MAX_BYTES + 1)) == "run.toml: expected a run file of at most 262,144 bytes"
+    )
     (tmp_path / "run.toml").write_bytes(b"a = '\xff'")
     with pytest.raises(UserError, match="not UTF-8 text"):
         load(tmp_path / "run.toml", REGISTRY)
@@ -152,7 +153,7 @@ def test_overrides_reach_into_arrays_of_tables(tmp_path: Path) -> None:
     [
         ("train.batch_size", "--set train.batch_size: expected KEY=VALUE, such as --set train.batch_size=32"),
         ("data.type.x=1", "--set data.type.x=1: data.type is a value, not a table"),
-        ("terms.4.weight=1", "--set terms.4.weight=1: '4' is no position in an array of 1, counted from 0"),
+        ("terms.4.weight=1", "--set terms.4.weight=1: '4' is not an index of an array of length 1 (counted from 0)"),
         ("terms.0=1", "--set terms.0=1: terms is an array; name a key in one of its tables"),
         ("train.sed=1", "--set train.sed=1: train.sed: unknown key 'sed'; did you mean 'seed'? (keys: images, "
          "batch_size, accumulate, d_updates, g_updates, fakes, precision, float32, cuda_graphs, deterministic, compile, device, seed, "

@@ -50,7 +50,7 @@ def validator(schema: str) -> Any:
 def test_the_kept_schema_is_the_printed_one(printed: str) -> None:
     # As data: releases of pydantic differ in how they write a whole number.
     assert json.loads(KEPT.read_text(encoding="utf-8")) == json.loads(printed), (
-        "the components have changed; write the schema anew, without third-party plugins: "
+        "the components have changed; regenerate the schema without third-party plugins: "
         "ganforge schema > examples/ganforge.schema.json"
     )
 

@@ -149,8 +149,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> No
     _, state = checkpoint.load_newest(folder, log.say)
     assert state["images_seen"] == 32
     assert log.lines == [
-        f"warning: {victim}: damaged: its SHA-256 is not the one in manifest.json; "
-        "falling back to the checkpoint before it"
+        f"warning: {victim}: damaged: its SHA-256 does not match manifest.json; "
+        "falling back to the previous checkpoint"
     ]
 
 
@@ -160,9 +160,7 @@ def test_a_checkpoint_without_its_manifest_does_not_count(tmp_path: Path) -> Non
         (path / "manifest.json").unlink()
     with pytest.raises(UserError) as caught:
         checkpoint.load_newest(folder, log.say)
-    assert str(caught.value) == (
-        f"{folder}: no sound checkpoint; the run has to start anew, with 'ganforge run'"
-    )
+    assert str(caught.value) == (f"{folder}: no intact checkpoint; start the run again with 'ganforge run'")
 
 
 def test_a_failed_save_leaves_the_earlier_ones_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

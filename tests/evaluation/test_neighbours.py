@@ -118,15 +118,15 @@ def test_the_command_writes_a_picture_and_its_figures(place: Path) -> None:
     assert (done.code, complaint(done)) == (0, "")
     first, *lines, last = done.out.splitlines()
     assert first == (
-        "generator after 64 images; 6 samples and as many real images among 12; distances of pixels, averaged "
+        "generator after 64 images; 6 samples and as many real images, compared with 12; distances in pixels, averaged "
         "down to at most 32 pixels a side"
     )
     assert len(lines) == 5
-    assert last == "written to new/n.png and new/n.json"
+    assert last == "wrote new/n.png and new/n.json"
     record = json.loads((place / "new" / "n.json").read_text())
     assert (record["space"], record["judge"], record["count"]) == ("pixel", None, 6)
     assert [len(each["neighbours"]) for each in record["samples"]] == [2] * 6
-    assert lines[2].split()[5] == f"{record['summary']['memorisation_ratio']:.4g}"
+    assert lines[2].split()[3] == f"{record['summary']['memorisation_ratio']:.4g}"
     with Image.open(place / "new" / "n.png") as image:
         assert image.width > 800
     after = contents(place)
@@ -145,18 +145,18 @@ def test_in_a_judges_features(place: Path) -> None:
     card = json.loads((place / "judge" / "judge.json").read_text())
     assert (record["space"], record["resizer"]) == ("judge", None)
     assert record["judge"]["sha256"] == card["sha256"]
-    assert "distances of a judge's features" in done.out
+    assert "distances in a judge's features" in done.out
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--count", 13], "13 images are asked for, but the data has 12 images; give --count 12 or less"),
+        (["--count", 13], "13 images requested, but the data has 12 images; pass --count 12 or less"),
         (
             ["--count", 12, "--k", 12],
-            "12 neighbours of each are asked for, but the data has 12 images; give --k 11 or less",
+            "12 neighbours of each requested, but the data has 12 images; pass --k 11 or less",
         ),
-        (["--n", 5, "--count", 4], "5 samples cannot be drawn out of 4; raise --count"),
+        (["--n", 5, "--count", 4], "--n 5 exceeds --count 4; raise --count"),
         (
             ["--judge", "large"],
             "the judge takes images of 3x32x32 and these are 3x16x16; train a judge on such data with "
@@ -180,4 +180,4 @@ def test_mistakes_are_refused_and_nothing_is_written(
 def test_the_picture_is_a_png(place: Path) -> None:
     done = call(place, "neighbours", "mine", "--out", "n.pdf")
     assert done.code == 2
-    assert done.err.endswith("--out n.pdf: the picture is a .png; name it so\n")
+    assert done.err.endswith("--out n.pdf: expected a name that ends in .png\n")

@@ -47,7 +47,7 @@ def test_real_samples_are_different_ones_in_the_generators_range() -> None:
     with pytest.raises(UserError) as error:
         sampler.sample(21, 0)
     assert str(error.value) == (
-        "21 samples are asked for, but the half of the real images that stands in for them has 20; "
+        "21 samples requested, but the half of the real images used in their place has 20; "
         "set samples = 20 or less"
     )
 
@@ -58,7 +58,7 @@ def test_the_command_shows_the_figures_and_writes_nothing(place: Path) -> None:
     done = call(place, "evaluate", "mine", "--metrics", "f.toml", "--real")
     assert (done.code, complaint(done)) == (0, "")
     first, second, third = done.out.splitlines()
-    assert (first, second) == ("real images in place of the generator's", "sliced_wasserstein")
+    assert (first, second) == ("real images instead of the generator's", "sliced_wasserstein")
     assert 0 < float(third.split()[1]) < 0.2
     assert contents(place) == before
 
@@ -68,12 +68,12 @@ def test_conditions_and_too_many_samples_are_refused(place: Path) -> None:
     done = call(place, "evaluate", "mine", "--metrics", "f.toml", "--real")
     assert (done.code, done.out) == (2, "")
     assert done.err.endswith(
-        "real images cannot be made to order; what a metric of conditions gives for them is the judge's own "
-        "accuracy: see its judge.json\n"
+        "real images cannot be generated for a given condition; for metrics of conditions the judge's own "
+        "accuracy is the upper bound: see its judge.json\n"
     )
     (place / "f.toml").write_text(FJD.replace("6", "7"))
     done = call(place, "evaluate", "mine", "--metrics", "f.toml", "--real")
     assert (
         complaint(done)
-        == "metric 'sliced_wasserstein' compares 7 samples, but the data has 6; set samples = 6 or less\n"
+        == "metric 'sliced_wasserstein' needs 7 samples, but the data has 6; set samples = 6 or less\n"
     )

@@ -157,21 +157,21 @@ SMALL = ("data.scenes=20", "data.image_size=16", "train.device=cpu")
 def test_judge_train_from_the_command_line(tmp_path: Path) -> None:
     done = call(tmp_path, "judge", "train", EXAMPLE, "--epochs", 1, "--out", "j", *sets(*SMALL))
     assert done.code == 0
-    assert "judge: learns from 54 images and is tested on 6 (2 of 20 groups, seed 0)\n" in done.err
+    assert "judge: training on 54 images, testing on 6 (2 of 20 groups, seed 0)\n" in done.err
     judge = load_judge(tmp_path / "j")
     lines = done.out.splitlines()
     assert lines[0].startswith("judge of 24 labels: small_resnet, ")
-    assert lines[1] == "  on 6 real images that it has not seen:"
+    assert lines[1] == "  on 6 held-out real images:"
     assert lines[2].startswith(f"  accuracy       {judge.card.accuracy['accuracy']:.4f} ")
     assert lines[3] == f"  exact match    {judge.card.accuracy['exact_match']:.4f}"
     assert lines[4].startswith("  lowest recall  ")
-    assert lines[5:] == [f"  SHA-256        {judge.card.sha256}", "the judge is in j"]
+    assert lines[5:] == [f"  SHA-256        {judge.card.sha256}", "judge written to j"]
     assert judge.card.trained_on["data"]["scenes"] == 20
     before = contents(tmp_path)
     again = call(tmp_path, "judge", "train", EXAMPLE, "--out", "j", *sets(*SMALL))
     assert (again.code, again.out, again.err) == (
         2,
         "",
-        "j exists already; choose another place with --out\n",
+        "j already exists; choose another with --out\n",
     )
     assert contents(tmp_path) == before

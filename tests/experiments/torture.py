@@ -199,7 +199,7 @@ class Torturer:
         content[bit // 8] ^= 1 << bit % 8
         file.write_bytes(content)
         self._kill_once()
-        if "damaged: its SHA-256 is not the one in manifest.json" not in self._said():
+        if "damaged: its SHA-256 does not match manifest.json" not in self._said():
             raise Survived(f"a flipped bit in {file} was not noticed")
         self.report.flipped = f"bit {bit:,} of {file.name}: noticed; went on from the checkpoint before"
 
@@ -213,7 +213,7 @@ class Torturer:
                 shutil.rmtree(half)  # the run itself would, and have that room
             ballast = self.run.parent / "ballast"
             space = os.statvfs(self.run.parent)
-            # The file that truncates the log is written beside it.
+            # The file that truncates the log is written next to it.
             ballast.write_bytes(bytes(space.f_bavail * space.f_bsize - 2 * log.stat().st_size - largest))
             self._finish(self._start(self.run), code=2)
             ballast.unlink()

@@ -36,7 +36,7 @@ ANY_LABEL = st.sampled_from(NAMES) | ANY_TEXT
 
 
 def opened(kind: str) -> Samples | str:
-    """The data set with the label file that lies in `ROOT`, or what is said of it."""
+    """The data set with the label file in `ROOT`, or its error."""
     dataset = data(ROOT, labels="file", names=NAMES, label_kind=kind)
     found = answer(lambda: dataset.build("train", context(PLACE / "cache")))
     if isinstance(found, Samples):
@@ -113,8 +113,8 @@ def test_the_undamaged_files_are_read() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("labels.csv", b"\ncat/a.png,1\n", ":1: should be 'file,label', or 'file' and the name of each label, once"),
-        ("labels.csv", b"", ":1: should be 'file,label', or 'file' and the name of each label, once"),
+        ("labels.csv", b"\ncat/a.png,1\n", ":2: label '1' is not one of data.names; the labels there are\nnames = [\"1\"]"),
+        ("labels.csv", b"", ":1: should be 'file,label', or 'file' and the name of each label, once; it is empty"),
         ("labels.csv", b'file,label\n"' + b"x" * 200_000, ":2: is not CSV: field larger than field limit (131072)"),
         ("labels.json", b"[" * 100_000, ":1: is nested too deeply"),
         ("labels.json", b"9" * 5000, ":1: is not JSON: Exceeds the limit (4300 digits) for integer string conversion: "

@@ -1,6 +1,6 @@
 """Conditions, judges and checkpoints, whole and damaged: the thing itself, or one message.
 
-Caps: a list of conditions has at most 16 MiB (`ganforge.evaluation.sample.MOST_BYTES`); a judge and a checkpoint need
+Caps: a list of conditions has at most 16 MiB (`ganforge.evaluation.sample.MAX_BYTES`); a judge and a checkpoint need
 no more memory than their files have bytes, a few times over, whatever card, header or manifest claim.
 """
 
@@ -24,7 +24,7 @@ from ganforge.api import DataSpec, LabelSpec
 from ganforge.api.judge.judge import CARD, WEIGHTS, Judge, load_judge
 from ganforge.api.judge.network import build_network
 from ganforge.engine.checkpoint import checkpoint
-from ganforge.evaluation.sample import condition_rows, parse_condition, read_conditions
+from ganforge.evaluation.sample import condition_rows, read_conditions
 from support.fuzz import ANY_TEXT, answer, damaged, fuzz, json_values, peak_growth
 from support.toys import toy_config, toy_loop
 
@@ -42,7 +42,7 @@ NAME = st.sampled_from((*NAMES, "red", "x", "", " red cube ")) | ANY_TEXT
 @given(st.sampled_from(LABELS), st.lists(NAME, max_size=4).map(",".join) | ANY_TEXT, st.integers(1, 3))
 @fuzz(300)
 def test_condition_strings(labels: LabelSpec, text: str, n: int) -> None:
-    found = answer(lambda: condition_rows(labels, [parse_condition(text)], n, 0))
+    found = answer(lambda: condition_rows(labels, [labels.parse(text)], n, 0))
     if not isinstance(found, str):
         assert found is not None and found.shape == (n, labels.width) and found.sum() >= n
 
@@ -57,7 +57,7 @@ def test_condition_strings(labels: LabelSpec, text: str, n: int) -> None:
 @fuzz(300)
 def test_lists_of_conditions(content: bytes, labels: LabelSpec) -> None:
     (PLACE / "conditions.json").write_bytes(content)
-    found = answer(lambda: read_conditions(PLACE / "conditions.json"))
+    found = answer(lambda: read_conditions(PLACE / "conditions.json", LabelSpec()))
     if not isinstance(found, str):
         answer(lambda: condition_rows(labels, found, 1, 0))
 
@@ -68,9 +68,9 @@ def test_lists_of_conditions(content: bytes, labels: LabelSpec) -> None:
         (b"[" * 100_000, ": not JSON: maximum recursion depth exceeded while decoding a JSON array from a unicode string"),
         (b"[" + b"9" * 5000 + b"]", ": not JSON: Exceeds the limit (4300 digits) for integer string conversion: "
          "value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit"),
-        (b" " * (2**24 + 1), ": a list of conditions has at most 16,777,216 bytes"),
+        (b" " * (2**24 + 1), ": expected a list of conditions of at most 16,777,216 bytes"),
         (b"", ":1: not JSON: Expecting value"),
-        (b"[3]", ": condition 0 (counted from 0) is no list of names: 3"),
+        (b"[3]", ": expected condition 0 (counted from 0) to be a list of names, got 3"),
         (b'{"a": 1}', ': expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
     ],
 )  # fmt: skip
@@ -78,7 +78,7 @@ def test_hostile_lists_of_conditions(content: bytes, expected: str | bytes) -> N
     file = PLACE / "hostile.json"
     file.write_bytes(content)
     text = expected.decode() if isinstance(expected, bytes) else expected
-    assert answer(lambda: read_conditions(file)) == f"{file}{text}"
+    assert answer(lambda: read_conditions(file, LabelSpec())) == f"{file}{text}"
 
 
 DATA = DataSpec(shape=(1, 8, 8), labels=LABELS[1])

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ganforge.api import UserError
-from ganforge.outputs.grid import save_grid, save_plane, save_png, to_uint8
+from ganforge.outputs.drawing import as_pictures, how_shown
+from ganforge.outputs.grid import save_grid, save_plane, save_png, save_sample, to_uint8
 
 
 def test_every_level_survives() -> None:
@@ -56,11 +56,41 @@ def test_png_is_lossless(tmp_path: Path, channels: int) -> None:
         assert np.array_equal(back, image.numpy().transpose(1, 2, 0))
 
 
-def test_other_channels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
-        save_grid(torch.zeros(2, 4, 4, 4), tmp_path / "grid.png")
-    assert str(caught.value) == "a picture has 1 channel (grey) or 3 (RGB); got 4"
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("bytes_", [True, False])
+def test_samples_of_other_shapes_are_shown_by_what_fits(bytes_: bool) -> None:
+    samples = torch.randint(
+        0, 256, (2, 5, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+    )
+    if not bytes_:
+        samples = samples / 127.5 - 1
+    assert torch.equal(as_pictures(samples), samples[:, :3])
+    assert torch.equal(as_pictures(samples[:, :2]), samples[:, :1])
+    assert torch.equal(as_pictures(samples[:, :3, None].expand(2, 3, 6, 4, 4)), samples[:, :3])
+    clear, opaque = samples[:, :4].clone(), samples[:, :4].clone()
+    clear[:, 3], opaque[:, 3] = (0, 255) if bytes_ else (-1, 1)
+    white = torch.full_like(samples[:, :3], 255 if bytes_ else 1)
+    torch.testing.assert_close(as_pictures(clear), white)
+    torch.testing.assert_close(as_pictures(opaque), samples[:, :3])
+    assert how_shown((5, 4, 4)) == "of 5 channels, pictures show the first three"
+    assert how_shown((3, 4, 4)) is how_shown((2,)) is how_shown((1, 64)) is None
+
+
+def test_waves_are_drawn_as_curves(tmp_path: Path) -> None:
+    waves = torch.randn(40, 2, 64)
+    save_grid(waves, tmp_path / "waves.png")
+    save_grid(2 * waves.flip(2), tmp_path / "others.png")
+    pixels = np.asarray(Image.open(tmp_path / "waves.png").convert("L"))
+    assert (pixels < 200).mean() > 0.01
+    assert (tmp_path / "waves.png").read_bytes() != (tmp_path / "others.png").read_bytes()
+
+
+def test_a_sample_is_a_picture_or_numbers(tmp_path: Path) -> None:
+    for channels in (1, 3, 4):
+        file = save_sample(torch.zeros(channels, 5, 6), tmp_path / f"image.{channels}")
+        assert file.name == f"image.{channels}.png" and Image.open(file).size == (6, 5)
+    wave = torch.randn(2, 64)
+    file = save_sample(wave, tmp_path / "wave")
+    assert file.name == "wave.npy" and np.array_equal(np.load(file), wave.numpy())
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])

@@ -87,7 +87,7 @@ def test_a_run_does_not_wait_for_a_server_that_hangs(
     lines = compare(tmp_path, monkeypatch, "hangs", patience_s=0.0)
     (link,) = [link for link in links if link.process is not None]
     log = tmp_path / "online" / "wandb" / "mirror.log"
-    assert lines == [f"W&B: no answer yet; the mirror goes on trying in the background (log: {log})"]
+    assert lines == [f"W&B: no answer yet; the mirror keeps trying in the background (log: {log})"]
     assert link.process is not None and link.process.poll() is None
 
 

@@ -79,7 +79,9 @@ def test_a_broken_line_elsewhere_is_named(tmp_path: Path) -> None:
     path.write_text('{"images_seen": 1}\n{"ima\n{"images_seen": 3}\n')
     with pytest.raises(UserError) as caught:
         read_rows(path)
-    assert str(caught.value) == f"{path}:2: not a row of JSON; remove the line and try again"
+    assert (
+        str(caught.value) == f"{path}:2: expected a JSON object on this line; remove the line and try again"
+    )
 
 
 def test_truncate_after_keeps_the_checkpoint_and_what_came_before(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_what_one_iteration_tells_is_drawn_as_points_and_their_mean() -> None:
     assert legend_of(figure.axes[0]) == [
         "D(G(z)) before G's update",
         "D(G(z)) after G's update, mean of 9 rows",
-        "the same, one iteration a point",
+        "single iterations",
     ]
 
 
@@ -151,8 +151,8 @@ def test_health_has_axes_for_what_belongs_together() -> None:
     ((chart, figure),) = draw_charts(rows)
     assert chart.name == "health"
     assert {axes.get_ylabel(): legend_of(axes) for axes in figure.axes} == {
-        "share of pairs": ["real above fake (0.5 = D cannot tell)"],
-        "of real samples' distance": ["distance of two fakes"],
+        "share of pairs": ["real above fake (0.5 = chance)"],
+        "relative to real": ["distance between two fakes"],
         "norm": ["weights of D", "weights of G"],
     }
     assert draw_charts([{"images_seen": 1, "health/first_bad/loss": 3.0}]) == []
@@ -180,7 +180,7 @@ def test_report_says_what_happened(run: RunFolder) -> None:
         "1,280 images seen · trained for 20m00s · device cpu · commit 0123456789 · ganforge 0.1.0",
         "<b>slow</b> disk",
         "loss/g was not finite in 1 of 21 rows, first at 320 images",
-        "the working directory differed from its commit when the run started",
+        "the working tree had uncommitted changes when the run started",
         "<script>alert(1)</script> & 'more'",
         "metric/fid31.51,280",
         "packages.torch9.9",

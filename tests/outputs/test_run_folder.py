@@ -65,7 +65,7 @@ def test_an_existing_run_is_refused_and_untouched(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         RunFolder.create(path, {"seed": 2}, {})
     assert str(caught.value) == (
-        f"run folder {path} exists already; continue it with 'ganforge resume {path}', "
+        f"run folder {path} already exists; continue it with 'ganforge resume {path}', "
         "or choose another with --out"
     )
     assert RunFolder.open(path).read_config() == {"seed": 1}
@@ -81,7 +81,7 @@ def test_a_parent_that_takes_no_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         RunFolder.create(parent / "run", {}, {})
     assert str(caught.value) == (
-        f"cannot make run folder {parent / 'run'} in {parent}: Not a directory; choose another with --out"
+        f"cannot create run folder {parent / 'run'} in {parent}: Not a directory; choose another with --out"
     )
 
 
@@ -99,7 +99,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, present: tuple[str, 
     with pytest.raises(UserError) as caught:
         RunFolder.open(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} is not a run folder: it has {missing}; name the folder that 'ganforge run' wrote"
+        f"{tmp_path} is not a run folder: it has {missing}; pass the folder that 'ganforge run' wrote"
     )
 
 

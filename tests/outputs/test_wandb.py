@@ -185,7 +185,7 @@ def test_a_server_that_never_answers_is_not_waited_for(run: RunFolder, start: An
     assert os.getsid(link.process.pid) != os.getsid(0)
     os.kill(link.process.pid, signal.SIGTERM)
     log = run.wandb / "mirror.log"
-    assert link.finish(1) == f"W&B: no answer yet; the mirror goes on trying in the background (log: {log})"
+    assert link.finish(1) == f"W&B: no answer yet; the mirror keeps trying in the background (log: {log})"
     assert link.process.poll() is None
 
 
@@ -247,7 +247,7 @@ def test_a_broken_wandb_is_told_and_not_raised(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     line = start(WandbSettings(mode="offline", project="p")).finish(60)
     assert line == (
-        f"W&B: the mirror stopped (no such luck); the figures are in {run.metrics} "
+        f"W&B: the mirror stopped (no such luck); the metrics are in {run.metrics} "
         f"(log: {run.wandb / 'mirror.log'})"
     )
 
@@ -266,11 +266,9 @@ def test_a_mirror_that_cannot_start_is_told_and_not_raised(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     link = start(WandbSettings(mode="offline", project="p"))
-    assert link.finish() == (
-        "W&B: no record is made ([Errno 2] No such file or directory: '/nowhere/python')"
-    )
+    assert link.finish() == ("W&B: not recording ([Errno 2] No such file or directory: '/nowhere/python')")
 
 
 def test_a_config_that_json_has_no_word_for_is_told_and_not_raised(run: RunFolder, start: Any) -> None:
     link = start(WandbSettings(mode="offline", config={"x": object()}))
-    assert link.finish() == "W&B: no record is made (Object of type object is not JSON serializable)"
+    assert link.finish() == "W&B: not recording (Object of type object is not JSON serializable)"

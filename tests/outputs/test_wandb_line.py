@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganforge.outputs.mirror.files import MirrorStatus
-from ganforge.outputs.mirror.link import describe
+from ganforge.outputs.mirror.link import status_line
 from ganforge.outputs.run_folder import RunFolder
 
 
@@ -17,7 +17,7 @@ from ganforge.outputs.run_folder import RunFolder
         (
             MirrorStatus(),
             False,
-            "W&B: the mirror did not start; the figures are in a b/metrics.jsonl (log: a b/wandb/mirror.log)",
+            "W&B: the mirror did not start; the metrics are in a b/metrics.jsonl (log: a b/wandb/mirror.log)",
         ),
         (
             MirrorStatus(mode="online", url="http://x/r", folder="run-1", finished=True),
@@ -33,7 +33,7 @@ from ganforge.outputs.run_folder import RunFolder
         (
             MirrorStatus(mode="online", url="http://x/r", folder="run-1"),
             False,
-            "W&B: http://x/r (the upload was cut short; "
+            "W&B: http://x/r (the upload was interrupted; "
             "to complete it by hand: wandb sync 'a b/wandb/run-1')",
         ),
         (
@@ -44,4 +44,4 @@ from ganforge.outputs.run_folder import RunFolder
     ],
 )
 def test_what_the_user_is_told(status: MirrorStatus, running: bool, line: str) -> None:
-    assert describe(RunFolder(Path("a b")), status, running) == line
+    assert status_line(RunFolder(Path("a b")), status, running) == line

@@ -27,5 +27,6 @@ WHOLE = {
     "rle bmp": encoded(GRADIENT.quantize(4), "BMP"),
     "16-bit png": raw_png(2, 1, GREY, 16, b"\0\x12\x34\xff\xff"),
     "gif": encoded(GRADIENT, "GIF"),
-    "tiff": encoded(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"),
+    "gradient tiff": encoded(GRADIENT, "TIFF"),
+    "float tiff": encoded(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF"),
 }

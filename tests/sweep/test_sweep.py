@@ -37,7 +37,7 @@ def test_the_best_trial_is_that_with_the_highest_value(place: Path) -> None:
     assert outcome.summary.best is not None
     assert outcome.summary.best.number == values.index(max(values))
     assert list(outcome.summary.trials[0].values) == list(range(64, 641, 64))
-    assert said[0].startswith("trial 0 begins: generator.optimizer.lr=")
+    assert said[0].startswith("trial 0 starts: generator.optimizer.lr=")
     assert said[-1].endswith(f"6 of 6 done; best {max(values):.4g} (trial {values.index(max(values))})")
     assert list((place / "out" / "workers").iterdir()) == []
 
@@ -119,7 +119,7 @@ def test_the_report_holds_every_trial_and_asks_for_nothing(place: Path) -> None:
         "Parallel coordinates",
         "Importance",
         "History",
-        "On the way",
+        "Learning curves",
         "not finite at 128",
         "trials/0002",
     ):

@@ -63,19 +63,19 @@ def test_a_value_that_the_run_file_would_refuse_is_told_before_anything_starts(p
         ([("low = 1e-5\n", "")], "s.toml:15: parameters.0.low: is missing"),
         (
             [("low = 1e-5", "low = 0.0")],
-            "s.toml:18: parameters.0.low: has to exceed 0 where log = true, got 0",
+            "s.toml:18: parameters.0.low: must be greater than 0 with log = true, got 0",
         ),
         (
             [("high = 1e-2", "high = 1e-6")],
-            "s.toml:19: parameters.0.high: has to exceed low, 1e-05; got 1e-06",
+            "s.toml:19: parameters.0.high: must be greater than low (1e-05), got 1e-06",
         ),
         (
             [("log = true", "log = true\nstep = 1e-5")],
-            "s.toml:21: parameters.0.step: and log = true exclude each other",
+            "s.toml:21: parameters.0.step: and log = true are mutually exclusive",
         ),
         (
             [('"float"', '"int"'), ("1e-5", "0.5"), ("1e-2", "4")],
-            "s.toml:18: parameters.0.low: has to be a whole number, got 0.5",
+            "s.toml:18: parameters.0.low: expected a whole number, got 0.5",
         ),
         (
             [("log = true", "lig = true")],
@@ -107,14 +107,14 @@ def test_mistakes_are_told_with_their_line(
 def test_a_run_without_metrics_cannot_be_judged(place: Path) -> None:
     (place / "run.toml").write_text(RUN.split("[[metrics]]")[0])
     assert refusal(place) == [
-        "s.toml:5: objective.metric: run.toml has no [[metrics]], so no trial would ever have a value 'high_quality'"
+        "s.toml:5: objective.metric: run.toml has no [[metrics]], so no trial would report 'high_quality'"
     ]
 
 
 def test_a_key_that_is_there_twice_is_refused(place: Path) -> None:
     block = SWEEP[SWEEP.index("[[parameters]]") :]
     (said,) = refusal(place, (block, block + "\n" + block))
-    assert said == "s.toml:23: parameters.1.key: 'generator.optimizer.lr' is there twice"
+    assert said == "s.toml:23: parameters.1.key: 'generator.optimizer.lr' is listed twice"
 
 
 # The choices

@@ -41,7 +41,7 @@ def test_a_stopped_sweep_goes_on_with_the_trial_it_left(place: Path) -> None:
     said: list[str] = []
     second = work(place, said)
     assert second.finished
-    assert said[0].startswith("trial 0 goes on: train.seed=8")
+    assert said[0].startswith("trial 0 continues: train.seed=8")
     assert [(trial.number, trial.state) for trial in second.summary.trials] == [
         (0, "complete"),
         (1, "complete"),
@@ -134,7 +134,7 @@ def test_a_sweep_keeps_to_what_it_began_with(place: Path) -> None:
     with pytest.raises(UserError) as caught:
         work(place)
     assert str(caught.value) == (
-        f"the sweep in {place}/out began with other settings (parameters); put them back, or begin another sweep "
+        f"the sweep in {place}/out was started with other settings (parameters); restore them, or start another sweep "
         "with --out"
     )
     (place / "s.toml").write_text(SWEEP.replace("trials = 6", "trials = 2"))
@@ -144,7 +144,9 @@ def test_a_sweep_keeps_to_what_it_began_with(place: Path) -> None:
 def test_a_folder_with_anything_else_is_left_alone(place: Path) -> None:
     (place / "out").mkdir()
     (place / "out" / "thesis.tex").write_text("all my work")
-    with pytest.raises(UserError, match="exists already and is no sweep folder; choose another with --out"):
+    with pytest.raises(
+        UserError, match="already exists and is not a sweep folder; choose another with --out"
+    ):
         work(place)
     assert [path.name for path in (place / "out").iterdir()] == ["thesis.tex"]
 
@@ -157,7 +159,7 @@ def test_postgresql_wants_its_url_from_the_environment(place: Path, monkeypatch:
     with pytest.raises(UserError) as caught:
         work(place)
     assert str(caught.value) == (
-        "the environment variable MY_DB has to hold the URL of the database; type: "
+        "the environment variable MY_DB must hold the URL of the database; type: "
         "export MY_DB=postgresql://user@host/database"
     )
     monkeypatch.setenv("MY_DB", "mysql://me:secret@host/db")

@@ -141,7 +141,7 @@ def test_a_sweep_goes_on_after_sigterm(tmp_path: Path) -> None:
     assert losses_seen(runs / "0000") != DUE
     assert start(tmp_path, "worker two").wait(WAIT_S) == 0
     said = (tmp_path / "worker two").read_text()
-    assert "trial 0 goes on: generator.optimizer.lr=" in said
+    assert "trial 0 continues: generator.optimizer.lr=" in said
     assert "finished: 2 trials (2 complete); the report is sweeps/s/report.html" in said
     assert [losses_seen(run) for run in sorted(runs.iterdir())] == [DUE, DUE]
     (resumed,) = json.loads((runs / "0000" / "run.json").read_text())["resumes"]
@@ -198,16 +198,16 @@ def test_two_workers_on_postgresql_lose_nothing_when_one_is_killed(tmp_path: Pat
     runs = tmp_path / "sweeps" / "s" / "trials"
     workers = [start(tmp_path, name, GANFORGE_SWEEP_URL=postgresql) for name in ("worker one", "worker two")]
     logs = [tmp_path / "worker one", tmp_path / "worker two"]
-    until(lambda: all(" begins" in log.read_text() for log in logs), tmp_path, *workers)
+    until(lambda: all(" starts" in log.read_text() for log in logs), tmp_path, *workers)
     first = int(logs[0].read_text().split("trial ")[1].split()[0])
     until(lambda: list(runs.glob(f"{first:04d}/checkpoints/0*")), tmp_path, *workers)
     workers[0].kill()
     workers[0].wait()
-    mine = re.findall(r"trial (\d+) begins", logs[0].read_text())[-1]
+    mine = re.findall(r"trial (\d+) starts", logs[0].read_text())[-1]
     assert workers[1].wait(WAIT_S) == 0, (tmp_path / "worker two").read_text()
     said = (tmp_path / "worker two").read_text()
     assert "finished: 4 trials (4 complete)" in said, said
-    assert f"trial {mine} goes on" in said
+    assert f"trial {mine} continues" in said
     assert sorted(run.name for run in runs.iterdir()) == ["0000", "0001", "0002", "0003"]
     assert [losses_seen(run) for run in sorted(runs.iterdir())] == [DUE] * 4
     assert "postgresql://" not in "".join(log.read_text() for log in logs)

@@ -1,4 +1,4 @@
-"""`train.resume = "auto"`: a run starts, goes on or ends, and nothing is lost that is not its own."""
+"""`train.resume = "auto"`: a run starts, continues or ends, and nothing is lost that is not its own."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_auto_does_not_start_anew_over_damaged_checkpoints(place: Path) -> None:
     before = contents(place)
     done = auto(place)
     assert (done.code, contents(place)) == (2, before)
-    assert done.err.splitlines()[-1].startswith("mine/checkpoints: no sound checkpoint; ")
+    assert done.err.splitlines()[-1].startswith("mine/checkpoints: no intact checkpoint; ")
 
 
 def test_two_trainers_do_not_share_a_folder(place: Path) -> None:
@@ -94,7 +94,7 @@ def test_two_trainers_do_not_share_a_folder(place: Path) -> None:
         for done in (call(place, "resume", "mine", *sets("train.images=96")), auto(place, "train.images=96")):
             assert (done.code, done.err) == (
                 2,
-                "run folder mine is in use: another process trains in it; stop that one first\n",
+                "run folder mine is in use by another training process; stop that one first\n",
             )
         shutil.rmtree(place / "mine" / "checkpoints")
         assert auto(place).code == 2

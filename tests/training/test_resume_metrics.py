@@ -1,4 +1,4 @@
-"""Metrics of a run that goes on: what a stop puts off is made up for, and the best stays the best."""
+"""Metrics of a resumed run: what a stop postponed is computed, and the best value is kept."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_best_that_no_metric_gives_is_said_once(tmp_path: Path) -> None:
     loop, log = toy_loop(tmp_path, config)
     assert loop.run(StopRequest())
     assert log.lines == [
-        "warning: logging.keep_best = 'scroe' is no value of the run's metrics (score); no best checkpoint is kept"
+        "warning: logging.keep_best = 'scroe' is not a value of the run's metrics (score); no best checkpoint is kept"
     ]
     assert checkpoint.best_of(tmp_path) is None
 
@@ -135,6 +135,6 @@ def test_a_best_without_any_metric_is_refused_at_once(tmp_path: Path) -> None:
     done = call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY, "logging.keep_best=score"))
     assert (done.code, done.err) == (
         2,
-        "logging.keep_best = 'score' needs a metric, and the run file names none; add a [[metrics]] table\n",
+        "logging.keep_best = 'score' needs a metric, but the run file has none; add a [[metrics]] table\n",
     )
     assert contents(tmp_path) == {}

@@ -1,1 +1,1 @@
-"""Other ways to run the same update: compiled, or replayed as a CUDA graph."""
+"""Other ways to execute the same update: compiled, or replayed as a CUDA graph."""

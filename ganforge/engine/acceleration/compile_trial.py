@@ -1,7 +1,7 @@
-"""The networks' forward and backward passes, compiled by torch.compile: whether, and from when on.
+"""When to run the networks' forward and backward passes compiled by torch.compile.
 
-What differentiates twice asks the discriminator's `exact_critic`, which stays as it is, and so do the moving
-average and all that samples.
+Terms that differentiate twice use the discriminator's `exact_critic`, which stays eager, and so do the
+moving average and everything that samples.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ Play = Callable[[Turns, bool], None]
 
 BACKEND = "inductor"
 WARM_UP = 4
-"""Eager iterations at a run's beginning: the first ones allocate, and choose kernels."""
+"""Warm-up: eager iterations at the start of a run, which allocate and choose kernels."""
 SETTLE = 2
-"""Iterations of either form, the first in a process, that do not count."""
+"""Warm-up iterations of each mode, the first in a process, that are not measured."""
 TURNS = 40
-"""Iterations in which the forms take turns."""
+"""Iterations in which the modes alternate."""
 END = WARM_UP + SETTLE + TURNS
-"""Iterations after which the choice is made."""
-LEAST = 5
-"""Measured iterations of either form without which nothing is known."""
+"""Iterations after which the mode is chosen."""
+MIN_MEASURED = 5
+"""Minimum number of measured iterations per mode."""
 GAIN = 1.02
-"""Compiled, an iteration must be so many times as fast."""
+"""Minimum speed-up for compiled to be chosen."""
 
 WORKING = "compiling the networks (once, a minute or two) ..."
 
 
 def form_at(iteration: int) -> Form:
-    """What the iteration runs in while nothing is chosen; by its number alone, so that a resumed run is
-    the same. In turns of e c c e, so that a machine that slows down slows both."""
+    """The mode of an iteration during the trial; a function of its number alone, so that a resumed run
+    does the same. In the order e c c e, so that a machine that slows down slows both."""
     if iteration < WARM_UP:
         return "eager"
     turn = iteration - WARM_UP - SETTLE
@@ -52,19 +52,19 @@ def form_at(iteration: int) -> Form:
 
 
 class Trial:
-    """Runs each iteration in the form that is due, and chooses one by their times."""
+    """Runs each iteration in the current mode, and chooses a mode by measured times."""
 
     def __init__(self, mode: Literal["off", "auto", "on"], game: Game, say: Callable[[str], None]) -> None:
-        """`mode` is `train.compile`; `say` takes a line for the user."""
+        """`mode` is `train.compile`; `say` prints a line for the user."""
         self.mode = mode
         self.game = game
         self.say = say
         self.choice: Form | None = {"off": "eager", "auto": None, "on": "compiled"}[mode]
-        """What all iterations from now on run in; None before it is known."""
+        """The mode of all iterations from now on; None until it is chosen."""
         self._final = False
-        """Whether that was found out, here or before a resume, and not merely asked for."""
+        """Whether that was measured, here or before a resume, rather than requested."""
         self.times: dict[Form, list[float]] = {"eager": [], "compiled": []}
-        """Seconds of the iterations that count."""
+        """Seconds of the measured iterations."""
         self._here: dict[Form, int] = {"eager": 0, "compiled": 0}
         """Iterations of the trial in this process."""
         self._forms: dict[Form, Mapping[Role, Forward]] = {
@@ -72,8 +72,8 @@ class Trial:
         }
 
     def iterate(self, play: Play, number: int, turns: Turns, measure: bool) -> None:
-        """Iteration `number`, counted from 0, by `play` or, while nothing is chosen, plainly. One that logs
-        (`measure`) takes longer, and does not count."""
+        """Iteration `number`, counted from 0, by `play`, or eagerly until a mode is chosen. One that logs
+        (`measure`) takes longer, and is not measured."""
         form = self.choice or form_at(number)
         if form == "compiled" and "compiled" not in self._forms and not self._compile(turns):
             form = self.choice = "eager"
@@ -93,12 +93,12 @@ class Trial:
             self._choose()
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run takes over, as plain data."""
+        """State for a resumed run, as plain data."""
         return {"mode": self.mode, "choice": self.choice, "times": self.times}
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Takes over what `state` gave; None from a checkpoint that knows nothing of it. A choice that was
-        made stays, whatever the run goes back to; one that was made by another setting does not count."""
+        """Restores `state`; None from a checkpoint without it. A mode once chosen stays, whatever a
+        rollback restores; one chosen under another setting is discarded."""
         if state is not None and state["mode"] == self.mode and not self._final:
             self.choice = state["choice"]
             self.times = {
@@ -108,7 +108,7 @@ class Trial:
             self._final = self.choice is not None
 
     def _compile(self, turns: Turns) -> bool:
-        """Whether both networks are compiled now, in all processes."""
+        """Whether both networks are now compiled, in all processes."""
         self.say(WORKING)
         before = {role: player.form for role, player in self.game.players.items()}
         compiled: dict[Role, Forward] = {}
@@ -126,9 +126,9 @@ class Trial:
         if self.game.runtime.any(failure is not None):
             why = reason(failure) if failure is not None else "it failed in another process"
             self.say(
-                f"warning: the networks are not compiled ({why}), and the run goes on without; "
-                "set train.compile = 'off' to begin one that does not try, or on a machine without a C++ "
-                "compiler install one, such as g++"
+                f"warning: the networks are not compiled ({why}); the run continues without. Set "
+                "train.compile = 'off' to start a run that does not try, or, on a machine without a C++ "
+                "compiler, install one such as g++"
             )
             return False
         self._forms["compiled"] = {role: _fixed(forward) for role, forward in compiled.items()}
@@ -137,23 +137,23 @@ class Trial:
     def _choose(self) -> None:
         counts = [len(times) for times in self.times.values()]
         eager, compiled = (statistics.median(times or [0.0]) for times in self.times.values())
-        known = min(counts) >= LEAST
+        known = min(counts) >= MIN_MEASURED
         faster = torch.tensor(float(known and compiled * GAIN <= eager), device=self.game.runtime.device)
         self.game.runtime.broadcast(faster)
         self.choice = "compiled" if faster.item() else "eager"
         self._final = True
         if not known:
             self.say(
-                "compile: kept eager, as too few iterations could be measured: those with a row of the log "
-                "(logging.every) do not count"
+                "compile: kept eager, because too few iterations could be measured: those with a row of the "
+                "log (logging.every) are excluded"
             )
         elif self.choice == "compiled":
-            self.say(f"compile: took compiled, {_ms(compiled)} an iteration against {_ms(eager)} eager")
+            self.say(f"compile: chose compiled, {_ms(compiled)} per iteration ({_ms(eager)} eager)")
         else:
-            self.say(f"compile: kept eager, {_ms(eager)} an iteration against {_ms(compiled)} compiled")
+            self.say(f"compile: kept eager, {_ms(eager)} per iteration ({_ms(compiled)} compiled)")
 
     def _now(self) -> float:
-        """Seconds, when the device has done all it was given."""
+        """Current time in seconds, after synchronizing the device."""
         if self.game.runtime.device.type == "cuda":
             torch.cuda.synchronize(self.game.runtime.device)
         return time.perf_counter()
@@ -161,27 +161,27 @@ class Trial:
 
 def _compiled(network: nn.Module) -> Any:
     """`network`, to be compiled when it is first called; of an `nn.ModuleDict`, each member by its name. The
-    network itself stays as it is."""
+    network itself is unchanged."""
     if isinstance(network, nn.ModuleDict):
         return {name: _compiled(member) for name, member in network.items()}
 
     def forward(*args: Any) -> Any:
         return network(*args)
 
-    # torch keeps, and limits, what it compiled by code object: each network has one of its own.
+    # torch caches, and limits, compiled code per code object: each network gets one of its own.
     forward.__code__ = forward.__code__.replace()
     if BACKEND != "inductor":
         return torch.compile(forward, dynamic=False, backend=BACKEND)
-    # Layers that draw for themselves, such as dropout, draw what they draw eagerly.
+    # Layers with random numbers of their own, such as dropout, draw what they would eagerly.
     options: dict[str, Any] = {"fallback_random": True}
     if torch.are_deterministic_algorithms_enabled() and "deterministic" in torch._inductor.list_options():
-        # Reductions are not tuned by timing, which would change the order of their sums.
+        # Reductions are not autotuned, which would change the order of their sums.
         options["deterministic"] = True
     return torch.compile(forward, dynamic=False, options=options)
 
 
 def _fixed(forward: Any) -> Any:
-    """Compiles nothing more: what the rehearsal did not meet, such as a look at the fakes for the log, runs
+    """Stops compiling: code paths that the dry run did not cover, such as measuring fakes for the log, run
     eagerly. So nothing can fail, or wait for the compiler, in the middle of an update."""
     if isinstance(forward, dict):
         return {name: _fixed(member) for name, member in forward.items()}
@@ -194,7 +194,7 @@ def _fixed(forward: Any) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what lies at the bottom of it."""
+    """The first line of the innermost error."""
     while True:
         cause = error.__cause__ if isinstance(error, ComponentFault) else None
         cause = cause or getattr(error, "inner_exception", None)

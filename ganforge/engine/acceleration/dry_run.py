@@ -1,4 +1,4 @@
-"""An update of each player that leaves no trace."""
+"""A dry run: an update of each player without side effects."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ganforge.engine.update.measures import Measures
 from ganforge.engine.update.player import Player
 
 ROUNDS = 2
-"""What the first one leaves behind, such as tensors that lie otherwise in memory, the second one meets."""
+"""Twice: the first update changes state, such as memory formats, that the second one sees."""
 
 
 def rehearse(game: Game, batch: Batch) -> None:
-    """Forward and backward passes of both players' updates on `batch`, with all their terms, and nothing
-    after them. Whether they come to their end or raise what the real ones would, the game is afterwards as
-    it was. What is due at the first update is due here: every term."""
+    """Runs both players' forward and backward passes on `batch`, with all terms, but no step. Whether
+    they succeed or raise what the real ones would, the game's state is restored afterwards. As in the
+    first update, every lazy term is applied."""
     with _undone(game):
         double = _Double(game)
         for _ in range(ROUNDS):
@@ -31,9 +31,9 @@ def rehearse(game: Game, batch: Batch) -> None:
 
 
 class _Double(Game):
-    """Plays with the players of another game, but never takes a step, and logs into the void.
+    """Plays with the players of another game, but never steps, and discards what it logs.
 
-    It plays alone: a process whose rehearsal fails must not leave the others waiting for it.
+    It uses no collectives: a process whose dry run fails must not leave the others waiting.
     """
 
     def __init__(self, game: Game) -> None:

@@ -1,20 +1,20 @@
-"""Iterations by replay: each kind of update is recorded once, and from then on played back whole.
+"""Iterations by CUDA graph replay: each kind of update is recorded once, and then replayed as a whole.
 
-A small network on a fast device waits for Python, which sends every operation by itself. A recording
-(a CUDA graph: `acceleration.cuda_graph`) is sent in one call. It holds operations, not decisions:
-the same tensors, read again and written again. So
+A small network on a fast device is bound by Python, which launches every operation separately. A recording
+(a CUDA graph: `acceleration.cuda_graph`) is launched in one call. It contains operations, not control
+flow, on fixed memory. So
 
 - a batch is copied to where the recording reads it;
-- random streams are put at the start of their update before each replay, as in a plain update;
+- generators are seeded before each replay, as in an eager update;
 - the learning rate is a tensor on the device;
-- an update in which other lazy terms are due is another recording;
-- whatever counts in Python is counted beside the replay.
+- an update with other lazy terms is another recording;
+- Python-side counters are updated next to the replay.
 
-That a component keeps to this is not taken on trust. The first iterations with a new recording are
-played plainly as well, from the same state: once with the batch that was recorded, and once with the
-next one, in which a frozen batch, stream or rate is far off. Where the two differ by more than `NEAR`,
-or something cannot be recorded, the plain result stands, the run goes on without recordings, and says
-why. What changes more slowly, such as a factor that a component lowers by a percent a call, is not seen.
+Whether a component respects this is verified. The first iterations with a new recording are also run
+eagerly, from the same state: once on the recorded batch, and once on the next one, where a batch, seed
+or rate frozen into the recording would show. If the two differ by more than `NEAR`, or something
+cannot be captured, the eager result is kept, the run continues without recordings, and the reason is
+reported. Slow changes, such as a factor that a component lowers by a percent per call, go undetected.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from ganforge.engine.update.player import Player
 from ganforge.engine.update.schedule import Turns
 
 WARM_UP = 3
-"""Plain iterations before the first recording: they make the optimisers' state and choose kernels."""
+"""Warm-up: eager iterations before the first recording, which create optimizer state and choose kernels."""
 CHECKS = 2
-"""Iterations in which a recording is compared with the plain update."""
+"""Iterations in which a recording is compared with the eager update."""
 NEAR = 0.05
-"""The largest distance between the two, as a share of the step: kernels may sum in another order."""
+"""Maximum distance between the two, as a share of the step: kernels may sum in another order."""
 
 
 class Recording(Protocol):
-    """Operations on a device, to be done again."""
+    """Recorded operations on a device."""
 
     def record(self, work: Callable[[], None]) -> None:
-        """Notes what `work` would do, without doing it."""
+        """Records what `work` would do, without executing it."""
 
     def replay(self) -> None:
-        """Does it."""
+        """Executes the recording."""
 
 
 class Update(NamedTuple):
@@ -59,17 +59,17 @@ class Update(NamedTuple):
 
     recording: Recording
     names: tuple[str, ...]
-    """What it adds to the tally, a name for each scalar."""
+    """What it adds to the running means, one name per scalar."""
     noted: tuple[Added, ...]
-    """What it logs, at the places where each replay writes it."""
+    """What it logs, in the memory that each replay writes."""
 
 
 Key = tuple[Role, tuple[str, ...]]
-"""Player, and the terms that decide what its recording reads and writes."""
+"""Player, and the terms that determine what its recording reads and writes."""
 
 
 class Replays:
-    """Plays the iterations of a game, by recordings as soon as there are trustworthy ones."""
+    """Plays the iterations of a game, by recordings as soon as these are verified."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Replays:
         blank: Callable[[], Recording],
         say: Callable[[str], None],
     ) -> None:
-        """`schedule`: who plays in an iteration; `blank`: a recording that is still empty."""
+        """`schedule`: the roles of one iteration; `blank`: creates an empty recording."""
         self.game = game
         self.schedule = schedule
         self.blank = blank
@@ -86,22 +86,22 @@ class Replays:
         self.recorded = 0
         """Recordings made so far, over all optimizer states."""
         self.replayed = 0
-        """Updates played by a recording so far, those of the comparison included."""
+        """Updates replayed so far, including those of the comparison."""
         self._announced = False
         self._given_up = False
-        """All updates are played plainly from now on."""
+        """All updates are eager from now on."""
         self._plain = 0
         self._updates: dict[Key, Update] = {}
         self._checked: dict[Key, int] = {}
         self._place: Batch | None = None
-        """Where the recordings read their batch."""
+        """Input memory of the recordings."""
         self._shown: Batch | None = None
-        """The one that lies there."""
+        """The batch in it."""
         self._states: list[object] = []
-        """Of the optimisers for which all this is."""
+        """The optimizer state that all recordings are bound to."""
 
     def play(self, turns: Turns, measure: bool = False) -> None:
-        """One iteration. With `measure` always plain: it reads more, and comes seldom."""
+        """One iteration. With `measure` always eager: it reads more, and is rare."""
         states = [player.optimizer.state for player in self.game.players.values()]
         if not self._states or any(a is not b for a, b in zip(self._states, states, strict=True)):
             self._arm()
@@ -120,24 +120,24 @@ class Replays:
             self._rehearse(keys, turns)
 
     def _arm(self) -> None:
-        """Makes the optimisers fit to be recorded. They get another state when a checkpoint is put
-        back; what was recorded before then writes to the old one."""
+        """Makes the optimizers capturable. Restoring a checkpoint replaces their state; recordings made
+        before that write to the old one."""
         self._updates, self._checked, self._plain = {}, {}, 0
         for player in self.game.players.values():
             keep_on_device(player.optimizer, self.game.runtime.device)
 
     def _ahead(self) -> Iterator[Key]:
-        """The updates of the coming iteration."""
+        """The updates of the next iteration."""
         done: dict[Role, int] = {"d": 0, "g": 0}
         for role in self.schedule:
-            # What G's recording reuses lies where D's of the same iteration has put it.
+            # What G's recording reuses must be in the memory written by D's of the same iteration.
             together: Sequence[Role] = ("d", "g") if self.game.reuse_fakes else (role,)
             due = [f"{each}/{name}" for each in together for name in self.game.players[each].due(done[role])]
             yield role, tuple(due)
             done[role] += 1
 
     def _rehearse(self, keys: Sequence[Key], turns: Turns) -> None:
-        """An iteration both ways, from the same state. The plain one counts unless they agree."""
+        """One iteration both ways, from the same state. The eager one is kept unless they agree."""
         before = Moment(self.game)
         self.game.play(turns)
         plain = Moment(self.game)
@@ -146,8 +146,8 @@ class Replays:
             for key, (_, batch) in zip(keys, turns(), strict=True):
                 self._replay(key, batch)
             off = Moment(self.game).far_from(plain, before)
-            reason = None if off <= NEAR else f"a replay is {off:.1%} of a step away from the plain update"
-        # Whatever a component does that cannot be recorded, in words of the device's own.
+            reason = None if off <= NEAR else f"a replay differs from the eager update by {off:.1%} of a step"
+        # Whatever a component does that cannot be captured, in the device's own words.
         except Exception as error:
             reason = one_line(error.__cause__ or error)
         if reason is not None:
@@ -160,11 +160,11 @@ class Replays:
     def _give_up(self, reason: str) -> None:
         self._given_up = True
         self._updates, self._place, self._shown = {}, None, None
-        # Launched one by one, updates wait for Python.
+        # Without graphs, updates are bound by Python.
         self.game.critic.fast_double_backward = prefers_own_double_backward(
             self.game.runtime.device, replays=False
         )
-        self.say(f"cuda graphs: not used ({reason}); updates are sent operation by operation")
+        self.say(f"cuda graphs: not used ({reason}); updates are launched operation by operation")
 
     def _replay(self, key: Key, batch: Batch) -> None:
         me = self.game.players[key[0]]
@@ -175,20 +175,20 @@ class Replays:
         self.game.seed_update(me)
         self._updates[key].recording.replay()
         self.replayed += 1
-        # What a plain update counts in Python.
+        # What an eager update counts in Python.
         me.updates += 1
-        self.game.tally.count(self._updates[key].names)
+        self.game.means.count(self._updates[key].names)
         if self.game.measures.first_bad is not None:
             for noted in self._updates[key].noted:
                 self.game.measures.first_bad.note(*noted)
             self.game.measures.first_bad.tick()
 
     def _record(self, me: Player, batch: Batch) -> Update:
-        """Leaves nothing behind in Python either."""
-        game, updates, counts = self.game, me.updates, dict(self.game.tally.counts)
+        """Leaves no traces in Python either."""
+        game, updates, counts = self.game, me.updates, dict(self.game.means.counts)
         watched = game.measures.first_bad
         recording = self.blank()
-        # To seed a stream while it is captured is allowed only to where it stands already.
+        # During capture, a generator may only be seeded to its current state.
         game.seed_update(me)
         notes = _Notes()
         try:
@@ -196,17 +196,17 @@ class Replays:
             recording.record(lambda: game.update(me.role, batch))
         finally:
             game.measures.first_bad = watched
-        after = game.tally.counts
+        after = game.means.counts
         names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
         me.updates = updates
-        game.tally.recount(counts)
+        game.means.recount(counts)
         return Update(recording, names, tuple(notes.kept))
 
     def _show(self, batch: Batch) -> Batch:
-        """The batch, at the place where recordings read it."""
+        """The batch, in the recordings' input memory."""
         if self._place is None:
             self._place = Batch(batch.real.clone(), None if batch.cond is None else batch.cond.clone())
-        # Not written again for the generator, whose update may reuse a graph that has read it.
+        # Not overwritten for the generator, whose update may reuse a graph that has read it.
         if batch is not self._shown:
             self._shown = batch
             self._place.real.copy_(batch.real)
@@ -216,14 +216,14 @@ class Replays:
 
 
 def prefers_own_double_backward(device: torch.device, replays: bool) -> bool:
-    """Whether penalties are differentiated by the engine's functions: on a CPU, and on a GPU where they are
-    replayed (1.7 times as fast there as torch's own). Otherwise their Python costs a GPU more than they save
-    it, but deterministic runs use them anyway, as those with and without graphs are to be equal."""
+    """Whether penalties use the engine's double backward: on a CPU, and on a GPU with graph replay (1.7
+    times as fast there as torch's own). Without replay their Python overhead costs a GPU more than they
+    save, but deterministic runs use them anyway, since results with and without graphs must be equal."""
     return device.type == "cpu" or replays or torch.are_deterministic_algorithms_enabled()
 
 
 class _Notes(FirstBad):
-    """Keeps the very tensors that an update hands in while it is recorded: replays write there."""
+    """Keeps the very tensors that an update logs while it is recorded: replays write to them."""
 
     def __init__(self) -> None:
         super().__init__()

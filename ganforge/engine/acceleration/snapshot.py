@@ -1,4 +1,4 @@
-"""The state of a game at a moment, to put it back: what an update changes."""
+"""A snapshot of the part of a game's state that an update changes, to restore it."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
     from ganforge.engine.update.game import Game
 
 Copies = list[tuple[Tensor, Tensor]]
-"""Tensors, and the values that they had."""
+"""Tensors, and copies of their values."""
 
 
 class Moment:
-    """A copy of all that an update of `game` changes. Putting it back writes into the same tensors,
-    so that whoever holds on to them, such as a recording, still holds the right ones."""
+    """A copy of everything that an update of `game` changes. Restoring writes into the same tensors, so
+    that holders of references, such as a recording, stay valid."""
 
     def __init__(self, game: Game) -> None:
         self.game = game
         self.weights = {role: _copies(player.parameters) for role, player in game.players.items()}
         self.rest = _copies(_rest(game))
         self.updates = {role: player.updates for role, player in game.players.items()}
-        self.counts = dict(game.tally.counts)
+        self.counts = dict(game.means.counts)
         watched = game.measures.first_bad
         self.noted = None if watched is None else watched.mark()
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Puts it back, also after an update that broke off halfway."""
+        """Restores the state, also after an update that failed halfway."""
         for copies in (*self.weights.values(), self.rest):
             for tensor, value in copies:
                 tensor.copy_(value)
         for role, player in self.game.players.items():
             player.updates = self.updates[role]
             player.forget_gradients()
-        self.game.tally.recount(self.counts)
+        self.game.means.recount(self.counts)
         if self.game.measures.first_bad is not None and self.noted is not None:
             self.game.measures.first_bad.back_to(self.noted)
         self.game.kept.clear()
 
     def far_from(self, other: Moment, start: Moment) -> float:
-        """How far a player's weights are from those of `other`, as a share of how far these are from
-        `start`, of the player for whom it is most: 0 = the same, and about 1 where they went another
-        way. Waits for the device."""
+        """Distance of a player's weights from those of `other`, relative to the distance of these from
+        `start`; the maximum over players: 0 = equal, about 1 if they moved differently. Synchronizes the
+        device."""
         shares = []
         for role, mine in self.weights.items():
             theirs = other.weights[role]
@@ -63,7 +63,7 @@ def _rest(game: Game) -> Iterable[Tensor]:
         for state in player.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
     yield from game.live.memory.values()
-    yield game.tally.sums
+    yield game.means.sums
 
 
 def _distance(a: Copies, b: Copies) -> Tensor:

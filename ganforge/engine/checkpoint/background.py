@@ -1,4 +1,4 @@
-"""Saving in the background: a snapshot on the training thread, the disk on another."""
+"""Saving in the background: a snapshot on the training thread, disk writes on another."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ganforge.engine.checkpoint import checkpoint
 
 
 class Snapshot:
-    """Copies of tensors in main memory, in buffers that are used again each time."""
+    """Copies of tensors in host memory, in buffers that are reused each time."""
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, str], Tensor] = {}
 
     def take(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> checkpoint.Tensors:
-        """The tensors as they are now; good until the next `take`."""
+        """The tensors' current values; valid until the next `take`."""
         taken = {
             group: {name: self._copied((group, name), tensor) for name, tensor in named.items()}
             for group, named in tensors.items()
         }
         if any(tensor.is_cuda for named in tensors.values() for tensor in named.values()):
-            # The copies were only queued; training may write to their sources once they are made.
+            # The copies are only queued; training may overwrite their sources once they are done.
             torch.cuda.synchronize()
         return taken
 
@@ -35,18 +35,18 @@ class Snapshot:
         tensor = tensor.detach()
         buffer = self._buffers.get(key)
         if buffer is None or (buffer.shape, buffer.dtype) != (tensor.shape, tensor.dtype):
-            # In the tensor's own memory format, so that a copy is a plain one; pinned, so that it is queued.
+            # In the tensor's own memory format, so that the copy is contiguous; pinned, so that it is async.
             buffer = torch.empty_like(tensor, device="cpu", pin_memory=tensor.is_cuda)
             self._buffers[key] = buffer
         return buffer.copy_(tensor, non_blocking=True)
 
 
 class Saver:
-    """Writes checkpoints, at most one at a time, while training goes on.
+    """Writes checkpoints, at most one at a time, while training continues.
 
-    An error of the writing thread is raised on the training thread: at the next save, or on
-    leaving the `with`. Leaving waits for the last save, unless by a `KeyboardInterrupt`: what is
-    then left half-written is swept away when the run is resumed.
+    An error of the writing thread is raised on the training thread: at the next save, or on leaving
+    the `with`. Leaving waits for the last save, except on a `KeyboardInterrupt`: a partial checkpoint
+    left by that is removed when the run is resumed.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -59,15 +59,15 @@ class Saver:
         self._error: BaseException | None = None
 
     def save(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Takes a snapshot and returns; waits for the save before, if that is still under way."""
+        """Takes a snapshot and returns; waits for the previous save if that is still in progress."""
         self.wait()
         taken = self._snapshot.take(tensors)
-        # A daemon, so that a process that was told to end at once does not wait for its disk.
+        # A daemon, so that a process told to exit at once does not wait for its disk.
         self._thread = threading.Thread(target=self._write, args=(taken, state), name="save", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
-        """Returns when nothing is being written; raises what went wrong since the last time."""
+        """Returns when nothing is being written; raises any error since the last call."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None

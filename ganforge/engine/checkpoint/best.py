@@ -11,28 +11,28 @@ from ganforge.config import RunConfig
 
 
 def refuse_impossible_best(config: RunConfig) -> None:
-    """Raises `UserError` where a best checkpoint is asked for that no metric can tell."""
+    """Raises `UserError` if a best checkpoint is requested without any metric."""
     if config.logging.keep_best and not config.metrics:
         raise UserError(
-            f"logging.keep_best = '{config.logging.keep_best}' needs a metric, and the run file names none; "
+            f"logging.keep_best = '{config.logging.keep_best}' needs a metric, but the run file has none; "
             "add a [[metrics]] table"
         )
 
 
 class Best:
-    """Follows the value called `metric`; an empty name is off."""
+    """Tracks the value called `metric`; an empty name is off."""
 
     def __init__(self, metric: str, best_is: Literal["highest", "lowest"]) -> None:
         self.metric = metric
         self.best_is = best_is
         self.value: float | None = None
         self.images_seen = -1
-        """When it was measured; -1 = not yet."""
+        """Images seen when it was measured; -1 = not yet."""
         self._told = False
 
-    def look(self, values: Mapping[str, float], images_seen: int, everything: bool) -> list[str]:
-        """Takes the metrics' values at one moment; `everything`: none of the metrics was left
-        out. Gives what the user should know: once, that no metric has a value of this name."""
+    def update(self, values: Mapping[str, float], images_seen: int, everything: bool) -> list[str]:
+        """Takes the metrics' values of one row; `everything`: no metric was left out. Returns a warning
+        for the user: once, if no metric has a value of this name."""
         if not self.metric:
             return []
         if self.metric not in values:
@@ -40,7 +40,7 @@ class Best:
                 return []
             self._told = True
             return [
-                f"warning: logging.keep_best = '{self.metric}' is no value of the run's metrics "
+                f"warning: logging.keep_best = '{self.metric}' is not a value of the run's metrics "
                 f"({', '.join(values)}); no best checkpoint is kept"
             ]
         value = values[self.metric]
@@ -49,14 +49,14 @@ class Best:
         return []
 
     def state(self) -> dict[str, Any] | None:
-        """As `best.json` says it; None before the first value."""
+        """Content of `best.json`; None before the first value."""
         if self.value is None:
             return None
         found = {"metric": self.metric, "best_is": self.best_is, "value": self.value}
         return {**found, "images_seen": self.images_seen}
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Goes on from what `state` gave, unless the run now asks for another best."""
+        """Restores `state`, unless the run now tracks another value."""
         if state is not None and (state["metric"], state["best_is"]) == (self.metric, self.best_is):
             self.value, self.images_seen = state["value"], state["images_seen"]
 

@@ -1,8 +1,8 @@
-"""Checkpoints: safetensors and JSON, written beside, flushed to disk, and renamed into place.
+"""Checkpoints: safetensors and JSON, written to a temporary folder, flushed to disk, then renamed.
 
-A checkpoint is a folder named by the images seen. `manifest.json` is written last and holds the
-SHA-256 of every other file, so that a damaged checkpoint is known for one before it is loaded.
-Nothing in it is ever unpickled.
+A checkpoint is a folder named by the images seen. `manifest.json` is written last and contains the
+SHA-256 of every other file, so that damage is detected before anything is loaded. Nothing in it is
+ever unpickled.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 BEST = "best.json"
 MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What putting back a state raises that is not of this network, or of none."""
+"""Exceptions raised by restoring a state that is not this network's, or not a state at all."""
 
 
 class NewerFormat(UserError):
@@ -46,12 +46,11 @@ def save(
     keep: int,
     records: Iterable[Path] = (),
 ) -> Path:
-    """Writes `folder/<images_seen>/`: one safetensors file a group, `state` in the manifest.
+    """Writes `folder/<images_seen>/`: one safetensors file per group, `state` in the manifest.
 
-    Keeps the newest `keep` checkpoints the one that `state["best"]` names, and the last
-    healthy one. `records` are
-    files that have to be on disk before the checkpoint counts, such as the log so far. Raises
-    `OSError` on a full or unwritable disk, and then every earlier checkpoint is as it was.
+    Keeps the newest `keep` checkpoints, the one that `state["best"]` names, and the last healthy one.
+    `records` are files that must be on disk before the checkpoint counts, such as the log so far.
+    Raises `OSError` on a full or unwritable disk, and then every earlier checkpoint is unchanged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{state['images_seen']:012d}"
@@ -84,14 +83,14 @@ def save(
 
 
 def complete(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first; unfinished ones are not counted."""
+    """The complete checkpoints in a folder, oldest first."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.name.isdecimal() and (path / MANIFEST).is_file())
 
 
 def best_of(folder: Path) -> Path | None:
-    """The checkpoint that `best.json` names; None where there is none."""
+    """The checkpoint that `best.json` names; None if there is none."""
     try:
         found = folder / f"{json.loads((folder / BEST).read_text(encoding='utf-8'))['images_seen']:012d}"
     except (OSError, ValueError, KeyError, TypeError):
@@ -100,13 +99,13 @@ def best_of(folder: Path) -> Path | None:
 
 
 def _last_healthy(folder: Path, state: Mapping[str, Any]) -> Path | None:
-    """The newest checkpoint of before the run fell ill, as the one being written knows it."""
+    """The newest checkpoint from before the run became unhealthy, according to the one being written."""
     seen = (state.get("health") or {}).get("healthy_at")
     return None if seen is None else folder / f"{seen:012d}"
 
 
-def sweep(folder: Path) -> None:
-    """Removes what a killed process left half-made; call it where no other process saves."""
+def remove_leftovers(folder: Path) -> None:
+    """Removes what a killed process left incomplete; call it while no other process saves."""
     if not folder.is_dir():
         return
     for path in sorted(folder.glob(".*.tmp")):
@@ -123,9 +122,9 @@ def sweep(folder: Path) -> None:
 def load_newest(
     folder: Path, say: Callable[[str], None], groups: Collection[str] | None = None
 ) -> tuple[Tensors, Document]:
-    """The newest sound checkpoint; a damaged one is passed over, and said.
+    """The newest intact checkpoint; damaged ones are skipped with a warning.
 
-    Raises `UserError` where there is none, and where the newest is of a newer format.
+    Raises `UserError` if there is none, or if the newest has a newer format.
     """
     for candidate in reversed(complete(folder)):
         try:
@@ -133,16 +132,16 @@ def load_newest(
         except NewerFormat:
             raise
         except UserError as error:
-            say(f"warning: {error}; falling back to the checkpoint before it")
-    raise UserError(f"{folder}: no sound checkpoint; the run has to start anew, with 'ganforge run'")
+            say(f"warning: {error}; falling back to the previous checkpoint")
+    raise UserError(f"{folder}: no intact checkpoint; start the run again with 'ganforge run'")
 
 
 def load_chosen(
     folder: Path, choice: str, say: Callable[[str], None], groups: Collection[str] | None = None
 ) -> tuple[Tensors, Document]:
-    """The checkpoint of that `choice`: "newest", "best", or its number of images seen.
+    """The checkpoint `choice`: "newest", "best", or its number of images seen.
 
-    Raises `UserError` where there is none such, or where it is damaged.
+    Raises `UserError` if it does not exist, or is damaged.
     """
     if choice == "newest":
         return load_newest(folder, say, groups)
@@ -150,20 +149,20 @@ def load_chosen(
         best = best_of(folder)
         if best is None:
             raise UserError(
-                f"{folder}: no best checkpoint was kept; logging.keep_best names the metric to keep it by"
+                f"{folder}: no best checkpoint was kept; set logging.keep_best to a metric to keep one"
             )
         return load(best, groups)
     for candidate in complete(folder):
         if choice.isdecimal() and int(choice) == int(candidate.name):
             return load(candidate, groups)
     there = ", ".join(str(int(each.name)) for each in complete(folder)) or "none"
-    raise UserError(f"--checkpoint {choice}: expected newest, best, or images seen (there: {there})")
+    raise UserError(f"--checkpoint {choice}: expected newest, best, or images seen (available: {there})")
 
 
 def load(checkpoint: Path, groups: Collection[str] | None = None) -> tuple[Tensors, Document]:
-    """The tensors (of these groups, or all) and the state of a checkpoint, brought to this format.
+    """The tensors (of these groups, or all) and the state of a checkpoint, converted to this format.
 
-    Raises `UserError` for a damaged one, `NewerFormat` for one of a newer ganforge.
+    Raises `UserError` if it is damaged, `NewerFormat` if a newer ganforge wrote it.
     """
     manifest = _read_manifest(checkpoint)
     tensors: Tensors = {}
@@ -173,7 +172,7 @@ def load(checkpoint: Path, groups: Collection[str] | None = None) -> tuple[Tenso
             continue
         try:
             if _sha256(file) != expected:
-                raise UserError(f"{file}: damaged: its SHA-256 is not the one in {MANIFEST}")
+                raise UserError(f"{file}: damaged: its SHA-256 does not match {MANIFEST}")
             tensors[file.stem] = load_file(file)
         except (OSError, SafetensorError) as error:
             raise UserError(f"{file}: cannot be read: {error}") from None
@@ -184,16 +183,16 @@ def load(checkpoint: Path, groups: Collection[str] | None = None) -> tuple[Tenso
 
 
 def _remember_more(tensors: Tensors, state: Document) -> tuple[Tensors, Document]:
-    """1 -> 2: metrics that a stop put off, the best value so far, and what the run ran under."""
+    """1 -> 2: metrics that a stop postponed, the best value so far, and the run's environment."""
     return tensors, {"owes_metrics": False, "best": None, "stamp": {}, "health": None, **state}
 
 
 MIGRATIONS: dict[int, Callable[[Tensors, Document], tuple[Tensors, Document]]] = {1: _remember_more}
-"""Format -> what makes the next one of it. The tensors are those that were asked for."""
+"""Format -> its conversion to the next one. The tensors are those that were requested."""
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """An optimiser's state as (tensors by `index.name`, parameter groups as plain data)."""
+    """An optimizer's state as (tensors by `index.name`, parameter groups as plain data)."""
     state = optimizer.state_dict()
     tensors = {
         f"{index}.{name}": torch.as_tensor(value)
@@ -201,7 +200,7 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
         for name, value in entry.items()
         if value is not None
     }
-    # What a faster way of playing updates has made of a group is not part of the run's state.
+    # Entries that graph replay adds to a group are not part of the run's state.
     for group in state["param_groups"]:
         group |= {"lr": float(group["lr"])} | ({"capturable": False} if "capturable" in group else {})
     return tensors, state["param_groups"]
@@ -210,8 +209,8 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
 def unpack_optimizer(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
 ) -> None:
-    """Puts back what `pack_optimizer` took, in the memory format of each parameter: fused
-    kernels walk through weight and moment side by side."""
+    """Restores what `pack_optimizer` took, in the memory format of each parameter: fused kernels iterate
+    over weight and moment in storage order."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
@@ -230,7 +229,7 @@ def weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _read_manifest(checkpoint: Path) -> Document:
-    """`format`, `files` and `state`, with a format that can be read."""
+    """`format`, `files` and `state`, with a supported format."""
     file = checkpoint / MANIFEST
 
     def refuse(reason: object) -> NoReturn:
@@ -250,16 +249,16 @@ def _read_manifest(checkpoint: Path) -> Document:
             f"reads up to format {FORMAT}); upgrade ganforge"
         )
     if not all(isinstance(each, str) and "\0" not in each for pair in files.items() for each in pair):
-        refuse("'files' are not names with hashes")
+        refuse("'files' is not a table of names and hashes")
     if type(state.get("images_seen")) is not int or not isinstance(state.get("stamp", {}), dict):
-        refuse("'state' is not that of a run")
+        refuse("'state' is not the state of a run")
     if not all(step in MIGRATIONS for step in range(version, FORMAT)):
-        refuse(f"format {version} is older than any that can be read")
+        refuse(f"format {version} is no longer supported")
     return {"format": version, "files": files, "state": state}
 
 
 def _put_in_place(beside: Path, final: Path) -> None:
-    """Renames; a checkpoint of the same name goes only once the new one has its place."""
+    """Renames; an existing checkpoint of the same name is removed only after the new one is in place."""
     old = final.with_name(f".{final.name}.old.tmp")
     if final.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -269,7 +268,7 @@ def _put_in_place(beside: Path, final: Path) -> None:
 
 
 def _note_best(folder: Path, best: Mapping[str, Any] | None) -> None:
-    """`best.json`: which checkpoint is kept because of which value."""
+    """`best.json`: which checkpoint is kept for which value."""
     if best is None:
         (folder / BEST).unlink(missing_ok=True)
         return
@@ -286,7 +285,7 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Makes a file's bytes, or a folder's names, survive a power cut."""
+    """Flushes a file's bytes, or a folder's entries, to survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

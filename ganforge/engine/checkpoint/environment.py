@@ -1,5 +1,5 @@
-"""What a run's numbers depend on besides its settings, so that a resumed run can say whether it
-goes on exactly."""
+"""What a run's numbers depend on in addition to its settings, so that a resumed run can report whether it
+continues exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.kernels.determinism import NOT_EXACT
 
 LOOKED_AT = 256
-"""Samples of the data that are looked at, evenly spread."""
+"""Number of samples that are hashed, evenly spaced."""
 
 
 def surroundings(runtime: Runtime, samples: Samples) -> dict[str, str]:
@@ -23,10 +23,10 @@ def surroundings(runtime: Runtime, samples: Samples) -> dict[str, str]:
         "device": device_name(runtime.device),
         "processes": str(runtime.world),
         "torch": str(torch.__version__),
-        "data": fingerprint(samples),
+        "data": data_fingerprint(samples),
     }
     if runtime.device.type == "cpu":
-        # How a sum is split among threads decides its last bits.
+        # How a sum is split among threads determines its last bits.
         found["threads"] = str(torch.get_num_threads())
     else:
         cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
@@ -35,12 +35,12 @@ def surroundings(runtime: Runtime, samples: Samples) -> dict[str, str]:
 
 
 def inexact(train: Train, device: torch.device) -> list[str]:
-    """Why a run with these settings on this device cannot be continued bit for bit; empty where it can."""
+    """Why a run with these settings on this device is not resumed bit for bit; empty if it is."""
     return [NOT_EXACT] if device.type == "cuda" and not train.deterministic else []
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What has changed, in words; nothing where nothing is known of `then`."""
+    """What has changed, in words; empty if nothing is known of `then`."""
     keys = dict.fromkeys([*then, *now]) if then else ()
     return [
         f"{key} was {then.get(key, 'absent')} and is {now.get(key, 'absent')}"
@@ -50,14 +50,14 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def device_name(device: torch.device) -> str:
-    """Such as `cuda (NVIDIA H200)` or `cpu (AVX512)`: the instructions decide which kernels run."""
+    """Such as `cuda (NVIDIA H200)` or `cpu (AVX512)`: the instruction set determines which kernels run."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def fingerprint(samples: Samples) -> str:
-    """Such as `18009 samples, 3f9c21ab77d0`: the hash is over some of the samples, so that it costs
+def data_fingerprint(samples: Samples) -> str:
+    """Such as `18009 samples, 3f9c21ab77d0`: the hash covers some of the samples, so that it costs
     nothing, and all labels."""
     total = len(samples)
     chosen = torch.linspace(0, total - 1, min(total, LOOKED_AT)).long()

@@ -1,9 +1,9 @@
 """Tensors -> a safetensors file and its SHA-256, in one pass.
 
-The library's own writer would have the file read once more for its hash, copies every tensor
-first, and holds Python's lock meanwhile, which a save in the background cannot afford. The format:
-8 bytes with the length of the header (little endian), a JSON header padded to a multiple of 8, and
-the bytes of the tensors without gaps (https://github.com/huggingface/safetensors#format).
+The library's own writer would require reading the file again for its hash, copies every tensor first,
+and holds Python's lock meanwhile, which a background save cannot afford. The format: 8 bytes with the
+length of the header (little endian), a JSON header padded to a multiple of 8, and the bytes of the
+tensors without gaps (https://github.com/huggingface/safetensors#format).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ TYPES = {
 
 
 def write_tensors(tensors: Mapping[str, Tensor], file: Path) -> str:
-    """Writes CPU tensors and flushes them to disk; the SHA-256 of the file.
+    """Writes CPU tensors and flushes them to disk; returns the SHA-256 of the file.
 
-    Raises `OSError` with the file as its filename, on a full disk for one.
+    Raises `OSError` with the file as its filename, for example on a full disk.
     """
     digest = hashlib.sha256()
     try:
@@ -51,8 +51,8 @@ def write_tensors(tensors: Mapping[str, Tensor], file: Path) -> str:
 
 
 def _parts(tensors: Mapping[str, Tensor]) -> Iterator[memoryview]:
-    """The file, piece by piece."""
-    # Wide types first: each tensor then starts at a multiple of its item's size.
+    """The file, chunk by chunk."""
+    # Wide types first: each tensor then starts at a multiple of its item size.
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     header: dict[str, Any] = {}
     end = 0
@@ -65,7 +65,7 @@ def _parts(tensors: Mapping[str, Tensor]) -> Iterator[memoryview]:
     text += b" " * (-len(text) % 8)
     yield memoryview(len(text).to_bytes(8, "little") + text)
     for name in names:
-        # Memory format is no part of the file, which wants plain rows.
+        # The file has no memory format: tensors are stored contiguously.
         flat = tensors[name].detach().contiguous().reshape(-1)
         if flat.numel():
             yield flat.view(torch.uint8).numpy().data

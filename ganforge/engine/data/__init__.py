@@ -1,1 +1,1 @@
-"""Batches of real samples: which ones, where they live, how they reach the device."""
+"""Batches of real samples: which ones, where they are stored, how they reach the device."""

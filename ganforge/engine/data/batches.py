@@ -1,8 +1,7 @@
 """Batches of real samples, straight from an array.
 
-The sampler has no state either: batch `i` is a slice of an endless sequence of shuffled epochs,
-each a permutation seeded by (seed, epoch). Ask for batch `i` at any time, in any process, and it
-is the same.
+The sampler is stateless, too: batch `i` is a slice of an endless sequence of shuffled epochs, each a
+permutation seeded by (seed, epoch). Batch `i` is the same at any time and in any process.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Batch(NamedTuple):
     cond: Tensor | None
     """[n, K] float32, or images [n, C, H, W] in [-1, 1]."""
     conds: Tensor | None = None
-    """[n * world, ...] float32: those of all processes, in their order; None for a single one."""
+    """[n * world, ...] float32: those of all processes, in rank order; None for a single one."""
 
 
 class Batches:
@@ -44,13 +43,13 @@ class Batches:
         accumulate: int = 1,
         data: Residence = "auto",
     ) -> None:
-        """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError`
-        where there are no samples, or where they do not fit where `data` wants them."""
+        """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError` if there
+        are no samples, or if they do not fit where `data` requests them."""
         if len(samples) == 0:
-            raise UserError("the data set is empty: there is nothing to learn from")
+            raise UserError("the data set is empty")
         self.batch_size = batch_size
         self.seed = seed
-        # Each micro-batch is shared out by itself, so that it is the same for any number of processes.
+        # Each micro-batch is divided among the processes, so that it is the same for any number of them.
         mine = torch.arange(batch_size).view(accumulate, world, -1)[:, rank].flatten()
         self._mine = None if world == 1 else mine
         self._mine_there = None if world == 1 else mine.to(device)
@@ -58,7 +57,7 @@ class Batches:
         self.mirror = samples.mirror
         self.random_crop = _crop_of(samples)
         self.streams = why_streamed(samples.images, device, data)
-        """Why the images are read batch by batch, in a line for the user; None where they are not."""
+        """Why the images are streamed, in a line for the user; None if they are resident."""
         feed = Streamed if self.streams else Resident
         self._feed: Feed = feed(samples.images, device)
         self.labels = None if samples.labels is None else samples.labels.to(device)
@@ -67,12 +66,12 @@ class Batches:
         self._own_order = None if samples.paired else Order(_count(samples), batch_size, "conditions")
 
     def reseed(self, seed: int) -> None:
-        """Another order of the data from now on."""
+        """Changes the order of the data from now on."""
         self.seed = seed
         self._feed.forget()
 
     def indices(self, index: int) -> Tensor:
-        """Which samples this process sees in batch `index`: int64 [batch_size / world]."""
+        """Indices of this process's samples in batch `index`: int64 [batch_size / world]."""
         whole = self._order.batch(self.seed, index)
         return whole if self._mine is None else whole[self._mine]
 
@@ -90,8 +89,8 @@ class Batches:
         return Batch(images, self._share(conds), None if self._mine is None else conds)
 
     def _conditions(self, index: int, flips: Tensor | None, moves: Tensor | None) -> Tensor:
-        """Those of batch `index` in all processes. An image is flipped and moved as its sample is, and where
-        they are not paired, by itself."""
+        """Conditions of batch `index` in all processes. A condition image is flipped and shifted like its
+        sample, or on its own if they are not paired."""
         assert self.labels is not None
         whole = (self._own_order or self._order).batch(self.seed, index).to(self.device, non_blocking=True)
         labels = self.labels.index_select(0, whole)
@@ -101,7 +100,7 @@ class Batches:
 
     def _drawn(self, index: int, what: int) -> tuple[Tensor | None, Tensor | None]:
         """Which images of batch `index` are flipped, in all processes [batch_size], and by how much they are
-        moved [batch_size, 2]; None where none is. `what`: 0 for samples, 1 for conditions of their own."""
+        shifted [batch_size, 2]; None if none is. `what`: 0 for samples, 1 for conditions of their own."""
         flips = moves = None
         if self.mirror:
             rng = generator_for(self.seed, "mirror", index, what, device=self.device)
@@ -117,7 +116,7 @@ class Batches:
     @overload
     def _share(self, whole: Tensor | None) -> Tensor | None: ...
     def _share(self, whole: Tensor | None) -> Tensor | None:
-        """This process's rows of what is known of the whole batch, on the device."""
+        """This process's rows of a tensor for the whole batch, on the device."""
         if whole is None or self._mine_there is None:
             return whole
         return whole.index_select(0, self._mine_there)
@@ -130,12 +129,11 @@ class Order:
         self.total = total
         self.batch_size = batch_size
         self.name = name
-        """Of its random stream."""
+        """Name of its random stream."""
         self._epochs: dict[tuple[int, int], Tensor] = {}
 
     def batch(self, seed: int, index: int) -> Tensor:
-        """The samples of batch `index` in all processes: int64 [batch_size], over the edge of an epoch or of
-        several where it crosses any."""
+        """Indices of batch `index` in all processes: int64 [batch_size], across epochs where necessary."""
         epoch, start = divmod(index * self.batch_size, self.total)
         piece = self._epoch(seed, epoch)[start : start + self.batch_size]
         pieces, missing = [piece], self.batch_size - len(piece)
@@ -146,7 +144,7 @@ class Order:
         return torch.cat(pieces) if len(pieces) > 1 else piece
 
     def _epoch(self, seed: int, epoch: int) -> Tensor:
-        """Its permutation: int64 [total]. Two are kept, for batches that span epochs."""
+        """Its permutation: int64 [total]. Two are cached, for batches that span epochs."""
         if (seed, epoch) not in self._epochs:
             self._epochs = {at: order for at, order in self._epochs.items() if at == (seed, epoch - 1)}
             rng = generator_for(seed, self.name, epoch)
@@ -160,17 +158,18 @@ def _count(samples: Samples) -> int:
 
 
 def _crop_of(samples: Samples) -> int:
-    """Raises `UserError` where the images are too small for their random crops, or are points."""
+    """Raises `UserError` if the images are too small for their random crops, or are points."""
     crop, shape = samples.random_crop, tuple(samples.images.shape[1:])
     if crop and (len(shape) != 3 or not 0 < crop < min(shape[1:])):
         raise UserError(
-            f"the data set asks for random_crop = {crop}, and its samples have the shape {shape}: it is for "
-            "images larger than that"
+            f"data.random_crop = {crop} needs images larger than that, but the samples have the shape "
+            f"{shape}; lower it, or set it to 0"
         )
     labels = samples.labels
     if crop and labels is not None and labels.ndim == 4 and labels.shape[2:] != samples.images.shape[2:]:
         raise UserError(
-            f"random_crop = {crop} moves a sample and its condition by the same pixels, but the condition is "
-            f"{labels.shape[3]}x{labels.shape[2]} and the sample {shape[2]}x{shape[1]}: set random_crop = 0"
+            f"random_crop = {crop} shifts a sample and its condition by the same pixels, but the condition "
+            f"is {labels.shape[3]}x{labels.shape[2]} and the sample {shape[2]}x{shape[1]}; "
+            "set random_crop = 0"
         )
     return crop

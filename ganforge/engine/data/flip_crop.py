@@ -1,4 +1,4 @@
-"""Images flipped and moved at random, while they are still bytes: a quarter of what float32 weighs."""
+"""Random flips and shifts of images while they are still uint8: a quarter of the size of float32."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def views(images: Tensor, flips: Tensor | None, moves: Tensor | None) -> Tensor:
-    """`images` [N, C, H, W], those with `flips` [N] left to right, and moved by `moves` [N, 2] pixels
-    down and to the right. What a move leaves bare is filled by the image itself, mirrored at its edge
-    (whose pixels do not repeat); so a move must be smaller than the image."""
+    """`images` [N, C, H, W], those with `flips` [N] left to right, and shifted by `moves` [N, 2] pixels down
+    and right. The uncovered border is filled by reflect padding; so a shift must be smaller than the
+    image."""
     height, width = images.shape[2:]
     if moves is not None:
         down, right = moves.unbind(1)
@@ -25,6 +25,6 @@ def views(images: Tensor, flips: Tensor | None, moves: Tensor | None) -> Tensor:
 
 
 def _source(side: int, moves: Tensor) -> Tensor:
-    """For each image, where the pixels along a side come from: int64 [N, side]."""
+    """For each image, the source of each pixel along a side: int64 [N, side]."""
     index = (torch.arange(side, device=moves.device) - moves[:, None]).abs()
     return torch.where(index < side, index, 2 * (side - 1) - index)

@@ -1,4 +1,4 @@
-"""A batch in parts, to save memory."""
+"""A batch split into micro-batches, to save memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ganforge.engine.data.batches import Batch
 
 
 def micro_batches(batch: Batch, parts: int) -> Iterator[Batch]:
-    """`batch` in so many equal parts, each with the conditions that belong to it."""
+    """`batch` in this many equal parts, each with its conditions."""
     if parts == 1:
         yield batch
         return

@@ -1,4 +1,4 @@
-"""Where the images live during training: on the device, or where the data set has them."""
+"""Where the images are during training: resident on the device, or streamed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ganforge.api import UserError
 from ganforge.config.sections import Residence
 
 DEVICE_SHARE = 0.4
-"""The largest part of a GPU's free memory that resident images may take."""
+"""Maximum share of a GPU's free memory for resident images."""
 MEMORY_SHARE = 0.5
-"""The largest part of the free main memory that images mapped from a file may take and still count as
-resident: the system's cache then holds all of them, and nothing is worth reading ahead."""
+"""Maximum share of free RAM for memory-mapped images to count as resident: the page cache then holds all of
+them, and prefetching gains nothing."""
 MAPS = Path("/proc/self/maps")
 MEMINFO = Path("/proc/meminfo")
 
 
 def why_streamed(images: Tensor, device: torch.device, wish: Residence) -> str | None:
-    """Why the images are read batch by batch, in a line for the user; None where they are resident.
+    """Why the images are streamed, in a line for the user; None if they are resident.
 
-    Raises `UserError` for a wish to have more on a GPU than is free there.
+    Raises `UserError` if resident images are requested but exceed the GPU's free memory.
     """
     size = images.numel() * images.element_size()
     if wish == "streamed":
@@ -35,13 +35,13 @@ def why_streamed(images: Tensor, device: torch.device, wish: Residence) -> str |
     if free is None or size <= MEMORY_SHARE * free or not is_mapped(images):
         return None
     return (
-        f"data: {_size(size)} of images are streamed from their file: they are more than {MEMORY_SHARE:.0%} "
-        f"of the {_size(free)} of memory that are free"
+        f"data: {_size(size)} of images are streamed from their file: they exceed {MEMORY_SHARE:.0%} of the "
+        f"{_size(free)} of free memory"
     )
 
 
 def is_mapped(images: Tensor) -> bool:
-    """Whether the images lie in a file that is mapped into memory. As Linux tells; elsewhere False."""
+    """Whether the images are memory-mapped from a file, according to Linux; elsewhere False."""
     start = images.data_ptr()
     if not MAPS.exists():
         return False
@@ -58,21 +58,21 @@ def _for_gpu(size: int, free: int, wish: Residence) -> str | None:
     if wish == "resident":
         if size > free:
             raise UserError(
-                f'train.data = "resident" wants {_size(size)} of images on the GPU, of whose memory '
+                f'train.data = "resident" needs {_size(size)} of GPU memory for the images, but only '
                 f'{_size(free)} are free; use "auto" or "streamed"'
             )
         return None
     if size <= DEVICE_SHARE * free:
         return None
     return (
-        f"data: {_size(size)} of images are streamed: they are more than {DEVICE_SHARE:.0%} of the "
-        f"{_size(free)} that are free on the GPU"
+        f"data: {_size(size)} of images are streamed: they exceed {DEVICE_SHARE:.0%} of the {_size(free)} of "
+        "free GPU memory"
     )
 
 
 def _free_memory() -> int | None:
-    """Bytes that could be had without swapping, the system's cache of files among them; None where
-    the system does not tell."""
+    """Bytes available without swapping, including the page cache; None where the system does not report
+    it."""
     if not MEMINFO.exists():
         return None
     lines = MEMINFO.read_text().splitlines()

@@ -1,10 +1,10 @@
-"""The images of a batch, brought to the device: from an array that lies there, or read ahead of training.
+"""Brings the images of a batch to the device: from a resident array, or by prefetching.
 
-Reading ahead takes threads rather than processes: nothing is decoded during training, so all there is to do
-is to copy rows out of an array, which numpy does outside of the interpreter's lock. A process would have to
-send the same bytes once more. Each batch in advance has a thread of its own, which ends with it: none idles,
-none has to be told to end, and all are daemons, so that a process that is told to end does not wait for its
-disk. Rows are copied by numpy, not by torch, each of whose threads would gather a team of others around it.
+Prefetching uses threads rather than processes: nothing is decoded during training, so all there is to do
+is to copy rows of an array, for which numpy releases the interpreter's lock. A process would have to send
+the same bytes once more. Each prefetched batch has a thread of its own, which ends with it: none idles,
+none needs a shutdown signal, and all are daemons, so that an exiting process does not wait for its disk.
+Rows are copied by numpy, not by torch, each of whose threads would start a thread pool of its own.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ import torch
 from torch import Tensor
 
 DEPTH = 2
-"""Batches that are read in advance of the one that is asked for."""
+"""Prefetch depth: batches read ahead of the current one."""
 
 Choose = Callable[[int], Tensor]
-"""Number of a batch -> its samples, int64 [n]; the same whenever it is asked."""
+"""Batch index -> its samples, int64 [n]; a pure function."""
 
 
 class Feed(Protocol):
-    """Where batches get their images from."""
+    """A source of batches of images."""
 
     def rows(self, index: int, choose: Choose) -> Tensor:
-        """The samples [n, ...] of batch `index` on the device, as they are at rest."""
+        """The samples [n, ...] of batch `index` on the device, in their storage type."""
         ...
 
     def forget(self) -> None:
-        """From now on `choose` gives something else."""
+        """From now on `choose` returns something else."""
 
 
 class Resident:
-    """Images that lie on the device, or that the CPU computes with where they are."""
+    """Images that are resident on the device, or that the CPU uses in place."""
 
     def __init__(self, images: Tensor, device: torch.device) -> None:
         self.images = images.to(device)
@@ -50,23 +50,23 @@ class Resident:
 
 
 class Streamed:
-    """Images that are read batch by batch, the next `DEPTH` while training is busy with this one.
+    """Streamed images, with the next `DEPTH` batches prefetched while training uses this one.
 
-    What is read in advance is a guess that the next batch will be asked for next. Any other is read at once,
-    and the guesses are dropped.
+    Prefetching assumes that batches are requested in order. Any other is read at once, and what was
+    prefetched is dropped.
     """
 
     def __init__(self, images: Tensor, device: torch.device) -> None:
-        # Of an array that is not contiguous numpy would copy all, for each batch.
+        # A non-contiguous array would be copied by numpy as a whole, for each batch.
         self.images = images.contiguous()
         self.device = device
         self._ahead: dict[int, _Reading] = {}
 
     def rows(self, index: int, choose: Choose) -> Tensor:
-        """Raises what went wrong while this batch was read."""
+        """Raises any error from reading this batch."""
         wanted = range(index, index + 1 + DEPTH)
         self._ahead = {each: self._ahead.get(each) or self._read(choose(each)) for each in wanted}
-        # The pinned buffer is handed back to torch, which gives it out again once the copy is made.
+        # The pinned buffer is returned to torch, which reuses it once the copy is done.
         return self._ahead.pop(index).result().to(self.device, non_blocking=True)
 
     def forget(self) -> None:
@@ -94,7 +94,7 @@ class _Reading(threading.Thread):
             self._error = error
 
     def result(self) -> Tensor:
-        """`into`, when it is filled."""
+        """`into`, once it is filled."""
         self.join()
         if self._error is not None:
             raise self._error
@@ -102,6 +102,6 @@ class _Reading(threading.Thread):
 
 
 def gather(images: Tensor, chosen: Tensor, into: Tensor) -> None:
-    """The rows `chosen` of `images`, on the CPU, to `into`. The numbers are trusted: any other mode than
+    """Copies the rows `chosen` of `images`, on the CPU, to `into`. Indices are trusted: any other mode than
     "clip" makes numpy copy the rows twice."""
     np.take(images.numpy(), chosen.numpy(), axis=0, out=into.numpy(), mode="clip")

@@ -1,1 +1,1 @@
-"""Several processes: how they start, meet, stop and agree."""
+"""Multi-process training: launch, rendezvous, stop and agreement."""

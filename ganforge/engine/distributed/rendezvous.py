@@ -1,7 +1,7 @@
-"""How the processes of one start find each other where the starts before left their addresses.
+"""Rendezvous that ignores the addresses left in the store by earlier restarts.
 
-torchrun keeps one store for all its restarts, and gloo would look there for a process of the start
-before. So each start of the run gets a name, which all its processes know, and a part of the store.
+torchrun keeps one store for all its restarts, in which gloo would look for processes of the previous
+start. So each start of the run gets a name known to all its processes, and a part of the store.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ POLL_S = 0.05
 
 
 def meet(backend: str, patience: timedelta) -> None:
-    """Makes the process group where a launcher provides the store, and does nothing where not.
+    """Creates the process group if a launcher provides the store; otherwise does nothing.
 
-    Raises `RuntimeError` where not all have come within `patience`.
+    Raises `RuntimeError` if not all processes have joined within `patience`.
     """
     provided = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     if not provided or torch.distributed.is_initialized():
@@ -44,10 +44,10 @@ def name_of_start(store: Store, rank: int, world: int, patience: timedelta) -> s
         return mine
     deadline = time.monotonic() + patience.total_seconds()
     while time.monotonic() < deadline:
-        # Perhaps an earlier start's; then this process will not be among those present.
+        # Possibly an earlier start's name; then this process will not be among those listed.
         name = store.get(NAME).decode()
         store.set(f"{name}/{rank}", mine)
         if store.check([f"{name}/present"]) and mine in store.get(f"{name}/present").decode().split(","):
             return name
         time.sleep(POLL_S)
-    raise RuntimeError(f"process 0 did not come within {patience.total_seconds():g} s")
+    raise RuntimeError(f"process 0 did not join within {patience.total_seconds():g} s")

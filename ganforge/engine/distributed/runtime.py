@@ -1,10 +1,10 @@
-"""Where a run runs: device, precision and processes, through Accelerate.
+"""Where a run executes: device, precision and processes, through Accelerate.
 
-The networks are not wrapped in DistributedDataParallel. A GAN's two players, unused heads,
-double backward and several forwards to one backward each meet a trap of its reducer; one
-all-reduce of the flat gradient before the optimiser step meets none, and is what StyleGAN3 and
-R3GAN do. Nor are the optimisers prepared: Accelerate has one gradient scaler and one
-accumulation counter for both players, so that one player's overflow would slow the other.
+The networks are not wrapped in DistributedDataParallel. A GAN's two players, unused heads, double
+backward and several forwards per backward each hit a limitation of its reducer; one all-reduce of the
+flat gradient before the optimizer step hits none, and is what StyleGAN3 and R3GAN do. Nor are the
+optimizers prepared: Accelerate has one gradient scaler and one accumulation counter for both players,
+so that one player's overflow would slow down the other.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
-# Its functions have the default process group of the moment as a default argument. An optimiser
-# imports it: after the group is made, it would keep the group alive until the interpreter dies.
+# Its functions have the current default process group as a default argument. An optimizer imports it:
+# imported after the group is created, it would keep the group alive until the interpreter exits.
 import torch.distributed.nn.functional
 from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
@@ -33,7 +33,7 @@ from ganforge.api import UserError
 from ganforge.config import Train
 from ganforge.engine.distributed.rendezvous import meet
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
-from ganforge.engine.distributed.stragglers import Pace
+from ganforge.engine.distributed.stragglers import WorkTimer
 from ganforge.engine.kernels.determinism import choose_kernels
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import round_products
@@ -43,15 +43,15 @@ HOST_BYTES = 64
 
 
 class LostProcess(BaseException):
-    """Another process of the run has ended or does not answer. No fault of a component, and nothing
-    for one to catch; whoever started the processes may start them again."""
+    """Another process of the run has exited or does not respond. Not a fault of a component, nor for a
+    component to catch; the launcher may restart the processes."""
 
 
 class Runtime:
-    """Device, autocast, scalers and the collective operations of one run."""
+    """Device, autocast, gradient scalers and collective operations of one run."""
 
     def __init__(self, train: Train) -> None:
-        """Raises `UserError` where the machine cannot do what `train` asks for."""
+        """Raises `UserError` if the machine does not support what `train` requests."""
         cuda = torch.cuda.is_available()
         if train.device == "cuda" and not cuda:
             raise UserError(
@@ -81,13 +81,13 @@ class Runtime:
         if train.sync_batchnorm and on_cpu and self.world > 1:
             raise UserError(
                 "train.sync_batchnorm needs CUDA devices (torch.nn.SyncBatchNorm has no CPU kernel); set "
-                "it to false, or use a norm that looks at one sample at a time, such as nets.d_norm = 'layer'"
+                "it to false, or use a per-sample norm, such as nets.d_norm = 'layer'"
             )
         self.hosts: list[str] = self._hosts()
-        """Rank -> name of the machine."""
-        self.pace = Pace(self.device)
+        """Rank -> hostname."""
+        self.work_timer = WorkTimer(self.device)
         self.stop = StopRequest()
-        """The run's wish to stop; it travels with the gradients."""
+        """The run's stop request; it is all-reduced with the gradients."""
         self._heard: Tensor | None = None
         self._told: Tensor | None = None
         self._cutting = False
@@ -108,15 +108,15 @@ class Runtime:
         return torch.autocast(self.device.type, enabled=False)
 
     def scaler(self) -> torch.amp.GradScaler:
-        """A gradient scaler of a player's own; passes everything through unless fp16."""
+        """A player's own gradient scaler; a no-op unless fp16."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replaces each gradient by its mean over the processes, in one message, at whose end the
-        processes' wishes to stop travel along."""
+        """All-reduces the gradients to their mean over the processes, in one message that also carries
+        the processes' stop requests."""
         if self.world == 1:
             return
-        self.pace.stop()
+        self.work_timer.stop()
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = torch.cat([*(gradient.flatten() for gradient in gradients), self._wish(gradients[0])])
         with self._together():
@@ -127,11 +127,11 @@ class Runtime:
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
         self._heard = told.clone()
-        self.pace.start()
+        self.work_timer.start()
 
     def asked_to_stop(self) -> bool:
-        """Whether any process wished to stop in this iteration, as the gradients' messages told; all
-        get the same answer. On a GPU, in the iteration before: reading waits for the device."""
+        """Whether any process requested a stop in this iteration, as carried by the gradients; the same in
+        all processes. On a GPU, in the previous iteration: reading the flag synchronizes the device."""
         if self.world == 1:
             return bool(self.stop)
         if self.device.type == "cuda":
@@ -141,11 +141,11 @@ class Runtime:
         return told is not None and self._adopt(told)
 
     def cut_short(self) -> AbstractContextManager[None]:
-        """See `StopRequest.cut_short`. With several processes only at `heed`, and in all of them."""
-        return self.stop.cut_short() if self.world == 1 else self._heeding()
+        """See `StopRequest.cut_short`. With several processes only at `raise_if_stopped`, in all of them."""
+        return self.stop.cut_short() if self.world == 1 else self._interruptible()
 
-    def heed(self) -> None:
-        """Inside `cut_short`, raises `Interrupted` in all processes where one has got a signal."""
+    def raise_if_stopped(self) -> None:
+        """Inside `cut_short`, raises `Interrupted` in all processes if one has received a signal."""
         if self._cutting and self.any(self.stop.by_signal):
             self.stop.adopt(by_signal=True)
             raise Interrupted
@@ -159,7 +159,7 @@ class Runtime:
         return mean
 
     def gather(self, x: Tensor) -> Tensor:
-        """`x` of every process, [world, *x.shape]; of the same shape in all of them."""
+        """`x` of every process, [world, *x.shape]; the same shape in all of them."""
         x = x.contiguous().to(self.device)
         everyone = [torch.empty_like(x) for _ in range(self.world)]
         with self._together():
@@ -173,21 +173,21 @@ class Runtime:
                 torch.distributed.broadcast(x, src=0)
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is up in any process; all of them get the same answer."""
+        """Whether the flag is set in any process; the same answer in all of them."""
         if self.world == 1:
             return flag
         return bool(self.gather(torch.tensor(float(flag))).max().item() > 0)
 
     def close(self, together: bool = False) -> None:
-        """Leaves the process group. Without it an interpreter that ends is torn down under gloo's
-        threads, and now and then aborts after all work was done.
+        """Destroys the process group. Otherwise the exiting interpreter is torn down under gloo's
+        threads, and occasionally aborts after all work was done.
 
-        With `together` no process leaves before all are here. A launcher ends the others as soon as
-        one has ended by a code other than 0; what it then sends finds the work done, and the last
-        lines and the exit code unspoiled.
+        With `together` no process leaves before all are here. A launcher terminates the others as soon
+        as one has exited with a code other than 0; its signal then arrives after the work is done, and
+        changes neither the last lines nor the exit code.
         """
         if self._owns_accelerate:
-            # Accelerate keeps one state a process; the next run may want another precision.
+            # Accelerate keeps one state per process; the next run may use another precision.
             AcceleratorState._reset_state(reset_partial_state=True)
         if not torch.distributed.is_initialized():
             return
@@ -198,21 +198,21 @@ class Runtime:
         torch.distributed.destroy_process_group()
 
     def _wish(self, like: Tensor) -> Tensor:
-        """[2]: to stop, and because of a signal."""
+        """[2]: stop requested, and because of a signal."""
         return like.new_tensor([float(bool(self.stop)), float(self.stop.by_signal)])
 
     def _adopt(self, told: Tensor) -> bool:
-        """Whether to stop, by `told` [2] of all processes; then `stop` knows as well."""
+        """Whether to stop, given all processes' `told` [2]; `stop` is updated as well."""
         asked, by_signal = told.tolist()
         if asked > 0:
             self.stop.adopt(by_signal > 0)
         return bool(asked > 0)
 
     @contextlib.contextmanager
-    def _heeding(self) -> Iterator[None]:
+    def _interruptible(self) -> Iterator[None]:
         self._cutting = True
         try:
-            self.heed()
+            self.raise_if_stopped()
             yield
         finally:
             self._cutting = False
@@ -230,23 +230,23 @@ class Runtime:
 
 @contextlib.contextmanager
 def _said_of(rank: int | str, world: int | str) -> Iterator[None]:
-    """Says in one line what a broken connection means."""
+    """Turns a broken connection into a one-line error."""
     try:
         yield
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise LostProcess(
-            f"process {rank} of {world} ends: another one has ended or does not answer ({reason}). What that "
-            "one says, or whoever started it, tells why; 'ganforge resume' continues from the newest "
-            "checkpoint"
+            f"process {rank} of {world} exits: another process has exited or does not respond ({reason}). "
+            "See that process's output, or its launcher's, for the cause; 'ganforge resume' continues from "
+            "the newest checkpoint"
         ) from error
 
 
 def _accelerator(precision: str, on_cpu: bool, patience: timedelta) -> Accelerator:
-    """Raises `UserError` where this process has one of another precision or device."""
+    """Raises `UserError` if this process already has one with another precision or device."""
     try:
         with warnings.catch_warnings():
-            # Accelerate warns of every CPU feature it does not use.
+            # Accelerate warns about every CPU feature it does not use.
             warnings.simplefilter("ignore")
             return Accelerator(
                 mixed_precision=precision,
@@ -264,7 +264,7 @@ def _accelerator(precision: str, on_cpu: bool, patience: timedelta) -> Accelerat
 
 
 def check_shares(train: Train, world: int) -> None:
-    """Raises `UserError` where the batch does not divide."""
+    """Raises `UserError` if the batch is not divisible."""
     if train.batch_size % (world * train.accumulate):
         raise UserError(
             f"train.batch_size = {train.batch_size} is the global batch and must divide evenly among "
@@ -273,8 +273,8 @@ def check_shares(train: Train, world: int) -> None:
 
 
 class _Mean(torch.autograd.Function):
-    """The mean over the processes. Each objective counts 1 / world in the whole, and each process's
-    part 1 / world in the mean; so the gradient is the mean of the gradients."""
+    """The mean over the processes. Each objective has weight 1 / world in the total, and each process's
+    part weight 1 / world in the mean; so the gradient is the mean of the gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -292,6 +292,6 @@ def _one_gpu_each() -> None:
     wanted, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
     if wanted > there:
         raise UserError(
-            f"{wanted} processes on this machine need as many CUDA devices, and torch finds {there}; start "
+            f"{wanted} processes on this machine need as many CUDA devices, but torch finds {there}; start "
             "fewer processes, or set train.device to 'cpu'"
         )

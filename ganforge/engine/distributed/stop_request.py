@@ -1,4 +1,4 @@
-"""Stopping at the next iteration: by signal or by the clock."""
+"""Stopping after the current iteration: by signal or by the clock."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-ELSEWHERE = "another process of the run was asked to stop"
+OTHER_PROCESS = "another process of the run was asked to stop"
 
 
 class Interrupted(KeyboardInterrupt):
-    """A stop came where waiting for the end of an iteration would take too long."""
+    """A stop was requested where waiting for the end of an iteration would take too long."""
 
 
 class StopRequest:
-    """While entered, the first signal asks for a clean stop; a second Ctrl-C stops at once."""
+    """While entered, the first signal requests a clean stop; a second Ctrl-C stops at once."""
 
     def __init__(self, max_minutes: float | None = None) -> None:
         self.reason: str | None = None
@@ -32,18 +32,18 @@ class StopRequest:
 
     def __bool__(self) -> bool:
         if self.reason is None and self._deadline is not None and time.monotonic() >= self._deadline:
-            self.reason = f"the {self.max_minutes:g} minutes are over"
+            self.reason = f"--max-minutes {self.max_minutes:g} reached"
         return self.reason is not None
 
     def adopt(self, by_signal: bool) -> None:
-        """Another process was asked to stop, and so this one is."""
+        """Another process was asked to stop, so this one is, too."""
         self.by_signal = self.by_signal or by_signal
-        self.reason = self.reason or ELSEWHERE
+        self.reason = self.reason or OTHER_PROCESS
 
     @contextlib.contextmanager
     def cut_short(self) -> Iterator[None]:
-        """Inside, a signal raises `Interrupted` where the code stands, as one that came before
-        does at once. The clock does not: a run of a few minutes would never get past its data."""
+        """Inside, a signal raises `Interrupted` immediately, as does one received before. The clock does
+        not: a run of a few minutes would never get past opening its data."""
         self._cutting = True
         try:
             if self.by_signal:

@@ -1,4 +1,4 @@
-"""How long each process works by itself, and which one all the others wait for."""
+"""Stragglers: how long each process computes by itself, and which one all the others wait for."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 import torch
 
 SLOW = 1.5
-"""A process is slow that takes so many times as long as the median one ..."""
+"""A process that takes this many times as long as the median one is a straggler ..."""
 PATIENCE = 3
-"""... in this many rows of the log, one after the other."""
+"""... if it does so in this many consecutive rows of the log."""
 MEASURED = 64
-"""Iterations of each row that are measured, the first ones: an event of the GPU is not free."""
+"""Iterations of each row that are measured, the first ones: a CUDA event is not free."""
 
 
-class Pace:
+class WorkTimer:
     """The time of this process's own work, from `start` to `stop`, by iteration.
 
-    On a GPU it is the device's time, read only when asked for: a clock beside the device would
-    time how fast work is queued.
+    On a GPU it is the device's time, read only on request: a host clock would measure how fast work
+    is queued.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -32,7 +32,7 @@ class Pace:
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     def iteration(self) -> None:
-        """Another one begins."""
+        """Starts an iteration."""
         self._iterations += 1
         self.start()
 
@@ -48,7 +48,7 @@ class Pace:
             self._seconds += time.perf_counter() - self._began
 
     def take(self) -> float:
-        """Mean milliseconds an iteration since the last `take`, and a fresh start."""
+        """Mean milliseconds per iteration since the last `take`, which resets the measurement."""
         if self._events:
             self._events[-1][1].synchronize()
         total = 1000 * self._seconds + sum(float(a.elapsed_time(b)) for a, b in self._events)
@@ -64,15 +64,15 @@ def _event() -> torch.cuda.Event:
     return event
 
 
-class Laggards:
-    """Keeps an eye on the processes' times, row after row."""
+class Stragglers:
+    """Monitors the processes' times, row after row."""
 
     def __init__(self) -> None:
         self._rows: dict[int, int] = {}
         self._named: set[int] = set()
 
-    def look(self, times: Sequence[float]) -> list[int]:
-        """The processes that have by now been slow for `PATIENCE` rows; each is named once."""
+    def find(self, times: Sequence[float]) -> list[int]:
+        """The processes that have now been slow for `PATIENCE` rows; each is reported once."""
         median = statistics.median_low(times)
         for rank, mine in enumerate(times):
             self._rows[rank] = self._rows.get(rank, 0) + 1 if mine > SLOW * median else 0

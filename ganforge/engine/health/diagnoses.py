@@ -1,7 +1,7 @@
-"""What can be wrong with a run: each diagnosis reads the last rows of the log, newest last.
+"""What can go wrong in a run: each diagnosis reads the last rows of the log, newest last.
 
-The thresholds are far from anything that healthy runs have shown, rather than close to the first
-sign of trouble: an alarm that cries wolf is switched off.
+The thresholds are far from anything observed in healthy runs, rather than close to the first sign of
+trouble: an alarm that cries wolf gets switched off.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ class Symptom(NamedTuple):
     """A row shows the pattern of a diagnosis."""
 
     players: tuple[Role, ...]
-    """Who is at fault."""
+    """The players at fault."""
     what: str
-    """What was seen, in words."""
+    """What was observed, in words."""
 
 
 class Diagnosis(ABC):
-    """One pattern. Pure: all it knows are its arguments."""
+    """One pattern. A pure function of its arguments."""
 
     at_once: ClassVar[bool] = False
-    """Believed at the first row, however young the run."""
+    """Reported at the first row, even early in the run."""
     advice: ClassVar[str]
 
     @abstractmethod
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
-        """`rows` as the sentinel keeps them, None for what was not finite; `peaks`: the largest
-        value of each gradient norm and learning rate before the newest row."""
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        """`rows` as the sentinel keeps them, None for non-finite values; `peaks`: the largest value of
+        each gradient norm and learning rate before the newest row."""
 
 
 class NonFinite(Diagnosis):
     """A loss, term, score, gradient or weight is NaN or infinite.
 
-    With float16 a gradient scaler skips such an update and halves its scale, which is normal; then
-    only weights that are not finite count, or a scale below 1, where gradients overflow unscaled.
+    With float16 a gradient scaler skips such an update and halves its scale, which is normal; then only
+    non-finite weights count, or a scale below 1, where gradients overflow unscaled.
     """
 
     at_once = True
     advice = (
-        "lower the learning rate of the player named, or set train.clip_grad_norm; "
+        "lower the learning rate of that player, or set train.clip_grad_norm; "
         "with fp16 try train.precision = 'bf16'"
     )
     smallest_scale = 1.0
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         row = rows[-1]
         scales = {role: row[f"health/scale_{role}"] for role in ROLES if f"health/scale_{role}" in row}
         small = tuple(role for role, scale in scales.items() if scale < self.smallest_scale)
@@ -79,14 +79,14 @@ class NonFinite(Diagnosis):
 
 
 class DiscriminatorOverpowers(Diagnosis):
-    """The discriminator tells nearly every pair apart, and the generator's steps no longer raise
-    D(G(z)): on the very batch that a step was made for, D(G(z)) after it does not exceed D(G(z))
-    before it by more than noise, in row after row.
+    """The discriminator separates nearly every pair, and the generator's steps no longer raise D(G(z)):
+    even on the batch that a step was computed on, D(G(z)) after it does not exceed D(G(z)) before it by
+    more than noise, in row after row.
 
-    The first half is the area under D's ROC curve, which means the same for probabilities and
-    critics; a healthy critic may well reach 1. The second is measured in units of the gap between
-    D(x) and D(G(z)), and scaled by what a schedule has left of the learning rate: a healthy step
-    is worth a thousandth of the gap and more.
+    The first part is the area under D's ROC curve, which has the same meaning for probabilities and
+    critics; a healthy critic may well reach 1. The second is measured relative to the gap between D(x)
+    and D(G(z)), and scaled by the current fraction of the scheduled learning rate: a healthy step gains
+    a thousandth of the gap or more.
     """
 
     advice = (
@@ -96,7 +96,7 @@ class DiscriminatorOverpowers(Diagnosis):
     separation = 0.99
     gain = 1e-4
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         row = rows[-1]
         told_apart, gain = row.get("health/separation"), row.get("health/g_gain")
         real, fake = row.get("score/real"), row.get("score/fake")
@@ -109,44 +109,49 @@ class DiscriminatorOverpowers(Diagnosis):
             return None
         return Symptom(
             ("d",),
-            f"D tells {told_apart:.1%} of all pairs apart, and a step of G changes D(G(z)) by {gain:+.2g} "
+            f"D separates {told_apart:.1%} of all pairs, and a step of G changes D(G(z)) by {gain:+.2g} "
             f"of the {gap:.2g} between D(G(z)) and D(x)",
         )
 
 
 class ModeCollapse(Diagnosis):
-    """Fakes from different latents are alike: their mean distance is a small part of that between
+    """Fakes from different latents are alike: their mean distance is a small fraction of that between
     real samples. For labelled data, also fakes of one label among themselves."""
 
     advice = (
-        "weaken the generator's hold on one answer: train.d_updates, nets.minibatch_stddev, another loss, "
+        "make it harder to fool D with one image: train.d_updates, nets.minibatch_stddev, another loss, "
         "or lower learning rates"
     )
     of_all = 0.05
     within = 0.1
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         all_pairs, within = (rows[-1].get(f"health/{key}") for key in ("diversity", "diversity_within"))
         if all_pairs is not None and all_pairs < self.of_all:
-            return Symptom(("g",), f"fakes differ {all_pairs:.1%} as much as real samples do")
+            return Symptom(
+                ("g",), f"distances between fakes are {all_pairs:.1%} of those between real samples"
+            )
         if within is not None and within < self.within:
-            return Symptom(("g",), f"fakes of one label differ {within:.1%} as much as real ones of it do")
+            return Symptom(
+                ("g",),
+                f"distances between fakes of one label are {within:.1%} of those between its real samples",
+            )
         return None
 
 
 class VanishingGeneratorGradient(Diagnosis):
-    """The generator's gradient has all but gone: beside the largest of this run and beside its
-    weights at once, or beside its weights to a degree that no optimiser can use."""
+    """The generator's gradient has vanished: relative to both its largest value in this run and its
+    weights, or so small relative to its weights that no optimizer can use it."""
 
     advice = (
-        "use a loss whose gradient does not fade while D wins (bce.saturating = false, hinge), a wider "
+        "use a loss that does not saturate while D wins (bce.saturating = false, hinge), a wider "
         "weight_clip, or a weaker discriminator"
     )
     of_peak = 1e-3
     of_weights = 1e-4
     hopeless = 1e-8
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         gradient, weights = rows[-1].get("grad/g"), rows[-1].get("health/weights_g")
         peak = peaks.get("grad/g")
         if gradient is None or not weights or not peak:
@@ -162,21 +167,21 @@ class VanishingGeneratorGradient(Diagnosis):
 
 
 class Oscillation(Diagnosis):
-    """The players overshoot: a single step of G moves its fakes by a good part of the distance between
-    two samples, in row after row.
+    """The players overshoot: a single step of G moves its fakes by a large fraction of the distance
+    between two samples, in row after row.
 
-    Steps that large lead nowhere. Two samples are 1.4 spreads apart (the root of 2), so in five steps of
-    0.3 a fake could take the place of any other; as there is nowhere further to go, the steps undo each
-    other, and D, which was trained on the fakes of before, is wrong about those of after.
+    Steps that large make no progress. Two samples are 1.4 spreads apart (the square root of 2), so in
+    five steps of 0.3 a fake could replace any other; as there is nowhere further to go, the steps cancel
+    out, and D, trained on the previous fakes, is wrong about the current ones.
 
-    The losses are not read. Whether they go up and down depends on where D's logits drift (those of a
+    The losses are not used. Whether they rise and fall depends on where D's logits drift (those of a
     critic double from row to row once it overshoots), and they are as random as the overshooting itself.
-    How far fakes move, against the samples, has no such scale. Of one batch it scatters by a factor of
-    5, hence the mean over rows, of which one counts for 1.5 at most: further away than another sample
-    is no worse.
+    The distance that fakes move, relative to the samples, has no such scale. On one batch it varies by a
+    factor of 5, hence the mean over rows, each clipped at 1.5: further away than another sample is no
+    worse.
 
     Mean over 10 rows, at learning rates 100 times too high: 0.48 and more (120 runs on points, with three
-    losses); at right ones: 0.17 and less (the first iterations of all examples on points and on MNIST).
+    losses); at sensible ones: 0.17 and less (the first iterations of all examples on points and on MNIST).
     """
 
     advice = "lower both learning rates, or their betas[0]; a larger train.batch_size helps too"
@@ -184,7 +189,7 @@ class Oscillation(Diagnosis):
     far = 0.3
     most = 1.5
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         jumps = [row.get("health/g_jump") for row in rows[-self.window :]]
         known = [min(jump, self.most) for jump in jumps if jump is not None]
         if len(known) < self.window:
@@ -206,7 +211,7 @@ DIAGNOSES: dict[str, Diagnosis] = {
     "vanishing_generator_gradient": VanishingGeneratorGradient(),
     "oscillation": Oscillation(),
 }
-"""By the name that a run file uses."""
+"""By the name used in run files."""
 
 
 def _is_of(key: str, role: Role) -> bool:
@@ -215,7 +220,7 @@ def _is_of(key: str, role: Role) -> bool:
 
 
 def _first_bad(row: Row) -> tuple[list[str], str]:
-    """What was the first to be not finite, and since when, in words."""
+    """Which value became non-finite first, and since when, in words."""
     prefix = "health/first_bad/"
     since = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
     if not since:

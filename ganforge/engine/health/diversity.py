@@ -1,4 +1,4 @@
-"""How varied a batch of fakes from fixed latents is, measured against real samples."""
+"""Diversity of a batch of fakes from fixed latents, relative to real samples."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ganforge.engine.data.conditions import conditions
 from ganforge.engine.random import generator_for
 
 SIDE = 16
-"""Pixels; larger images are averaged down, as noise in single pixels is no variety."""
+"""Pixels; larger images are downsampled, since noise in single pixels is not diversity."""
 LOOKED_AT = 4096
-"""Samples among which partners with the same label are sought."""
+"""Samples searched for partners with the same label."""
 
 
 class Diversity:
-    """Mean distance between two fakes over that between two real samples: about 1 for a good
-    model, 0 for one that makes the same image of every latent. Where labels repeat, also between
-    two fakes of the same label: a conditional model can collapse in each class by itself."""
+    """Mean distance between two fakes over that between two real samples: about 1 for a good model, 0 for
+    one that maps every latent to the same image. If labels repeat, also between two fakes of the same
+    label: a conditional model can collapse within each class."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Diversity:
         seed: int,
         device: torch.device,
     ) -> None:
-        """`count`: how many samples are compared."""
+        """`count`: number of samples to compare."""
         self.task, self.nets = task, nets
         chosen, self.paired = _choose(samples, count, seed)
         real = samples.images[chosen].to(device)
@@ -45,8 +45,8 @@ class Diversity:
 
     @torch.no_grad()
     def measure(self, generator: nn.Module) -> dict[str, float]:
-        """Name -> ratio, from the generator in evaluation mode, which moves none of its buffers.
-        What does not vary among the real samples is left out. Waits for the device."""
+        """Name -> ratio, from the generator in evaluation mode, which updates none of its buffers. A
+        measure that is constant among the real samples is left out. Synchronizes the device."""
         was_training = generator.training
         generator.eval()
         fake: Tensor = sampled(self.task, generator, self.nets, self.draw).float()
@@ -56,10 +56,10 @@ class Diversity:
 
 
 def _choose(samples: Samples, count: int, seed: int) -> tuple[Tensor, bool]:
-    """int64 [n]: which samples; True where sample i and sample i + n/2 have the same label."""
+    """int64 [n]: sample indices; True if sample i and sample i + n/2 have the same label."""
     rng = generator_for(seed, "health", "samples")
     order = torch.randperm(len(samples), generator=rng)
-    if samples.labels is None:
+    if samples.labels is None or samples.labels.ndim > 2:
         return order[:count], False
     waiting: dict[bytes, int] = {}
     pairs: list[tuple[int, int]] = []
@@ -76,7 +76,7 @@ def _choose(samples: Samples, count: int, seed: int) -> tuple[Tensor, bool]:
 
 
 def _distances(x: Tensor, paired: bool) -> dict[str, float]:
-    """Mean Euclidean distances within `x` [n, ...]: of all pairs, and of those with equal labels."""
+    """Mean Euclidean distances within `x` [n, ...]: over all pairs, and over those with equal labels."""
     if x.ndim == 4 and max(x.shape[2:]) > SIDE:
         x = F.adaptive_avg_pool2d(x, SIDE)
     flat = x.flatten(1)

@@ -1,4 +1,4 @@
-"""What a run does about its health: measures, asks the sentinel, and says what has to happen."""
+"""The run's health policy: measures, asks the sentinel, and decides what has to happen."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ganforge.engine.rollback import PLAYERS, Findings, History
 from ganforge.engine.update.game import Game
 
 MEASURABLE = 2
-"""Samples; fewer have no distance."""
+"""Minimum number of samples for distances."""
 ELSEWHERE = "the run is not healthy"
 """In processes other than the main one, which alone has the findings."""
 
 
 class Guard:
-    """The sentinel's link to a run, and what a run remembers of its rollbacks."""
+    """Connects the sentinel to a run, and remembers the run's rollbacks."""
 
     def __init__(self, config: Health, game: Game, samples: Samples, seed: int) -> None:
         self.config = config
@@ -51,8 +51,8 @@ class Guard:
         return self.config.policy in ("stop", "rollback")
 
     def signals(self, means: Mapping[str, float], schedule: Sequence[Role]) -> dict[str, float]:
-        """What the row needs in addition to the tally's `means`; `schedule`: the turns of an iteration.
-        Waits for the device."""
+        """Columns of the row in addition to the running `means`; `schedule`: the roles of an iteration.
+        Synchronizes the device."""
         found: dict[str, float] = {}
         if self.on and self._diversity is not None:
             found |= self._diversity.measure(self.game.players["g"].network)
@@ -73,16 +73,16 @@ class Guard:
         return found
 
     def forget_if_well(self, means: Mapping[str, float]) -> None:
-        """In every process: where the tally's `means` are finite, so was each update since the last row."""
+        """In every process: if the running `means` are finite, so was each update since the last row."""
         if self.game.measures.first_bad is not None and all(map(math.isfinite, means.values())):
             self.game.measures.first_bad.all_well()
 
-    def look(self, row: Mapping[str, float | int]) -> list[Finding]:
-        """What is found in this row for the first time."""
-        return self.sentinel.look(row) if self.on else []
+    def inspect(self, row: Mapping[str, float | int]) -> list[Finding]:
+        """Findings that are new in this row."""
+        return self.sentinel.inspect(row) if self.on else []
 
     def findings(self, images_seen: int) -> Findings:
-        """The present findings, the same in every process; none where the policy does not act on them."""
+        """The active findings, the same in every process; none if the policy does not act on them."""
         runtime, active = self.game.runtime, self.sentinel.active.values()
         if not self.acts:
             return Findings((), "", images_seen)
@@ -95,7 +95,7 @@ class Guard:
         return [f"health: {finding.line()}" for finding in self.sentinel.active.values()]
 
     def mark(self, images_seen: int) -> None:
-        """Notes whether the run is healthy now that a checkpoint is written."""
+        """Records whether the run is healthy, now that a checkpoint is written."""
         networks = [player.network for player in self.game.players.values()]
         tensors = [tensor for network in networks for tensor in network.state_dict().values()]
         if self.sentinel.calm and all_finite(tensors):
@@ -103,7 +103,7 @@ class Guard:
 
     @property
     def stream(self) -> int:
-        """The seed of updates and of the data's order: another one after each rollback."""
+        """The seed of updates and data order: a new one after each rollback."""
         rollbacks = self.history.rollbacks
         return stream_seed(self.seed, "rollback", rollbacks) if rollbacks else self.seed
 
@@ -118,7 +118,7 @@ class Guard:
         }
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Puts back what `state` gave; None from a checkpoint of before there was a guard."""
+        """Restores `state`; None from a checkpoint from before there was a guard."""
         if self.game.measures.first_bad is not None:
             updates = sum(player.updates for player in self.game.players.values())
             self.game.measures.first_bad.restore(updates, {} if state is None else state["first_bad"])

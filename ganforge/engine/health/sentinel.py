@@ -1,8 +1,8 @@
 """The sentinel: rows of the log in, findings out.
 
-A pure function of the rows and of a small memory that is plain data. A checkpoint takes the memory
-along, so a resumed run finds what the uninterrupted one would have; and any run can be looked
-through again afterwards, from its metrics.jsonl.
+A pure function of the rows and of a small memory that is plain data. The memory is saved in
+checkpoints, so a resumed run finds what the uninterrupted one would have; and any run can be analyzed
+again afterwards, from its metrics.jsonl.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ WINDOW = 16
 
 @dataclass(frozen=True)
 class Finding:
-    """A diagnosis that was made, at the row at which it was."""
+    """A diagnosis, and the row at which it was made."""
 
     diagnosis: str
     players: tuple[Role, ...]
-    """Who is at fault: whose learning rate a rollback lowers."""
+    """The players at fault: a rollback lowers their learning rates."""
     what: str
-    """What was seen, in words."""
+    """What was observed, in words."""
     advice: str
     iteration: int
     images_seen: int
@@ -41,8 +41,8 @@ class Sentinel:
     """Follows one run."""
 
     def __init__(self, patience: int, grace: int, ignore: Collection[str] = ()) -> None:
-        """`patience`: rows in a row that must show a symptom; `grace`: iterations before which
-        nothing but non-finite numbers counts; `ignore`: names of diagnoses that are not made."""
+        """`patience`: consecutive rows that must show a symptom; `grace`: iterations before which only
+        non-finite values count; `ignore`: names of diagnoses to skip."""
         self.patience = patience
         self.grace = grace
         self.diagnoses = {name: made for name, made in DIAGNOSES.items() if name not in ignore}
@@ -50,10 +50,10 @@ class Sentinel:
         self._rows: list[dict[str, Any]] = []
         self._peaks: dict[str, float] = {}
         self._shown: dict[str, int] = {}
-        """Rows in a row that show the symptom; below 0, that do not."""
+        """Consecutive rows that show the symptom; if negative, that do not."""
 
-    def look(self, row: Row) -> list[Finding]:
-        """Takes the next row; gives what is found there for the first time."""
+    def inspect(self, row: Row) -> list[Finding]:
+        """Takes the next row; returns the new findings."""
         if "loss/g" not in row:
             return []
         self._rows = [*self._rows, _compact(row)][-WINDOW:]
@@ -61,11 +61,11 @@ class Sentinel:
         for name, diagnosis in self.diagnoses.items():
             symptom = None
             if diagnosis.at_once or row["iteration"] >= self.grace:
-                symptom = diagnosis.look(self._rows, self._peaks)
+                symptom = diagnosis.check(self._rows, self._peaks)
             before = self._shown.get(name, 0)
             self._shown[name] = max(before, 0) + 1 if symptom is not None else min(before, 0) - 1
             if symptom is None:
-                # As slow to go as to come: a pattern with gaps is one finding, not many.
+                # Findings clear as slowly as they arise: a pattern with gaps is one finding, not many.
                 if self._shown[name] <= -self.patience:
                     self.active.pop(name, None)
             elif name not in self.active and (diagnosis.at_once or self._shown[name] >= self.patience):
@@ -75,8 +75,8 @@ class Sentinel:
         return new
 
     def replay(self, rows: Iterable[Row]) -> list[Finding]:
-        """All that is found in the rows of a run."""
-        return [finding for row in rows for finding in self.look(row)]
+        """All findings in the rows of a run."""
+        return [finding for row in rows for finding in self.inspect(row)]
 
     @property
     def calm(self) -> bool:
@@ -93,7 +93,7 @@ class Sentinel:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` gave, also after a passage through JSON."""
+        """Restores `state`, also after a round trip through JSON."""
         self._rows = [dict(row) for row in state["rows"]]
         self._peaks, self._shown = dict(state["peaks"]), dict(state["shown"])
         found = [Finding(**{**entry, "players": tuple(entry["players"])}) for entry in state["active"]]
@@ -106,7 +106,7 @@ class Sentinel:
 
 
 def sentinel_of(section: Mapping[str, Any]) -> Sentinel:
-    """The sentinel that the table `[health]` of a run file asks for."""
+    """The sentinel configured by the table `[health]` of a run file."""
     config = Health.model_validate_json(json.dumps(section))
     return Sentinel(config.patience, config.grace, config.ignore)
 
@@ -118,7 +118,7 @@ def _finding(name: str, symptom: Symptom, row: Row) -> Finding:
 
 
 def _compact(row: Row) -> dict[str, Any]:
-    """What of a row the diagnoses read; NaN as None, as the log has it."""
+    """The values of a row that the diagnoses read; NaN as None, as in the log."""
     kept = ("iteration", "images_seen", "lr/", "loss/", "grad/", "score/", "adversarial/", "term/", "health/")
     return {
         key: None if isinstance(value, float) and value - value != 0 else value

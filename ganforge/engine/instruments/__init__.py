@@ -1,1 +1,1 @@
-"""What an update measures without waiting for the device."""
+"""Measurements during an update that do not synchronize the device."""

@@ -1,4 +1,4 @@
-"""Looking at a network without leaving a trace."""
+"""Forward passes of a network without side effects."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import nn
 
 @contextmanager
 def kept_buffers(networks: Iterable[nn.Module]) -> Iterator[None]:
-    """Puts all buffers back on leaving.
+    """Restores all buffers on exit.
 
-    In training mode a mere forward pass moves BatchNorm's statistics and the vectors of spectral
-    normalisation; a measurement must not, or how often a run logs would change its result.
+    In training mode a mere forward pass updates BatchNorm's statistics and the vectors of spectral
+    normalization; a measurement must not, or how often a run logs would change its result.
     """
     buffers = [buffer for network in networks for buffer in network.buffers()]
     before = [buffer.clone() for buffer in buffers]

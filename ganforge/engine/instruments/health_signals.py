@@ -1,4 +1,4 @@
-"""What the sentinel looks at: a few numbers that are made on the device and read at log time only."""
+"""Inputs of the sentinel: a few numbers that are computed on the device and read only when logging."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-MANY = 4096
-"""Updates that are kept one by one; more than most runs have between two rows of the log."""
+MAX_ROWS = 4096
+"""Updates that are kept individually; more than most runs have between two rows of the log."""
 CAUSES = ("adversarial/", "term/", "score/")
-"""How the names of an objective's parts, and of the scores they are computed from, begin. All else that is
-logged follows from them."""
+"""Prefixes of the parts of an objective, and of the scores they are computed from. Everything else that is
+logged is derived from these."""
 Names = tuple[str, ...]
 Looked = tuple[Names, list[int], Tensor]
-"""Names; updates [k]; for each name, the first of these in which it was bad, or k: int64 [n]."""
+"""Names; updates [k]; for each name, the first of these in which it was non-finite, or k: int64 [n]."""
 
 
 class Noted:
-    """Scalars that are logged together, one row an update.
+    """Scalars that are logged together, one row per update.
 
-    The rows have their place from the start. A small tensor an update would lie among the large ones of
-    training for as long as it is kept, and the memory between such tensors is not used again: that was
-    8 MB an iteration for a small WGAN-GP.
+    The rows are preallocated. A small tensor per update would lie among the large ones of training for as
+    long as it is kept, and fragment the memory between them: that was 8 MB per iteration for a small
+    WGAN-GP.
     """
 
     def __init__(self, like: Tensor) -> None:
-        self.values = like.new_empty(MANY, len(like))
-        """[MANY, n], of which the first are filled."""
+        self.values = like.new_empty(MAX_ROWS, len(like))
+        """[MAX_ROWS, n], of which the first `len(updates)` are filled."""
         self.updates: list[int] = []
         """Their updates."""
 
     def add(self, update: int, values: Tensor) -> bool:
-        """Returns whether this was the last row that there is."""
+        """Returns whether this was the last free row."""
         self.values[len(self.updates)].copy_(values)
         self.updates.append(update)
-        return len(self.updates) == MANY
+        return len(self.updates) == MAX_ROWS
 
 
 class Mark(NamedTuple):
-    """What a `FirstBad` knew at a moment."""
+    """State of a `FirstBad`."""
 
     updates: int
     rows: dict[Names, tuple[list[int], Tensor]]
@@ -49,10 +49,10 @@ class Mark(NamedTuple):
 
 
 class FirstBad:
-    """For each part of the objectives, the first update in which it was not finite.
+    """For each part of the objectives, the first update in which it was non-finite.
 
-    An update costs a row of numbers: whether any scalar was bad is seen in the means of the log, and
-    only then, or when there are many rows, are the single updates looked through.
+    An update costs one row of numbers: whether any scalar was non-finite shows in the means of the log,
+    and only then, or when there are many rows, are the individual updates searched.
     """
 
     def __init__(self) -> None:
@@ -63,26 +63,26 @@ class FirstBad:
         self._known: dict[str, int] = {}
 
     def note(self, names: Names, values: Tensor) -> None:
-        """The scalars [n] of the update that is under way."""
+        """The scalars [n] of the current update."""
         if names not in self._noted:
             self._noted[names] = Noted(values)
         if self._noted[names].add(self.updates, values):
-            self._look()
+            self._search()
 
     def tick(self) -> None:
-        """An update, of either player, is over."""
+        """An update, of either player, is complete."""
         self.updates += 1
 
     def all_well(self) -> None:
-        """The means over what was noted since the last call are finite, and so was each of it."""
+        """The means over the rows since the last call are finite, and so was each value."""
         self._looked = []
         for noted in self._noted.values():
             noted.updates = []
 
     def read(self) -> dict[str, int]:
-        """Name -> updates of both players before its first bad one; those that were always finite
-        are left out. Waits for the device."""
-        self._look()
+        """Name -> number of updates of both players before its first non-finite one; names that were always
+        finite are left out. Synchronizes the device."""
+        self._search()
         for names, updates, first in self._looked:
             for name, row in zip(names, first.tolist(), strict=True):
                 if row < len(updates) and name.startswith(CAUSES):
@@ -91,12 +91,12 @@ class FirstBad:
         return dict(self._known)
 
     def restore(self, updates: int, found: Mapping[str, int]) -> None:
-        """Goes on after `updates` of both players, with what `read` gave then."""
+        """Continues after `updates` of both players, with the result of `read` at that point."""
         self.updates, self._known = updates, dict(found)
         self.all_well()
 
     def mark(self) -> Mark:
-        """This moment, for `back_to`."""
+        """The current state, for `back_to`."""
         rows = {
             names: (noted.updates.copy(), noted.values[: len(noted.updates)].clone())
             for names, noted in self._noted.items()
@@ -104,15 +104,15 @@ class FirstBad:
         return Mark(self.updates, rows, self._looked.copy())
 
     def back_to(self, mark: Mark) -> None:
-        """Knows what it knew then, and nothing else."""
+        """Restores that state."""
         self.updates, self._looked = mark.updates, mark.looked.copy()
         for names, noted in self._noted.items():
             updates, values = mark.rows.get(names, ([], noted.values[:0]))
             noted.updates = updates.copy()
             noted.values[: len(updates)].copy_(values)
 
-    def _look(self) -> None:
-        """Through what was noted, on the device."""
+    def _search(self) -> None:
+        """Searches the recorded rows, on the device."""
         for names, noted in self._noted.items():
             count = len(noted.updates)
             if count:
@@ -123,7 +123,7 @@ class FirstBad:
 
 
 def bad_layer(network: nn.Module) -> str | None:
-    """The first parameter, in the network's order, whose gradient or value is not finite."""
+    """The first parameter, in the network's order, whose gradient or value is non-finite."""
     for name, parameter in network.named_parameters():
         gradient = parameter.grad
         if not bool(parameter.isfinite().all()):
@@ -134,27 +134,27 @@ def bad_layer(network: nn.Module) -> str | None:
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether every value is finite, in one wait for the device."""
+    """Whether every value is finite, with one synchronization of the device."""
     norms = torch._foreach_norm([tensor for tensor in tensors if tensor.is_floating_point()])
     return bool(torch.stack([norm.float() for norm in norms]).isfinite().all())
 
 
 def separation(real: Tensor, fake: Tensor) -> Tensor:
-    """The share of pairs that the discriminator puts in the right order, from its logits [N] on
-    real samples and on fakes: 0.5 = it cannot tell, 1 = it always can. It is the area under the
-    ROC curve, and so the same for any scale or meaning of the logits; ties count half."""
+    """The share of pairs that the discriminator ranks correctly, from its logits [N] on real samples and on
+    fakes: 0.5 = chance, 1 = always. It is the area under the ROC curve, and so invariant to the scale and
+    meaning of the logits; ties count half."""
     difference = real[:, None] - fake[None, :]
     return ((difference > 0).float() + 0.5 * (difference == 0).float()).mean()
 
 
 def jump(before: Tensor, after: Tensor, real: Tensor) -> Tensor:
     """How far an update of the generator moves its fakes, `before` and `after` it from the same latents,
-    in units of the spread of the `real` samples, or of the fakes where that is larger; all [N, ...], N > 1.
+    in units of the spread of the `real` samples, or of the fakes if that is larger; all [N, ...], N > 1.
 
     Both lengths are root mean squares over the samples: of Euclidean distances before to after, and of
-    Euclidean distances to the mean. 0 = the update changed nothing, the root of 2 = a fake is as far from
-    itself as from another one. Rescaling the data changes nothing, and no verdict of the discriminator
-    comes in. A young generator's fakes lie close together, so their spread alone is no measure.
+    Euclidean distances to the mean. 0 = the update changed nothing, sqrt(2) = a fake is as far from
+    itself as from another one. It is invariant to the scale of the data, and independent of the
+    discriminator. An untrained generator's fakes are close together, so their spread alone is no measure.
     """
     moved = (after.float() - before).flatten(1).square().sum(1).mean()
     spread = torch.stack([_variance(real), _variance(before)]).amax()

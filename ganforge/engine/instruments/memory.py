@@ -1,4 +1,4 @@
-"""What a run takes of its machine."""
+"""Memory use of a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 
 MIB = 2**20
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-"""Bytes in the unit of `ru_maxrss`: Linux counts in KiB."""
+"""Bytes per unit of `ru_maxrss`: Linux counts in KiB."""
 
 
 def peak_memory(device: torch.device) -> dict[str, float]:
-    """The most memory that this process has held so far, in MiB: resident, and on the GPU what
-    tensors took. Never synchronises the device."""
+    """Peak memory of this process so far, in MiB: resident, and on the GPU that of tensors. Never
+    synchronizes the device."""
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
     peak = {"peak_memory_mib": resident / MIB}
     if device.type == "cuda":
@@ -24,7 +24,7 @@ def peak_memory(device: torch.device) -> dict[str, float]:
 
 
 def resident_memory() -> int:
-    """Bytes of main memory that this process holds now; 0 where the system does not tell."""
+    """Resident bytes of this process; 0 where the system does not report them."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)

@@ -1,4 +1,4 @@
-"""Running means of logged scalars that stay on the device until they are asked for."""
+"""Running means of logged scalars that stay on the device until they are read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ import torch
 from torch import Tensor
 
 CAPACITY = 1024
-"""Names that a tally holds; far more than any run logs."""
+"""Capacity in names; far more than any run logs."""
+
+
+WHOLE = "/whole"
+"""Ends the name of the denominator of a scalar that is a share."""
+
+
+def shares(means: Mapping[str, float]) -> dict[str, float]:
+    """The means with each share divided by its whole; those of wholes that are 0 are left out."""
+    found = {}
+    for name, value in means.items():
+        whole = means.get(f"{name}{WHOLE}", 1.0)
+        if not name.endswith(WHOLE) and whole != 0:
+            found[name] = value / whole
+    return found
 
 
 class Added(NamedTuple):
@@ -17,13 +31,13 @@ class Added(NamedTuple):
 
     names: tuple[str, ...]
     values: Tensor
-    """[n], one for each name."""
+    """[n], one per name."""
 
 
-class Tally:
-    """Mean of each named scalar since the last `take`; neither `add` nor `settle` waits for the device.
+class RunningMeans:
+    """Mean of each named scalar since the last `take`; neither `add` nor `flush` synchronizes the device.
 
-    The sums are one vector that never moves and is changed in place, with one operation a micro-batch.
+    The sums are one preallocated vector, changed in place with one operation per micro-batch.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
@@ -32,17 +46,17 @@ class Tally:
         self.counts: dict[str, int] = {}
         """Name -> scalars added; the order of the names is that of the sums."""
         self._slots: dict[tuple[str, ...], Tensor] = {}
-        """Names that were added together -> their places in the sums: a view [n] of these, float32, or int64
-        [n]."""
+        """Names that were added together -> their positions in the sums: a view [n] of these, float32, or
+        int64 [n]."""
         self._waiting: list[tuple[str, Tensor]] = []
 
     def add(self, name: str, value: Tensor) -> None:
-        """A scalar tensor, which counts from the next `settle` on; then its graph is let go."""
+        """A scalar tensor, counted from the next `flush` on; then its graph is freed."""
         self._waiting.append((name, value))
 
-    def settle(self) -> Added | None:
-        """Adds what was handed in since the last call, in one stroke. Best called before a name comes
-        twice: a GPU adds those to one place in any order."""
+    def flush(self) -> Added | None:
+        """Adds everything since the last call in one operation. Call it before a name is added twice: a GPU
+        adds duplicates in any order."""
         if not self._waiting:
             return None
         names, values = zip(*self._waiting, strict=True)
@@ -59,19 +73,19 @@ class Tally:
         return added
 
     def count(self, names: Sequence[str]) -> None:
-        """Another scalar has been added for each name: said where the sums were changed by a replay."""
+        """Another scalar has been added per name: called where a replay changed the sums."""
         for name in names:
             self.counts[name] += 1
 
     def recount(self, counts: Mapping[str, int]) -> None:
-        """Goes back to `counts` of before, where the sums are put back, too."""
+        """Restores `counts`, when the sums are restored, too."""
         self._waiting = []
-        # Names that came since keep their places.
+        # Names added since keep their positions.
         self.counts = {name: counts.get(name, 0) for name in self.counts}
 
     def take(self) -> dict[str, float]:
-        """The means, in one transfer, and a fresh start."""
-        self.settle()
+        """The means, in one transfer, and resets them."""
+        self.flush()
         counts = list(self.counts.values())
         sums = self.sums[: len(counts)].tolist()
         means = (torch.tensor(sums) / torch.tensor(counts)).tolist()
@@ -81,19 +95,19 @@ class Tally:
         return found
 
     def merge(self, mean: Callable[[Tensor], Tensor]) -> None:
-        """Replaces the sums by their `mean` over the processes: what a resumed run begins with."""
-        self.settle()
+        """Replaces the sums by their `mean` over the processes: what a resumed run starts with."""
+        self.flush()
         if any(self.counts.values()):
             self.sums.copy_(mean(self.sums))
 
     def state(self) -> dict[str, tuple[float, int]]:
         """Sums and counts so far, so that a stop in the middle of an interval loses nothing."""
-        self.settle()
+        self.flush()
         sums = self.sums[: len(self.counts)].tolist()
         return {name: (total, self.counts[name]) for name, total in zip(self.counts, sums, strict=True)}
 
     def restore(self, state: Mapping[str, Sequence[float]]) -> None:
-        """Puts back what `state` gave; exact, as a float32 passes through JSON unchanged."""
+        """Restores `state`; exact, as a float32 passes through JSON unchanged."""
         self.counts = {name: int(count) for name, (_, count) in state.items()}
         self._slots, self._waiting = {}, []
         self.sums.zero_()
@@ -106,7 +120,7 @@ class Tally:
         known = list(self.counts)
         assert len(known) <= CAPACITY, f"more than {CAPACITY} scalars are logged"
         places = [known.index(name) for name in names]
-        # Side by side where they came together first, which is most of the time.
+        # Adjacent if they were first added together, which is the usual case.
         if places == list(range(places[0], places[0] + len(places))):
             return self.sums[places[0] : places[0] + len(places)]
         return torch.tensor(places, device=self.sums.device)

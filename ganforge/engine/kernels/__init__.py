@@ -1,1 +1,1 @@
-"""Convolutions and their derivatives, faster than torch has them on a CPU."""
+"""Convolutions and their derivatives, faster than torch's on a CPU."""

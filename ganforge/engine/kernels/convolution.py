@@ -7,10 +7,10 @@
 Each is linear in either of its two arguments, so <g, C(x, w)> = <X(g, w), x> = <W(g, x), w>, and the
 derivatives of each are the other two. A transposed convolution has X for its C, and C for its X.
 
-They are torch's own kernels, or matrix products over patches where these are faster. On the CPU torch
-goes through all the weights for one image after the other, and where an image has few pixels left the
-weights come from memory more often than they are used; and of 16 channels that it computes gradients of
-at a time, an image has 1 or 3.
+They are torch's own kernels, or matrix products over im2col patches where these are faster. On the CPU
+torch iterates over all the weights for one image after another; where few pixels per image are left, the
+weights are loaded from memory more often than they are used; and it computes gradients for 16 channels at
+a time, of which an image has 1 or 3.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from torch._subclasses.fake_tensor import FakeTensor
 from ganforge.engine.kernels import im2col as patches
 
 SMALL = 16
-"""Pixels of an output, to which products may be faster."""
+"""Maximum pixels of an output for which products may be faster."""
 HEAVY = 64 * 2**10
-"""Weights for each pixel of an output, from which torch waits for memory."""
-FEW, MANY = 4, 8
-"""Channels of images whose gradient is faster by products; how many times as many the other side needs."""
+"""Weights per pixel of an output above which torch is bound by memory."""
+MAX_CHANNELS, MIN_RATIO = 4, 8
+"""Channels of images whose gradient is faster by products; and the minimum ratio of the other side's."""
 ROWS = 9
-"""Weights of such an image's patch, below which a product is slow: as many as a 3x3 kernel has."""
+"""Minimum weights in such an image's patch: as many as a 3x3 kernel has; below, a product is slow."""
 ROOM = 16 * 2**20
-"""Bytes of the patches of one image, above which the memory is not worth it."""
+"""Maximum bytes of the patches of one image; above, the memory is not worth it."""
 
 
 def _is_intel() -> bool:
@@ -49,17 +49,17 @@ def _is_intel() -> bool:
 
 
 FAST_PRODUCTS = _is_intel()
-"""Whether matrix products beat torch's convolutions where neither waits for memory. MKL, which computes them,
-keeps its best kernels for Intel's processors; elsewhere only the gradient of the weights gains."""
+"""Whether matrix products beat torch's convolutions where neither is bound by memory. MKL reserves its
+best kernels for Intel's processors; elsewhere only the gradient of the weights gains."""
 
 PLAIN = (Tensor, torch.nn.Parameter, FakeTensor)
-"""Types that are nothing but numbers in memory, or stand for such where operations are only counted."""
+"""Types that are plain numbers in memory, or stand for them where operations are only counted."""
 
 _only_torch = False
 
 
 class Geometry(NamedTuple):
-    """What `aten::convolution` takes after input, weight and bias."""
+    """Arguments of `aten::convolution` after input, weight and bias."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -71,7 +71,7 @@ class Geometry(NamedTuple):
 
 @contextlib.contextmanager
 def convolutions_by_torch() -> Iterator[None]:
-    """In it, all are torch's, as they are on a GPU."""
+    """In it, all convolutions are torch's, as on a GPU."""
     global _only_torch
     before, _only_torch = _only_torch, True
     try:
@@ -90,8 +90,8 @@ def geometry_of(
     groups: int,
     output_padding: Any = None,
 ) -> Geometry | None:
-    """What is asked for; None where it is left to torch, which may know how, or says why not: anything but
-    plain images and weights that fit each other. With `output_padding` it is transposed."""
+    """The requested geometry; None if it is left to torch, which may support it or explain why not:
+    anything but plain images and matching weights. With `output_padding` it is transposed."""
     pairs = [_pair(each) for each in (stride, padding, dilation, output_padding or 0)]
     tensors = [x, weight, *([] if bias is None else [bias])]
     if None in pairs or x.ndim != 4 or weight.ndim != 4 or not all(map(_is_plain, tensors)):
@@ -109,38 +109,39 @@ def geometry_of(
 
 
 def value(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """C(x, w) + b, all as `aten::convolution` takes and gives them."""
+    """C(x, w) + b, with the arguments and result of `aten::convolution`."""
     if not _ours(x, weight, geometry, scatters=geometry.transposed):
         return torch.ops.aten.convolution(x, weight, bias, *geometry)  # type: ignore[no-any-return]
     product = patches.scattered if geometry.transposed else patches.gathered
+    # [N, O, h, w]; transposed: [N, C, H, W]
     result = product(x, weight, bias, _result(x, weight, geometry), geometry.stride, geometry.padding)
     return result if _channels_last(x) or _channels_last(weight) else result.contiguous()
 
 
 def input_gradient(g: Tensor, weight: Tensor, x: Tensor, geometry: Geometry) -> Tensor:
-    """X(g, w); of `x` only the form is read."""
+    """X(g, w); of `x` only the shape and memory format are used."""
     if not (are_single(g, weight) and _ours(x, weight, geometry, scatters=not geometry.transposed)):
         return _gradients(g, x, weight, geometry, [True, False, False])[0]
     product = patches.gathered if geometry.transposed else patches.scattered
-    return product(g, weight, None, x.shape[2:], geometry.stride, geometry.padding)
+    return product(g, weight, None, x.shape[2:], geometry.stride, geometry.padding)  # like x
 
 
 def weight_gradient(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-    """W(g, x); of `weight` only the form is read."""
+    """W(g, x); of `weight` only the shape and memory format are used."""
     if not (are_single(g, x) and _ours(x, weight, geometry, scatters=False, of_weights=True)):
         return _gradients(g, x, weight, geometry, [False, True, False])[1]
     small, large = (x, g) if geometry.transposed else (g, x)
-    return patches.correlated(small, large, weight.shape[2:], geometry.stride, geometry.padding)
+    return patches.correlated(small, large, weight.shape[2:], geometry.stride, geometry.padding)  # like w
 
 
 def by_products(x: Tensor, weight: Tensor, geometry: Geometry, dtype: torch.dtype) -> bool:
     """Whether any of the three is ours, with both in `dtype`."""
-    # What gathers scatters, too.
+    # An operation that gathers for one argument scatters for the other.
     return _ours(x, weight, geometry, scatters=True, of_weights=True, dtype=dtype)
 
 
 def are_single(*tensors: Tensor) -> bool:
-    """Whether none is many at once, as `is_grads_batched` has them."""
+    """Whether none is a batch of vectors, as under `is_grads_batched`."""
     return not any("Batched" in repr(torch._C._dispatch_keys(tensor)) for tensor in tensors)
 
 
@@ -152,8 +153,8 @@ def _ours(
     of_weights: bool = False,
     dtype: torch.dtype | None = None,
 ) -> bool:
-    """Whether an operation of C(x, w) is a product: one that gathers patches of the larger images, or one
-    that `scatters` products in them, or the gradient `of_weights`, which gathers."""
+    """Whether an operation of C(x, w) is done as a product: one that gathers patches of the larger images,
+    one that `scatters` products into them, or the gradient `of_weights`, which gathers."""
     kind = weight.dtype if dtype is None else dtype
     if _only_torch or weight.device.type != "cpu" or geometry.groups != 1 or set(geometry.dilation) != {1}:
         return False
@@ -165,12 +166,12 @@ def _ours(
     heavy = pixels <= SMALL and weight.numel() >= HEAVY * pixels
     if pixels == 1 or (heavy and (FAST_PRODUCTS or of_weights)):
         return kind in (torch.float32, torch.float64, torch.bfloat16)
-    thin = channels <= FEW and others >= MANY * channels and patch >= ROWS
+    thin = channels <= MAX_CHANNELS and others >= MIN_RATIO * channels and patch >= ROWS
     return scatters and thin and kind in (torch.float32, torch.float64)
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether it is nothing but real numbers in memory."""
+    """Whether it is just real numbers in memory."""
     known = type(tensor) in PLAIN and tensor.layout == torch.strided
     return known and tensor.is_floating_point()
 
@@ -201,7 +202,7 @@ def _pair(each: Any) -> tuple[int, ...] | None:
 
 
 def _gradients(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, wanted: list[bool]) -> list[Tensor]:
-    """Torch's own gradients of input, weight and bias: those that are wanted."""
+    """Torch's own gradients of input, weight and bias: those requested."""
     return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
         g, x, weight, None, *geometry, wanted
     )

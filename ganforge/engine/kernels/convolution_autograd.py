@@ -1,10 +1,9 @@
-"""Convolutions in autograd's graph: what each node's gradient is, any number of times.
+"""Convolutions as autograd nodes that can be differentiated any number of times.
 
-Torch differentiates the gradient of a convolution by convolutions in which the images take the
-place of the kernel, and by a loop over the groups. The same sums are what its own gradients of
-weight and input compute, by kernels that are made for these shapes. StyleGAN's `conv2d_gradfix`
-(Karras et al. 2020, arXiv:2006.06676, the authors' code) rests on that, too. `convolution` names
-the three operations, which are here nodes of the graph.
+Torch differentiates the gradient of a convolution by convolutions in which the images act as the kernel,
+and by a loop over the groups. Its own gradients of weight and input compute the same sums by kernels
+made for these shapes. StyleGAN's `conv2d_gradfix` (Karras et al. 2020, arXiv:2006.06676, the authors'
+code) relies on that, too. `convolution` names the three operations, which are here nodes of the graph.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from ganforge.engine.kernels.override import watched
 
 Gradients = tuple[Tensor | None, ...]
 Side = int | tuple[int, ...]
-"""For height and width, one for both or one each."""
+"""For height and width, one value for both or one each."""
 
 
 class Held(NamedTuple):
-    """A tensor that a node's derivative depends on, without an edge of the graph to it: along an edge
-    torch goes on even where there is no gradient."""
+    """A tensor that a node's derivative depends on, without an edge of the graph: torch propagates along an
+    edge even if there is no gradient."""
 
     tensor: Tensor
 
@@ -49,7 +48,7 @@ def conv2d(
     groups: int = 1,
 ) -> Tensor:
     """As `torch.nn.functional.conv2d`: `input` [N, C, H, W], `weight` [O, C / groups, h, w], `bias` [O];
-    by the faster way where there is one."""
+    by our kernel where that is faster."""
     geometry = geometry_of(input, weight, bias, stride, padding, dilation, groups)
     faster = None if geometry is None else _by_products(input, weight, bias, geometry)
     if faster is None:
@@ -68,7 +67,7 @@ def conv_transpose2d(
     dilation: Side = 1,
 ) -> Tensor:
     """As `torch.nn.functional.conv_transpose2d`: `input` [N, O, h, w], `weight` [O, C / groups, a, b],
-    `bias` [C]; by the faster way where there is one."""
+    `bias` [C]; by our kernel where that is faster."""
     geometry = geometry_of(input, weight, bias, stride, padding, dilation, groups, output_padding)
     faster = None if geometry is None else _by_products(input, weight, bias, geometry)
     if faster is None:
@@ -85,7 +84,7 @@ def twice_differentiable_conv2d(
     dilation: Side = 1,
     groups: int = 1,
 ) -> Tensor:
-    """As `conv2d`, but so that the gradient of its gradient is cheap."""
+    """As `conv2d`, but with a cheap double backward."""
     geometry = geometry_of(input, weight, bias, stride, padding, dilation, groups)
     dtype = _dtype(input, weight, bias)
     if geometry is None or dtype != input.dtype or dtype != weight.dtype:
@@ -94,8 +93,8 @@ def twice_differentiable_conv2d(
 
 
 def _twice_differentiable(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """C(x, w) + b, as two nodes of the graph, so that a gradient with respect to the input alone, which is
-    what penalties ask for, computes none of the weight: torch executes a node for all its inputs."""
+    """C(x, w) + b, as two nodes of the graph, so that a gradient with respect to the input alone, as in
+    penalties, computes none for the weight: torch executes a node for all its inputs."""
     kernel, shift = weight.detach(), None if bias is None else bias.detach()
     y = _OfInput.apply(x, kernel, shift, Held(weight), geometry)
     placeholder = _OfWeight.apply(weight, bias, Held(x), y.detach(), geometry)
@@ -104,19 +103,19 @@ def _twice_differentiable(x: Tensor, weight: Tensor, bias: Tensor | None, geomet
 
 
 def _by_products(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor | None:
-    """C(x, w) + b in one node; None where torch is as fast, or refuses."""
+    """C(x, w) + b in one node; None if torch is as fast, or would raise."""
     dtype = _dtype(x, weight, bias)
     if dtype is None or not by_products(x, weight, geometry, dtype):
         return None
-    # What autocast would cast.
+    # Types that autocast would cast.
     x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     convolved: Tensor = _Convolution.apply(x, weight, bias, geometry)
     return convolved
 
 
 def _dtype(*tensors: Tensor | None) -> torch.dtype | None:
-    """What torch would convolve these in: their own type or autocast's; None for a mixture, which it may
-    refuse."""
+    """The type torch would convolve these in: their own or autocast's; None for mixed types, which it may
+    reject."""
     found = {tensor.dtype for tensor in tensors if tensor is not None}
     kind = next(tensor.device.type for tensor in tensors if tensor is not None)
     casts = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
@@ -143,11 +142,11 @@ class _Convolution(Function):
             torchs = torch.ops.aten.convolution_backward(g, x, weight, [g.shape[1]], *ctx.geometry, wanted)
             return (*torchs, None)
         if ctx.needs_input_grad[0]:
-            of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)
+            of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)  # like x
         if ctx.needs_input_grad[1]:
-            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)
+            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)  # like w
         if ctx.needs_input_grad[2]:
-            of_bias = g.sum(dim=(0, 2, 3))
+            of_bias = g.sum(dim=(0, 2, 3))  # [O]
         return of_x, of_weight, of_bias, None
 
 
@@ -165,12 +164,12 @@ class _OfInput(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
-        of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)
+        of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)  # like x
         return of_x, None, None, None, None
 
 
 class _OfWeight(Function):
-    """C(x, w) + b as a function of w and b; its value is a placeholder of the shape of `y`."""
+    """C(x, w) + b as a function of w and b; its value is a placeholder with the shape of `y`."""
 
     @staticmethod
     def forward(
@@ -185,9 +184,9 @@ class _OfWeight(Function):
         weight, x = ctx.saved_tensors
         of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)
+            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)  # like w
         if ctx.needs_input_grad[1]:
-            of_bias = g.sum(dim=(0, 2, 3))
+            of_bias = g.sum(dim=(0, 2, 3))  # [O]
         return of_weight, of_bias, None, None, None
 
 
@@ -196,7 +195,7 @@ class _Joined(Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, placeholder: Tensor) -> Tensor:
-        # Changed in place, says this; a view would refuse an activation that really is.
+        # Declared as changed in place; a view would reject an activation that really is in place.
         ctx.mark_dirty(y)
         return y
 
@@ -206,7 +205,7 @@ class _Joined(Function):
 
 
 class _InputGradient(Function):
-    """X(g, w); of `x` only the form is read."""
+    """X(g, w); of `x` only the shape and memory format are used."""
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, weight: Tensor, x: Tensor, geometry: Geometry) -> Tensor:
@@ -219,14 +218,14 @@ class _InputGradient(Function):
         g, weight = ctx.saved_tensors
         of_g = of_weight = None
         if ctx.needs_input_grad[0]:
-            of_g = _convolved(u, weight, ctx.geometry)
+            of_g = _convolved(u, weight, ctx.geometry)  # like g
         if ctx.needs_input_grad[1]:
-            of_weight = _WeightGradient.apply(g, u, weight.detach(), ctx.geometry)
+            of_weight = _WeightGradient.apply(g, u, weight.detach(), ctx.geometry)  # like w
         return of_g, of_weight, None, None
 
 
 class _WeightGradient(Function):
-    """W(g, x); of `weight` only the form is read."""
+    """W(g, x); of `weight` only the shape and memory format are used."""
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
@@ -239,14 +238,14 @@ class _WeightGradient(Function):
         g, x = ctx.saved_tensors
         of_g = of_x = None
         if ctx.needs_input_grad[0]:
-            of_g = _convolved(x, v, ctx.geometry)
+            of_g = _convolved(x, v, ctx.geometry)  # like g
         if ctx.needs_input_grad[1]:
-            of_x = _InputGradient.apply(g, v, x.detach(), ctx.geometry)
+            of_x = _InputGradient.apply(g, v, x.detach(), ctx.geometry)  # like x
         return of_g, of_x, None, None
 
 
 def _convolved(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-    """C(x, w), itself as differentiable as need be, and in the precision of what it is a gradient of."""
+    """C(x, w), itself differentiable as often as needed, in the precision of what it is a gradient of."""
     if not are_single(x, weight):
         return torch.ops.aten.convolution(x, weight, None, *geometry)  # type: ignore[no-any-return]
     if not geometry.transposed:

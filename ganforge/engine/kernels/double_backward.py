@@ -1,9 +1,9 @@
-"""What gradient penalties differentiate twice, without torch's detours.
+"""Cheaper double backward for gradient penalties.
 
-Asked for the gradient of a gradient, torch computes second derivatives that are 0 nearly
-everywhere, of a ReLU or of pooling, as tensors of zeros, and sends these back through all layers
-below. Here such an operation has no second derivative at all, and the pass ends where it is. What
-a convolution saves, `convolution_autograd` says.
+For the gradient of a gradient, torch computes second derivatives that are 0 almost everywhere, of a
+ReLU or of pooling, as tensors of zeros, and propagates these through all layers below. Here such an
+operation has no second derivative at all, and the pass ends there. For convolutions see
+`convolution_autograd`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Map = Callable[[Tensor], Tensor]
 
 
 class TwiceDifferentiable(Replacing):
-    """While it is active, 2-D convolutions over batches, (leaky) ReLUs, average pooling and mirrored
-    padding are those of `OURS`. The numbers are the same but for the order of sums."""
+    """While it is active, 2-D convolutions over batches, (leaky) ReLUs, average pooling and reflect padding
+    use `OURS`. Results are equal up to the order of sums."""
 
     def __init__(self) -> None:
         super().__init__(OURS)
@@ -37,8 +37,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """As `torch.nn.functional.leaky_relu`, but with no second derivative where torch's is 0: the
-    gradient of a gradient then need not pass through the layers below to find nothing there."""
+    """As `torch.nn.functional.leaky_relu`, but without a second derivative where torch's is 0: the gradient
+    of a gradient then need not pass through the layers below to be 0."""
     if negative_slope < 0:
         return F.leaky_relu(input, negative_slope, inplace)
     rectified: Tensor = _Rectified.apply(input, negative_slope, inplace)
@@ -54,8 +54,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 
 def _linear(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`operation`, which is linear in its first argument; torch gives its gradient a second
-    derivative of zeros, and goes on with them."""
+    """`operation`, which is linear in its first argument; torch would give its gradient a second derivative
+    of zeros, and propagate them."""
 
     def ours(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         mapped: Tensor = _Linear.apply(input, lambda x: operation(x, *args, **kwargs))
@@ -133,7 +133,7 @@ class _Transposed(Function):
     def forward(ctx: Any, g: Tensor, linear: Map, like: tuple[torch.Size, tuple[int, ...]]) -> Tensor:
         ctx.linear = linear
         with torch.enable_grad():
-            # Whatever its values are.
+            # Independent of the values.
             x = g.new_empty_strided(*like).requires_grad_(True)
             (transposed,) = torch.autograd.grad(linear(x), x, g)
         return transposed

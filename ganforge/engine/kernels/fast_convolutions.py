@@ -1,4 +1,4 @@
-"""Where the networks' convolutions are the engine's own."""
+"""Replaces the networks' convolutions by our matmul kernels on a CPU."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ OURS: Mapping[Operation, Operation] = {F.conv2d: conv2d, F.conv_transpose2d: con
 
 
 def faster_convolutions(network: nn.Module, device: torch.device) -> AbstractContextManager[Any]:
-    """In it, convolutions are computed by matrix products where `convolution` knows that these are faster.
-    On a GPU they never are, and in a network without a weight of four dimensions there is nothing to do."""
+    """Context in which a network's convolutions use matrix products where `convolution` knows that these
+    are faster. On a GPU they never are, and a network without 4-D weights has no convolutions."""
     convolves = any(parameter.ndim == 4 for parameter in network.parameters())
     if device.type != "cpu" or not convolves:
         return nullcontext()

@@ -1,9 +1,9 @@
-"""Convolutions as products of matrices, over the patches of images that a kernel sees.
+"""im2col: convolutions as matrix products over the image patches that a kernel sees.
 
-Everything has its channels last inside, so that a patch is copied in runs of whole rows, and the
-matrix of the weights is the weights as they lie in memory. `small` [N, O, h, w] is the result of a
-convolution of `large` [N, C, H, W] with `weight` [O, C, a, b], or is of its form. Nothing here is
-recorded by autograd, and everything must fit: see `convolution.geometry_of`.
+Everything is channels-last internally, so that a patch is copied in runs of whole rows, and the weight
+matrix is the weights as stored. `small` [N, O, h, w] is the result of a convolution of `large`
+[N, C, H, W] with `weight` [O, C, a, b], or has its shape. Nothing here is recorded by autograd, and
+shapes must match: see `convolution.geometry_of`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from torch import Tensor
 Pair = Sequence[int]
 """Of height and width."""
 THIN = 8
-"""Channels below which a plane of images at a time is added up."""
+"""Number of channels below which one image plane at a time is summed."""
 PART = 8 * 2**20
-"""Bytes of patches at a time, about: more need memory, and no cache holds them."""
-LEAST = 512
-"""Patches at a time at least, however long they are: the weights are read once for so many."""
+"""Approximate bytes of patches at a time: more would need memory, and exceed every cache."""
+MIN_PATCHES = 512
+"""Minimum patches at a time, however long they are: the weights are read once for all of these."""
 
 
 class Scratch(threading.local):
-    """Memory for patches, kept from one product for the next: blocks of this size that come and go would
-    leave holes in the heap."""
+    """Memory for patches, reused from one product to the next: repeated allocation of blocks of this size
+    would fragment the heap."""
 
     def __init__(self) -> None:
         self.kept: dict[torch.dtype, Tensor] = {}
 
     def take(self, like: Tensor, shape: Sequence[int]) -> Tensor:
-        """A tensor of that shape with arbitrary content, good until the next one is taken."""
+        """A tensor of that shape with arbitrary content, valid until the next one is taken."""
         needed = math.prod(shape)
         kept = self.kept.get(like.dtype)
         if kept is None or kept.numel() < needed:
-            with torch.inference_mode(False):  # a tensor made in it is good for nothing else
+            with torch.inference_mode(False):  # an inference tensor could not be used in training
                 kept = self.kept[like.dtype] = torch.empty(needed, dtype=like.dtype, device=like.device)
         return kept[:needed].view(*shape)
 
@@ -50,29 +50,32 @@ def gathered(
     large: Tensor, weight: Tensor, bias: Tensor | None, size: Pair, stride: Pair, padding: Pair
 ) -> Tensor:
     """The convolution, [N, O, h, w] with `size` (h, w), and `bias` [O]."""
-    small, kernel = _empty(large, (len(large), len(weight), *size)), _matrix(weight).t()
+    small = _empty(large, (len(large), len(weight), *size))  # [N, O, h, w]
+    kernel = _matrix(weight).t()  # [a b C, O]
     for some in _parts(len(large), math.prod(size), len(kernel) * kernel.element_size()):
-        rows, result = _patches(large[some], weight.shape[2:], stride, padding), _pixels(small[some])
+        rows = _patches(large[some], weight.shape[2:], stride, padding)  # [n h w, a b C]
+        result = _pixels(small[some])  # [n h w, O]
         if bias is None:
-            torch.mm(rows, kernel, out=result)
+            torch.mm(rows, kernel, out=result)  # [n h w, O]
         else:
             torch.addmm(bias, rows, kernel, out=result)
     return small
 
 
 def correlated(small: Tensor, large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
-    """The gradient of the weights, [O, C, a, b], `small` being that of the result."""
+    """The gradient of the weights, [O, C, a, b]; `small` is that of the result."""
     shape = (small.shape[1], large.shape[1], *kernel)
     parts = list(_parts(len(large), math.prod(small.shape[2:]), math.prod(shape[1:]) * large.element_size()))
-    # A single product needs no sum, and rounds but once.
+    # A single product needs no sum, and rounds only once.
     total = _empty(large, shape, large.dtype if len(parts) == 1 else _sums(large.dtype))
     matrix = _matrix(total)
     if total.dtype != large.dtype:
         total.zero_()
     for some in parts:
-        one, other = _pixels(small[some]).t(), _patches(large[some], kernel, stride, padding)
+        one = _pixels(small[some]).t()  # [O, n h w]
+        other = _patches(large[some], kernel, stride, padding)  # [n h w, a b C]
         if total.dtype == large.dtype:
-            torch.addmm(matrix, one, other, beta=int(some.start > 0), out=matrix)
+            torch.addmm(matrix, one, other, beta=int(some.start > 0), out=matrix)  # [O, a b C]
         else:
             matrix += one.mm(other)
     return total.to(large.dtype)
@@ -81,26 +84,29 @@ def correlated(small: Tensor, large: Tensor, kernel: Pair, stride: Pair, padding
 def scattered(
     small: Tensor, weight: Tensor, bias: Tensor | None, size: Pair, stride: Pair, padding: Pair
 ) -> Tensor:
-    """The gradient of images of `size` (H, W), [N, C, H, W], `small` being that of the result: the
-    transposed convolution, with `bias` [C]."""
+    """The gradient of images of `size` (H, W), [N, C, H, W]; `small` is that of the result: the transposed
+    convolution, with `bias` [C]."""
     (_, channels, *kernel), (h, w) = weight.shape, small.shape[2:]
     large, matrix = _empty(small, (len(small), channels, *size)), _matrix(weight)
     whole = h == w == 1 and list(size) == kernel and not any(padding)
     for some in _parts(len(small), h * w, matrix.shape[1] * matrix.element_size()):
         images = large[some]
         if whole:
-            torch.mm(_pixels(small[some]), matrix, out=_matrix(images))
+            torch.mm(_pixels(small[some]), matrix, out=_matrix(images))  # [n, O] -> [n, H W C]
         elif channels < THIN:
             # Planes [C, N, H, W], so that the innermost dimension is long.
-            columns = SCRATCH.take(images, (*kernel, channels, len(images), h, w))
+            columns = SCRATCH.take(images, (*kernel, channels, len(images), h, w))  # [a, b, C, n, h, w]
+            # [a b C, O] @ [O, n h w] -> [a b C, n h w]
             torch.mm(matrix.t(), _pixels(small[some]).t(), out=columns.flatten(0, 2).flatten(1))
+            # [C, n, H, W]
             planes = images.new_zeros(channels, len(images), *size, dtype=_sums(images.dtype))
             _add_up(columns.permute(3, 4, 5, 0, 1, 2), planes.permute(1, 2, 3, 0), stride, padding)
-            images.copy_(planes.transpose(0, 1))
+            images.copy_(planes.transpose(0, 1))  # [n, C, H, W]
         else:
-            columns = SCRATCH.take(images, (len(images), h, w, *kernel, channels))
+            columns = SCRATCH.take(images, (len(images), h, w, *kernel, channels))  # [n, h, w, a, b, C]
+            # [n h w, O] @ [O, a b C] -> [n h w, a b C]
             torch.mm(_pixels(small[some]), matrix, out=columns.flatten(0, 2).flatten(1))
-            sums = images.zero_().to(_sums(images.dtype))  # themselves, where that is their type
+            sums = images.zero_().to(_sums(images.dtype))  # `images` itself, if that is their type
             _add_up(columns, sums.permute(0, 2, 3, 1), stride, padding)
             if sums is not images:
                 images.copy_(sums)
@@ -108,38 +114,38 @@ def scattered(
 
 
 def _parts(images: int, patches: int, size: int) -> Iterator[slice]:
-    """Some images at a time, each of so many patches [a b C] of `size` bytes."""
-    most = max(LEAST, PART // size)
+    """Slices of images, each of at most `most` patches [a b C] of `size` bytes."""
+    most = max(MIN_PATCHES, PART // size)
     parts = max(1, min(images, math.ceil(images * patches / most)))
     for part in range(parts):
         yield slice(part * images // parts, (part + 1) * images // parts)
 
 
 def _sums(dtype: torch.dtype) -> torch.dtype:
-    """What numbers of `dtype` are added up in: where the parts are rounded to bfloat16, their sum is not."""
+    """The type in which numbers of `dtype` are accumulated: float32 for bfloat16."""
     return torch.float32 if dtype == torch.bfloat16 else dtype
 
 
 def _empty(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-    """[N, C, H, W], with the channels last: no view of anything, as what is changed in place must be."""
+    """[N, C, H, W], channels-last: not a view of anything, since it is changed in place."""
     return torch.empty(
         shape, dtype=dtype or like.dtype, device=like.device, memory_format=torch.channels_last
     )
 
 
 def _add_up(columns: Tensor, images: Tensor, stride: Pair, padding: Pair) -> None:
-    """Adds to `images` [N, H, W, C] the `columns` [N, h, w, a, b, C], each pixel of them to all that it
-    was computed from."""
+    """col2im: adds to `images` [N, H, W, C] the `columns` [N, h, w, a, b, C], each to the pixel it was
+    taken from."""
     _, h, w, *kernel, _ = columns.shape
     for a in range(kernel[0]):
-        from_rows, to_rows = _meeting(h, images.shape[1], a, stride[0], padding[0])
+        from_rows, to_rows = _overlap(h, images.shape[1], a, stride[0], padding[0])
         for b in range(kernel[1]):
-            from_columns, to_columns = _meeting(w, images.shape[2], b, stride[1], padding[1])
+            from_columns, to_columns = _overlap(w, images.shape[2], b, stride[1], padding[1])
             images[:, to_rows, to_columns].add_(columns[:, from_rows, from_columns, a, b])
 
 
-def _meeting(small: int, large: int, offset: int, stride: int, padding: int) -> tuple[slice, slice]:
-    """The pixels along one side that meet at an offset of the kernel, those in the padding left out."""
+def _overlap(small: int, large: int, offset: int, stride: int, padding: int) -> tuple[slice, slice]:
+    """The pixels along one side that an offset of the kernel connects, excluding the padding."""
     shift = offset - padding
     first = max(0, -(shift // stride))
     last = min(small, (large - 1 - shift) // stride + 1)
@@ -149,14 +155,16 @@ def _meeting(small: int, large: int, offset: int, stride: int, padding: int) -> 
 
 
 def _patches(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
-    """[N h w, a b C]."""
-    images = large.permute(0, 2, 3, 1)
+    """im2col: [N, C, H, W] -> [N h w, a b C]."""
+    images = large.permute(0, 2, 3, 1)  # [N, H, W, C]
     if any(padding):
+        # [N, H + 2p, W + 2p, C]
         images = F.pad(images, (0, 0, padding[1], padding[1], padding[0], padding[0]))
+    # [N, h, w, C, a, b]
     seen = images.contiguous().unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1])
-    seen = seen.permute(0, 1, 2, 4, 5, 3)
+    seen = seen.permute(0, 1, 2, 4, 5, 3)  # [N, h, w, a, b, C]
     rows = seen if math.prod(seen.shape[1:3]) == 1 else SCRATCH.take(large, seen.shape).copy_(seen)
-    return rows.flatten(3).flatten(0, 2)
+    return rows.flatten(3).flatten(0, 2)  # [N h w, a b C]
 
 
 def _pixels(images: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""What products of float32 numbers may be rounded to, in matrix products and convolutions.
+"""Rounding of float32 factors in matrix products and convolutions.
 
-A state of the whole process, as torch has it.
+Global state of the process, as in torch.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import torch
 
 EXACT = ("highest", "none")
 FAST = ("medium", "bf16")
-"""For matrix products, by torch's names; and for convolutions on the CPU, of which these say nothing."""
+"""Matrix products, by torch's names; and convolutions on the CPU, which these do not cover."""
 
 
 def round_products(fast: bool) -> None:
-    """Lets products be taken of rounded factors: TF32 (10 bits after the point) on a GPU, bfloat16 (7
-    bits) on a CPU that multiplies these. Sums stay float32. Not `fast`: undoes that."""
+    """Allows products of rounded factors: TF32 (10 bits of mantissa) on a GPU, bfloat16 (7 bits) on a CPU
+    with bfloat16 units. Sums stay float32. Not `fast`: undoes that."""
     if fast or _state() == FAST:
         _set(FAST if fast else EXACT)
 
 
 @contextlib.contextmanager
 def exact_products() -> Iterator[None]:
-    """Meanwhile nothing is rounded, but in a GPU's convolutions: for numbers that are compared with those
-    of other runs."""
+    """Disables rounding, except in a GPU's convolutions: for numbers that are compared with those of other
+    runs."""
     before = _state()
     _set(EXACT)
     try:

@@ -1,4 +1,4 @@
-"""Torch's operations replaced by ours for a while, in networks that know nothing of it."""
+"""Temporarily replaces torch's operations by ours, in unmodified networks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Operation = Callable[..., Any]
 
 
 class Replacing(TorchFunctionMode):
-    """While it is active, `ours` stand for the operations of torch that they are listed under; not where
-    a graph is recorded in a way for which ours are not made."""
+    """While it is active, the operations in `ours` replace the torch operations they are listed under,
+    unless the graph is recorded in a way that ours do not support."""
 
     def __init__(self, ours: Mapping[Operation, Operation]) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class Replacing(TorchFunctionMode):
 
 
 def watched() -> bool:
-    """Whether saved tensors are packed away, as gradient checkpointing does it, which computes them
-    anew by torch's operations; or a transform of `torch.func` or forward differentiation is under way; or
-    `torch.compile` reads along."""
+    """Whether saved tensors are packed, as by gradient checkpointing, which recomputes them by torch's
+    operations; or a transform of `torch.func` or forward-mode differentiation is active; or
+    `torch.compile` is tracing."""
     if torch.compiler.is_compiling():
         return True
     hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)

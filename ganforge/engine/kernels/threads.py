@@ -1,5 +1,5 @@
-"""How many threads torch's kernels use on a CPU. How a sum is split among them decides its last bits, so a
-resumed run keeps the number that it began with."""
+"""Number of threads of torch's kernels on a CPU. How a sum is split among them determines its last bits, so
+a resumed run keeps the number it was started with."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 import torch
 
 USERS = "OMP_NUM_THREADS"
-"""Environment variable: the user's number, which no other replaces."""
+"""Environment variable: the user's number, which takes precedence."""
 CHOSEN = "GANFORGE_THREADS"
-"""Environment variable: the number for a run that begins, by how busy the machine is (ganforge.cli.cores)."""
+"""Environment variable: the number for a new run, by how busy the machine is (ganforge.cli.cores)."""
 
 
 def use_threads(before: str | None = None) -> bool:
-    """Uses as many as the run had `before`, or as were chosen for one that begins. Returns whether that
-    changed anything."""
+    """Uses as many as the run had `before`, or as were chosen for a new run. Returns whether that changed
+    anything."""
     wanted = before or os.environ.get(CHOSEN)
     if USERS in os.environ or wanted is None or not wanted.isdecimal() or int(wanted) < 1:
         return False

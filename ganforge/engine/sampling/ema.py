@@ -1,7 +1,7 @@
 """The moving average of the generator.
 
-With half-life H images, a weight that is H images old counts half: the decay over a step of n
-images is 0.5 ** (n / H). While the run is young, H is at most a share of the images seen
+With a half-life of H images, the contribution of a weight is halved every H images: the decay over a step
+of n images is 0.5 ** (n / H). Early in the run, H is limited to a share of the images seen
 (Karras et al., 2020, arXiv:2006.06676, table "EMA rampup").
 """
 
@@ -16,12 +16,12 @@ from ganforge.api import Ramp
 from ganforge.config import Ema
 
 AVERAGED_BUFFERS = ("running_mean", "running_var")
-"""BatchNorm's statistics belong to the weights and are averaged with them. Other buffers are
-copied: the unit vectors of spectral normalisation, for one, have no meaningful mean."""
+"""BatchNorm's statistics belong to the weights and are averaged with them. Other buffers are copied: the
+unit vectors of spectral normalization, for example, have no meaningful mean."""
 
 
 class MovingAverage:
-    """A copy of a network that follows its weights."""
+    """A copy of a network whose weights are a moving average."""
 
     def __init__(self, network: nn.Module, config: Ema) -> None:
         self.config = config
@@ -29,7 +29,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int) -> None:
-        """Moves towards `network` after `images` more images, `images_seen` in all."""
+        """Updates the average toward `network` after `images` more images, `images_seen` in total."""
         rate = 1.0 - self.decay(images, images_seen)
         averaged: list[Tensor] = list(self.network.parameters())
         current: list[Tensor] = [parameter.detach() for parameter in network.parameters()]
@@ -42,7 +42,7 @@ class MovingAverage:
         torch._foreach_lerp_(averaged, current, rate)
 
     def decay(self, images: int, images_seen: int) -> float:
-        """The share of the old average that stays, over a step of `images` images."""
+        """The weight of the old average over a step of `images` images."""
         given: int | Ramp = self.config.halflife
         halflife = given.at(images_seen) if isinstance(given, Ramp) else float(given)
         if self.config.rampup:

@@ -1,4 +1,4 @@
-"""The pictures of a run: fixed latents and conditions, and one thing changing at a time."""
+"""The sample grids of a run: fixed latents and conditions, and traversals of one factor at a time."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, per_sample
+from ganforge.api import DataSpec, Task, per_sample
+from ganforge.components.calls import pictures_of
+from ganforge.config import RunConfig
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
 from ganforge.engine.random import generator_for, stream_seed
 from ganforge.engine.sampling.sampler import GeneratorSampler
 
 ROWS = 8
-"""Latents in a picture that changes one thing at a time."""
+"""Latents in a traversal."""
 COLUMNS = 10
 """Values of a continuous code."""
 MESH = 64
-"""Places along each side of the critic's picture of the plane."""
-MOST_LABELS = 24
-"""Labels in the picture of conditions; of more, the first."""
+"""Points along each side of the grid on which the critic is evaluated."""
+MAX_LABELS = 24
+"""Maximum number of labels in the grid of conditions; the first ones."""
 
 
 class Backdrop(NamedTuple):
-    """What samples in the plane are drawn over: the data, and the critic's opinion of each place."""
+    """Background for 2-D samples: the data, and the critic's logits over the plane."""
 
     data: Tensor
     """[m, 2] real points."""
@@ -44,8 +47,19 @@ class Grid(NamedTuple):
     backdrop: Backdrop | None = None
 
 
+def pictures(sampler: GeneratorSampler, config: RunConfig, critic: nn.Module, real: Tensor) -> Iterator[Grid]:
+    """The grids of a run as its data set draws samples. Points of a plain GAN lie over the `real` ones and
+    the critic's logits."""
+    count = config.logging.grid_samples
+    for grid in grids(sampler, config.train.seed, count):
+        grid = grid._replace(images=pictures_of(config.data, grid.images))
+        # In other tasks the critic may judge something else than samples.
+        plain = type(config.task).compare is Task.compare
+        yield with_backdrop(grid, sampler.spec, critic, real, count) if plain else grid
+
+
 def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
-    """The same latents each time, so that pictures of one run can be laid over each other.
+    """The same latents each time, so that grids of one run are comparable.
 
     `samples` draws; then each code of the prior along the columns; then each label.
     """
@@ -57,26 +71,40 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
         if cond is not None:
             cond = cond.repeat_interleave(columns, dim=0)
         yield Grid(name, sampler.generate(z.flatten(0, 1), cond), columns)
+    if sampler.labels is not None and sampler.spec.labels.kind == "image":
+        yield _with_conditions(sampler, seed)
     labels = sampler.spec.labels
     if labels.kind in ("one_of_k", "many_of_k") and sampler.spec.is_image:
-        columns = min(labels.width, MOST_LABELS)
+        columns = min(labels.width, MAX_LABELS)
         z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
         cond = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
         yield Grid("conditions", sampler.generate(z, cond), columns)
 
 
 def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Tensor, count: int) -> Grid:
-    """Samples in the plane, over what `backdrop` shows; any others as they are."""
+    """2-D samples over a `backdrop`; any others unchanged."""
     if spec.shape != (2,) or spec.labels.kind != "none":
         return grid
     return grid._replace(backdrop=backdrop(critic, data, count))
 
 
+def _with_conditions(sampler: GeneratorSampler, seed: int) -> Grid:
+    """Image conditions, and to the right of each what is made of it, four pairs a row."""
+    cond = sampler.conditions(2 * ROWS, seed)
+    images = sampler.generate(sampler.latents(len(cond), seed).z, cond)
+    channels, *side = images.shape[1:]
+    shown = F.interpolate(cond, side, mode="nearest")
+    # Grey next to colour, and whatever has more channels by its first ones.
+    shown = shown.expand(-1, channels, -1, -1) if shown.shape[1] == 1 else shown[:, :channels]
+    images = images if shown.shape[1] == channels else images[:, : shown.shape[1]]
+    return Grid("conditions", torch.stack([shown, images], dim=1).flatten(0, 1), 8)
+
+
 @torch.no_grad()
 def backdrop(critic: nn.Module, data: Tensor, count: int) -> Backdrop:
-    """For data in the plane: `count` points of it, and the critic's logits around them.
+    """For 2-D data: `count` points of it, and the critic's logits around them.
 
-    The critic must take no condition: a picture has no third axis to show one.
+    The critic must be unconditional: a 2-D plot has no axis for a condition.
     """
     data = data[:count].float().cpu()
     extent = 1.25 * float(data.abs().max())

@@ -33,8 +33,8 @@ class GeneratorSampler:
         truncation: float | None = None,
         runtime: Runtime | None = None,
     ) -> None:
-        """`labels` [M, K] are what conditions are drawn from where none are asked for;
-        `truncation`: see `Prior.truncated`; `runtime`: whose processes share the work."""
+        """`labels` [M, K]: conditions are drawn from these if none are given; `truncation`: see
+        `Prior.truncated`; `runtime`: the processes that share the work."""
         self.network = network
         self.task = task
         self.prior = prior
@@ -51,7 +51,7 @@ class GeneratorSampler:
         return self.draw(n, seed, cond)[0]
 
     def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
-        """Samples as from `sample`, and the draw they were made from, on the CPU."""
+        """Samples as from `sample`, and the latents they were made from, on the CPU."""
         if cond is None and self.labels is not None:
             cond = self.conditions(n, seed)
         latents = self.latents(n, seed)
@@ -59,9 +59,9 @@ class GeneratorSampler:
 
     @torch.no_grad()
     def generate(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        """What the generator makes of `z` [n, Z] and `cond` [n, K]: [n, *shape] on the CPU.
+        """The generator's output for `z` [n, Z] and `cond` [n, K]: [n, *shape] on the CPU.
 
-        Processes share the chunks out; all must ask for the same, and all get the whole.
+        Processes divide the chunks among them; all must request the same, and all get the whole.
         """
         was_training = self.network.training
         self.network.eval()
@@ -76,7 +76,7 @@ class GeneratorSampler:
     def _shared(
         self, parts: list[slice], z: Tensor, cond: Tensor | None, runtime: Runtime
     ) -> Iterator[Tensor]:
-        """The chunks in order, each made by one process and sent to all, a chunk a process at a time."""
+        """The chunks in order, each computed by one process and broadcast to all."""
         for buffer in self.network.buffers():
             # BatchNorm's statistics differ between processes, and the checkpoint has the main one's.
             runtime.broadcast(buffer)
@@ -87,7 +87,7 @@ class GeneratorSampler:
                 part = turn[runtime.rank]
                 images = self._chunk(z[part], None if cond is None else cond[part])
                 mine[: len(images)] = images
-            runtime.heed()
+            runtime.raise_if_stopped()
             everyone = runtime.gather(mine).cpu()
             for part, images in zip(turn, everyone, strict=False):
                 yield images[: len(z[part])]
@@ -106,8 +106,8 @@ class GeneratorSampler:
         return conditions(self.labels, chosen).cpu()
 
     def latents(self, n: int, seed: int) -> Draw:
-        """`n` latents without conditions: one stream a sample, on the CPU, so that neither the
-        batch nor the device changes an image."""
+        """`n` latents without conditions: one random stream per sample, on the CPU, so that neither the
+        batch size nor the device changes an image."""
         rng = torch.Generator()
         draws = []
         for index in range(n):

@@ -1,1 +1,1 @@
-"""The update: two sides, one loss, one optimiser step."""
+"""The update: two sides, one loss, one optimizer step."""

@@ -42,6 +42,7 @@ class Live:
         self._owners: dict[str, tuple[Component, str]] = {}
         self._twins: dict[tuple[int, str], Component] = {}
         self._origins: dict[int, Component] = {}
+        self._gathered: dict[str, Tensor] = {}
         self._plain: list[tuple[Component, str, Any]] = []
         self.nets = config.nets
         self.task: Task = self._copy("task", config.task)
@@ -114,9 +115,18 @@ class Live:
                 for name, value in values.items():
                     self.memory[name].copy_(value)
 
-    def gathered(self, runtime: Runtime) -> dict[str, Tensor]:
-        """Name -> [world, ...], of the memory that each process has for itself. To be called by all."""
-        return {name: runtime.gather(self.memory[name]) for name in sorted(self.own)}
+    def gather(self, runtime: Runtime) -> None:
+        """Before a checkpoint, in all processes: brings together what each of them remembers for itself."""
+        if runtime.world > 1:
+            self._gathered = {name: runtime.gather(self.memory[name]) for name in sorted(self.own)}
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """The group of tensors of a checkpoint, where there is memory; [world, ...] where each process has
+        its own, as of the last `gather`."""
+        if not self.memory:
+            return {}
+        mine = {name: self.memory[name][None] for name in self.own}
+        return {"memory": {**self.memory, **mine, **self._gathered}}
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], rank: int) -> None:

@@ -82,7 +82,7 @@ def terms_of(role: Role, terms: Iterable[Term]) -> dict[str, Term]:
 
 
 def groups_of(
-    network: nn.Module, factors: Mapping[str, float], lr: float
+    network: nn.Module, factors: Mapping[str, float], lr: float, section: str
 ) -> tuple[Iterable[nn.Parameter] | list[dict[str, Any]], list[float]]:
     """What an optimizer is built from, and the factor on the learning rate of each of its groups. Raises
     `UserError` where no parameter has a name that begins as `factors` say."""
@@ -98,6 +98,8 @@ def groups_of(
     for prefix in factors:
         if prefix not in found:
             names = ", ".join(dict(network.named_children())) or "none"
-            raise UserError(f"lr_factors: no parameter's name begins with '{prefix}' (there are: {names})")
+            raise UserError(
+                f"{section}.lr_factors: no parameter's name begins with '{prefix}' (there are: {names})"
+            )
     kept = {factor: parameters for factor, parameters in groups.items() if parameters}
     return [{"params": each, "lr": lr * factor} for factor, each in kept.items()], list(kept)

@@ -1,1 +1,1 @@
-"""Runs side by side, as tables."""
+"""Comparison of runs, as tables."""

@@ -1,4 +1,4 @@
-"""A comparison of runs as CSV for programs: one figure of one run a line."""
+"""A comparison of runs as CSV, machine-readable: one value of one run per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COLUMNS = ("run", "part", "name", "value", "std", "repeats", "remark", "fingerpr
 
 
 def as_csv(comparison: Comparison) -> str:
-    """Numbers in full. Group by `fingerprint` too: where it differs, numbers of one name do not compare."""
+    """Full precision. Group by `fingerprint` too: where it differs, values are not comparable."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(COLUMNS)

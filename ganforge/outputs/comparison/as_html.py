@@ -17,7 +17,7 @@ WIDE = """
 
 
 def html(comparison: Comparison) -> str:
-    """Asks for nothing outside itself."""
+    """Loads nothing from elsewhere."""
     title = escape(f"{len(comparison.runs)} runs compared")
     notes = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
     parts = [

@@ -1,4 +1,4 @@
-"""A comparison of runs as Markdown that is also readable as it is."""
+"""A comparison of runs as Markdown that is also readable unrendered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ganforge.outputs.comparison.table import Comparison, Section, shown
 
 
 def markdown(comparison: Comparison) -> str:
-    """A table for each section; notes come first, because they say what must not be compared."""
+    """One table per section; notes come first, because they list what is not comparable."""
     parts = ["".join(f"- {_plain(note)}\n" for note in comparison.notes)] if comparison.notes else []
     parts += [f"## {section.title}\n\n{_table(section, comparison.runs)}" for section in comparison.sections]
     return "\n".join(parts)
@@ -26,7 +26,7 @@ def _table(section: Section, runs: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """On one line, with nothing that Markdown would take for its own."""
+    """On one line, with Markdown's special characters escaped."""
     for special in "\\|*`<":
         text = text.replace(special, "\\" + special)
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""What run folders hold, read for a comparison. Importable without torch, as the folder is."""
+"""Reads what a comparison needs from run folders. Importable without torch, like the folder."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Measured:
     fingerprint: str
     depends_on: Mapping[str, Any]
     tool: str = ""
-    """The distribution that measured it, and its version."""
+    """The distribution that computed it, and its version."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as far as it is written down."""
+    """A run as recorded on disk."""
 
     name: str
     path: Path
@@ -42,42 +42,46 @@ class RunRecord:
 
     @classmethod
     def read(cls, path: Path, name: str) -> RunRecord:
-        """Raises `UserError` for a folder that is no run, and for a damaged file in it."""
+        """Raises `UserError` if the folder is not a run, or a file in it is damaged."""
         run = RunFolder.open(path)
         try:
             config = run.read_config()
         except ValueError as error:
             raise user_error(
-                f"{run.config}: not TOML: {error}; put back the file that 'ganforge run' wrote"
+                f"{run.config}: not TOML: {error}; restore the file that 'ganforge run' wrote"
             ) from None
         rows, evaluations = read_rows(run.metrics), read_rows(path / EVALUATIONS)
         for line, row in enumerate(rows, start=1):
             if not isinstance(row, dict) or not isinstance(row.get("images_seen"), int):
-                raise user_error(f"{run.metrics}:{line}: no row of a run; remove the line and try again")
+                raise user_error(
+                    f"{run.metrics}:{line}: expected a row of metrics; remove the line and try again"
+                )
         for line, record in enumerate(evaluations, start=1):
             if not _is_record(record):
                 where = f"{path / EVALUATIONS}:{line}"
-                raise user_error(f"{where}: no record of an evaluation; remove the line and try again")
+                raise user_error(
+                    f"{where}: expected the record of an evaluation; remove the line and try again"
+                )
         return cls(name, path, config, run.read_info(), rows, evaluations)
 
     @property
     def images_seen(self) -> int | None:
-        """A stop leaves a checkpoint, but not always a row: what was evaluated counts too."""
+        """A stop leaves a checkpoint, but not always a row: evaluations count too."""
         seen: list[int] = [line["images_seen"] for line in (*self.rows[-1:], *self.evaluations)]
         return max(seen, default=None)
 
     @property
     def has_average(self) -> bool:
-        """The run keeps a moving average of its generator, which is what is measured."""
+        """The run keeps a moving average of its generator, which is what metrics use."""
         return bool(self.config.get("ema", {}).get("halflife"))
 
     @property
     def untraceable(self) -> int:
-        """Numbers of evaluations that do not say what they depend on."""
+        """Number of evaluated values without a record of what they depend on."""
         return sum("fingerprint" not in metric for record in self.evaluations for metric in record["metrics"])
 
     def evaluated(self) -> Iterator[Measured]:
-        """The numbers that `ganforge evaluate` recorded, the newest of each kind."""
+        """The values recorded by `ganforge evaluate`, the newest of each kind."""
         newest: dict[tuple[str, str], Measured] = {}
         for record in self.evaluations:
             usual = record["network"] == ("ema" if self.has_average else "raw")
@@ -96,8 +100,8 @@ class RunRecord:
         yield from newest.values()
 
     def in_training(self) -> Iterator[Measured]:
-        """The last values of the metrics that the run computed while it trained. The log does not
-        say which metric gave a number, so each is taken to depend on all of them."""
+        """The last values of the metrics that the run computed during training. The log does not
+        record which metric computed a value, so each is assumed to depend on all of them."""
         metrics: Sequence[Mapping[str, Any]] = self.info.get("metrics", [])
         depends_on = {
             f"{place}.{metric['type']}": metric["depends_on"] for place, metric in enumerate(metrics)
@@ -118,7 +122,7 @@ class RunRecord:
 def _cells(
     values: Mapping[str, float | None], repeats: int | None, remark: str
 ) -> Iterator[tuple[str, Cell]]:
-    """Each number with its deviation, which is a number of its own in the records."""
+    """Each value with its standard deviation, which is a value of its own in the records."""
     for name, value in values.items():
         if name.endswith("_std") and name.removesuffix("_std") in values:
             continue
@@ -126,7 +130,7 @@ def _cells(
 
 
 def _is_record(record: Any) -> bool:
-    """Whether it has the keys that are read here; that they hold what they should is evaluate's part."""
+    """Whether it has the keys that are read here; validating their values is evaluate's job."""
     if not isinstance(record, dict) or not {"images_seen", "network", "metrics"} <= record.keys():
         return False
     metrics = record["metrics"]
@@ -136,7 +140,7 @@ def _is_record(record: Any) -> bool:
 
 
 def user_error(message: str) -> UserError:
-    """Imported late, for it lies beside torch."""
+    """Imported late, because its package imports torch."""
     from ganforge.api import UserError
 
     return UserError(message)

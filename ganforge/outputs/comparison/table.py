@@ -1,4 +1,4 @@
-"""Runs side by side, before it is decided how that looks."""
+"""A comparison of runs, independent of the output format."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """What one run has to say to one row."""
+    """One run's value in one row."""
 
     text: str
-    """As people read it."""
+    """Human-readable."""
     raw: str | int | float | None
-    """As a program reads it; None for a number that is not finite."""
+    """Machine-readable; None for a non-finite number."""
     std: float | None = None
     repeats: int | None = None
     """The number of seeds behind `std`."""
@@ -21,12 +21,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure or key, and what each run has: None where it has none."""
+    """One metric or key, and each run's value: None if it has none."""
 
     name: str
     cells: tuple[Cell | None, ...]
     mark: str = ""
-    """Tells rows of one name apart, whose numbers must not be compared."""
+    """Distinguishes rows of one name whose values are not comparable."""
     fingerprint: str = ""
 
     @property
@@ -44,7 +44,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is said of the runs."""
+    """Everything that is reported about the runs."""
 
     runs: tuple[str, ...]
     sections: tuple[Section, ...]
@@ -52,7 +52,7 @@ class Comparison:
 
 
 def shown(cell: Cell | None) -> str:
-    """A cell as text: `0.55 ± 0.05 (n = 10), at 40,000 images`, or a dash for nothing."""
+    """A cell as text: `0.55 ± 0.05 (n = 10), at 40,000 images`, or a dash if empty."""
     if cell is None:
         return "-"
     text = cell.text

@@ -1,1 +1,1 @@
-"""The copy of a run at an experiment tracker."""
+"""The copy of a run on an experiment tracker."""

@@ -1,12 +1,13 @@
-"""What the trainer and its W&B mirror tell each other, through two small files in RUN/wandb.
+"""How the trainer and its W&B mirror communicate: two small files in RUN/wandb.
 
-mirror.json goes from the trainer to the mirror, status.json back. Neither holds a key: W&B finds
-its own in WANDB_API_KEY or in the user's netrc.
+mirror.json goes from the trainer to the mirror, status.json back. Neither contains an API key: W&B
+reads it from WANDB_API_KEY or from the user's netrc.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,9 +21,19 @@ if TYPE_CHECKING:
 Mode = Literal["online", "offline", "disabled"]
 
 
+def wished_mode(mode: Mode) -> Mode:
+    """The mode of the run file, or the lesser one that W&B's own variables ask for: WANDB_MODE, and
+    WANDB_DISABLED. "online" there does not overrule a run file that says less."""
+    variable = os.environ.get("WANDB_MODE", "").strip().lower()
+    disabled = os.environ.get("WANDB_DISABLED", "").strip().lower() in ("true", "1", "yes")
+    if disabled or variable == "disabled":
+        return "disabled"
+    return "offline" if mode == "online" and variable in ("offline", "dryrun") else mode
+
+
 @dataclass(frozen=True)
 class WandbSettings:
-    """What `wandb.init` is told. None leaves the choice to W&B and its environment variables."""
+    """Arguments of `wandb.init`. None leaves the choice to W&B and its environment variables."""
 
     mode: Mode
     project: str | None = None
@@ -33,17 +44,17 @@ class WandbSettings:
     """None: the id of the run's first mirror, so that a resumed run is one run in W&B too."""
     config: Mapping[str, Any] = field(default_factory=dict)
     init_timeout_s: float = 60.0
-    """Seconds to wait for the server before the record is made offline."""
+    """Seconds to wait for the server before recording offline."""
 
     @classmethod
     def of(cls, config: RunConfig, folder: Path) -> WandbSettings:
-        """Of the table `[wandb]`, for a run in `folder`, by whose name it is called unless it has one."""
-        # Here, because the mirror, which reads these files too, is to start without torch.
+        """From the table `[wandb]`, for a run in `folder`, whose name is the default run name."""
+        # Imported here, because the mirror, which reads these files too, must start without torch.
         from ganforge.config import dump
 
         section = config.wandb
         return cls(
-            mode=section.mode,
+            mode=wished_mode(section.mode),
             project=section.project,
             entity=section.entity or None,
             name=section.name or folder.absolute().name,
@@ -62,20 +73,20 @@ class WandbSettings:
 
 @dataclass
 class MirrorStatus:
-    """How the mirror is doing, and how far it has come."""
+    """The mirror's state and progress."""
 
     pid: int = 0
-    """The mirror that wrote this; another number is left from before a resume."""
+    """Id of the mirror that wrote this; another id is left over from before a resume."""
     mode: Literal["starting", "online", "offline", "failed"] = "starting"
     url: str | None = None
     folder: str | None = None
-    """Name of the folder in RUN/wandb with the record of this mirror."""
+    """Name of this mirror's record folder in RUN/wandb."""
     reason: str | None = None
-    """Why the mode is not the one asked for, in one line."""
+    """Why the mode differs from the requested one, in one line."""
     finished: bool = False
     images_seen: int = -1
     rows_there: int = 0
-    """The rows at `images_seen` that are mirrored; all rows before it are."""
+    """Number of rows at `images_seen` that are mirrored; all rows before it are."""
     grid_images_seen: int = -1
 
     def save(self, path: Path) -> None:
@@ -83,7 +94,7 @@ class MirrorStatus:
 
     @classmethod
     def load(cls, path: Path) -> MirrorStatus:
-        """The status in `path`; a blank one where there is none."""
+        """The status in `path`; an empty one if there is none."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):

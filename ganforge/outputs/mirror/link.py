@@ -1,6 +1,6 @@
-"""The trainer's side of the W&B mirror: starts it, and says at the end where the record is.
+"""The trainer's side of the W&B mirror: starts it, and reports at the end where the record is.
 
-Nothing here raises because of W&B, and nothing but `finish` waits for it, for a bounded time.
+Nothing here raises because of W&B, and only `finish` waits for it, for a bounded time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ganforge.outputs.mirror.files import MirrorStatus, WandbSettings
 from ganforge.outputs.run_folder import RunFolder
 
 PATIENCE_S = 20.0
-"""The most that the end of a run waits for its mirror; an upload that takes longer goes on by itself."""
+"""Seconds that the end of a run waits for its mirror; a longer upload continues on its own."""
 
 
 class WandbLink:
@@ -27,13 +27,13 @@ class WandbLink:
     ) -> None:
         self._run = run
         self.process = process
-        """The mirror, which may outlive the trainer; None where there is none."""
+        """The mirror process, which may outlive the trainer; None if there is none."""
         self._trouble = trouble
 
     @classmethod
     def start(cls, run: RunFolder, settings: WandbSettings) -> WandbLink:
         """Starts the mirror in the background and returns at once. In a resumed run, call this
-        after the rows beyond the checkpoint are cut off."""
+        after the rows beyond the checkpoint have been cut off."""
         if settings.mode == "disabled":
             return cls(run)
         request = run.wandb / "mirror.json"
@@ -44,7 +44,7 @@ class WandbLink:
             settings.save(request)
             with (run.wandb / "mirror.log").open("ab") as log:
                 process = subprocess.Popen(
-                    # -P: a file in the working directory must not stand in for a module of the same name.
+                    # -P: a file in the working directory must not shadow a module of the same name.
                     [sys.executable, "-P", "-m", "ganforge.outputs.mirror.process", str(run.path.absolute())],
                     stdin=subprocess.PIPE,
                     stdout=log,
@@ -52,14 +52,14 @@ class WandbLink:
                     start_new_session=True,
                 )
         except (OSError, ValueError, TypeError) as error:
-            return cls(run, trouble=f"W&B: no record is made ({error})")
+            return cls(run, trouble=f"W&B: not recording ({error})")
         return cls(run, process)
 
     def finish(self, patience_s: float | None = None, ok: bool = True) -> str | None:
-        """Ends the record and returns the one line to show, or None where W&B was not asked for.
+        """Ends the record and returns the one line to show, or None if W&B was not requested.
 
-        Waits `patience_s` seconds at most, or `PATIENCE_S` where that is None. `ok`: whether the run
-        ended as it should; W&B shows it as crashed otherwise.
+        Waits at most `patience_s` seconds, or `PATIENCE_S` if that is None. `ok`: whether the run
+        ended normally; otherwise W&B shows it as crashed.
         """
         if self.process is None:
             return self._trouble
@@ -73,25 +73,25 @@ class WandbLink:
         status = MirrorStatus.load(self._run.wandb / "status.json")
         if status.pid != self.process.pid:
             status = MirrorStatus()
-        return describe(self._run, status, running=self.process.poll() is None)
+        return status_line(self._run, status, running=self.process.poll() is None)
 
 
-def describe(run: RunFolder, status: MirrorStatus, running: bool) -> str:
+def status_line(run: RunFolder, status: MirrorStatus, running: bool) -> str:
     """One line about the record: where it is, and what to type to upload it."""
     log = f"log: {run.wandb / 'mirror.log'}"
     why = f" ({status.reason})" if status.reason else ""
     if status.mode == "starting":
         if running:
-            return f"W&B: no answer yet; the mirror goes on trying in the background ({log})"
-        return f"W&B: the mirror did not start; the figures are in {run.metrics} ({log})"
+            return f"W&B: no answer yet; the mirror keeps trying in the background ({log})"
+        return f"W&B: the mirror did not start; the metrics are in {run.metrics} ({log})"
     if status.mode == "failed":
-        return f"W&B: the mirror stopped{why}; the figures are in {run.metrics} ({log})"
+        return f"W&B: the mirror stopped{why}; the metrics are in {run.metrics} ({log})"
     upload = f"wandb sync {shlex.quote(str(run.wandb / (status.folder or '')))}"
     if status.mode == "offline":
         return f"W&B: {'not reachable' + why + ', ' if why else ''}recorded offline; to upload: {upload}"
     if status.finished:
         return f"W&B: {status.url}"
-    how = "still uploading in the background" if running else "the upload was cut short"
+    how = "still uploading in the background" if running else "the upload was interrupted"
     return f"W&B: {status.url} ({how}; to complete it by hand: {upload})"
 
 

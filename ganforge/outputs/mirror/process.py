@@ -1,9 +1,9 @@
 """`python -m ganforge.outputs.mirror.process RUN`: copies a run's record to W&B from outside.
 
 A process of its own, because a logger must not be able to slow, stop or crash a training run.
-It only reads what the trainer writes to disk anyway, and learns that the run is over from the
-end of its stdin, which comes with the trainer's last breath however it ends. Whatever it has to say
-goes to RUN/wandb/mirror.log, which is its stdout and stderr.
+It only reads what the trainer writes to disk anyway, and detects the end of the run by the end of
+its stdin, which closes with the trainer however that ends. Its stdout and stderr go to
+RUN/wandb/mirror.log.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ganforge.wandb_mirror")
 
 DONE = b"done"
-"""What the trainer says before it closes the pipe at the end of a run that went well."""
+"""Sent by the trainer before it closes the pipe at the end of a run that succeeded."""
 MODULE = "ganforge.outputs.mirror.process"
 POLL_S = 1.0
 TEARDOWN_S = 10.0
 LAST_UPLOAD_S = 600.0
-"""The most that the mirror outlives the trainer, whatever the network does."""
+"""Seconds by which the mirror outlives the trainer at most, whatever the network does."""
 
 
 class Mirror:
@@ -55,13 +55,13 @@ class Mirror:
         self._skip = (before.images_seen, before.rows_there)
         self._offset = 0
         self._file = -1
-        # What happened before this mirror began was told by an earlier one.
+        # Events from before this mirror started were reported by an earlier one.
         self._events = run.events.stat().st_size if run.events.is_file() else 0
         self._seen_at = (-1, 0)
         self._over = threading.Event()
 
     def main(self) -> None:
-        """Mirrors until the trainer is gone and all it wrote is handed on."""
+        """Mirrors until the trainer is gone and everything it wrote has been forwarded."""
         self._save()
         threading.Thread(target=self._watch_trainer, daemon=True).start()
         record = self._start()
@@ -88,13 +88,13 @@ class Mirror:
         os._exit(1)
 
     def _start(self) -> wandb.Run:
-        """A W&B run as asked for; or else this process begins anew, with an offline one."""
+        """A W&B run as configured; failing that, this process restarts with an offline one."""
         if self.settings.mode == "offline":
             return self._init()
         try:
             return self._init()
         except Exception as error:
-            # wandb's own UsageError and CommError are not all it raises when it has no server.
+            # wandb raises more than its own UsageError and CommError if it has no server.
             logger.exception("W&B online did not start; recording offline")
             record_offline(self.run, one_line(error))
 
@@ -103,9 +103,9 @@ class Mirror:
 
         options = {
             "init_timeout": self.settings.init_timeout_s,
-            "console": "off",  # there is nothing to see in the mirror's own output
+            "console": "off",  # the mirror's own output is of no interest
             "disable_code": True,  # the mirror's code is not the run's
-            "x_stats_pid": os.getppid(),  # the load of the trainer is what matters
+            "x_stats_pid": os.getppid(),  # monitor the trainer's load
         }
         known = {key: value for key, value in options.items() if key in wandb.Settings.model_fields}
         record = wandb.init(
@@ -129,7 +129,7 @@ class Mirror:
         return record
 
     def _copy(self, record: wandb.Run) -> None:
-        """Hands on what is new since the last time."""
+        """Forwards what is new since the last call."""
         import wandb
 
         self._notice_rollback()
@@ -137,7 +137,7 @@ class Mirror:
         entries = [as_logged(row) for row in rows if self._is_new(row["images_seen"])]
         grids = [(seen, file) for seen, file in self.run.grid_files() if seen > self.status.grid_images_seen]
         entries += [{"images_seen": seen, "grid": wandb.Image(str(file))} for seen, file in grids]
-        # In order, because W&B's summary is the last value that came, not the one furthest along.
+        # In order, because W&B's summary is the last value it received, not the furthest along.
         for entry in sorted(entries, key=lambda entry: entry["images_seen"]):
             record.log(entry)
         if entries:
@@ -147,23 +147,23 @@ class Mirror:
         self._alert(record)
 
     def _notice_rollback(self) -> None:
-        """A run that goes back replaces its log by a shorter one. Rows beyond those that are at W&B
-        already follow when the run has come as far again: W&B cannot take rows back."""
+        """A rollback replaces the log by a shorter one. Rows beyond those already at W&B follow once
+        the run has progressed that far again: W&B cannot take rows back."""
         file = self.run.metrics.stat().st_ino if self.run.metrics.is_file() else -1
         if file != self._file and self._offset:
             self._offset, self._skip, self._seen_at = 0, max(self._seen_at, self._skip), (-1, 0)
         self._file = file
 
     def _alert(self, record: wandb.Run) -> None:
-        """What happened to the run, as alerts; W&B mails them or posts them to Slack."""
+        """Forwards events as alerts; W&B mails them or posts them to Slack."""
         events, self._events = read_new_rows(self.run.events, self._events)
         for event in events:
             title = f"{event.get('diagnosis', event['event'])} at {event['images_seen']:,} images"
             record.alert(title=title, text=str(event["what"]), level="WARN", wait_duration=0)
 
     def _is_new(self, images_seen: int) -> bool:
-        """Whether this row, the next in the file, is one that no earlier mirror handed on: a resumed
-        run starts again from its last checkpoint, and W&B cannot take rows back."""
+        """Whether no earlier mirror has forwarded this row, the next in the file: a resumed run
+        starts again from its last checkpoint, and W&B cannot take rows back."""
         there = self._seen_at[1] + 1 if images_seen == self._seen_at[0] else 1
         self._seen_at = (images_seen, there)
         return self._seen_at > self._skip
@@ -173,23 +173,23 @@ class Mirror:
 
 
 def as_logged(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of metrics.jsonl as W&B wants it: with NaN, which W&B can show, for what JSON has lost."""
+    """A row of metrics.jsonl in W&B's form: with NaN, which W&B can show, where JSON has null."""
     lost = row.get("nonfinite", [])
     kept = {key: value for key, value in row.items() if key != "nonfinite" and value is not None}
     return kept | {key: float("nan") for key in lost}
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, short enough for one line on a terminal."""
+    """The error, shortened to one line on a terminal."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:197] + "..."
 
 
 def record_offline(run: RunFolder, reason: str) -> NoReturn:
-    """Replaces this program by a fresh one that makes an offline record.
+    """Replaces this program by a fresh one that records offline.
 
-    A W&B library that could not reach its server is in no state to begin again: depending on its
-    version it still holds the run's id, or waits for the server even to be shut down.
+    A W&B library that failed to reach its server cannot be restarted: depending on its version it
+    still holds the run's id, or waits for the server even to be shut down.
     """
     import wandb
 
@@ -201,12 +201,12 @@ def record_offline(run: RunFolder, reason: str) -> NoReturn:
 
 
 def main(path: Path, offline_because: str | None = None) -> None:
-    """Mirrors the run in `path`; leaves the reason in status.json where it cannot."""
+    """Mirrors the run in `path`; writes the reason to status.json if it fails."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # Whoever stops the trainer often stops its whole group; the mirror ends when its stdin does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Reports about crashes of wandb would go to its makers, even from an offline run.
+    # wandb's crash reports would go to its makers, even from an offline run.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     run = RunFolder(path)
     with (run.wandb / "mirror.lock").open("w") as lock:
@@ -221,7 +221,7 @@ def main(path: Path, offline_because: str | None = None) -> None:
         try:
             mirror.main()
         except Exception as error:
-            logger.exception("the mirror stopped; the run goes on without it")
+            logger.exception("the mirror stopped; the run continues without it")
             mirror.status.mode, mirror.status.reason = "failed", one_line(error)
             mirror.status.save(run.wandb / "status.json")
             sys.exit(1)

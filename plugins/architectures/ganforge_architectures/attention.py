@@ -1,7 +1,7 @@
 """Self-attention over the pixels of a feature map.
 
 Self-Attention Generative Adversarial Networks (Zhang, Goodfellow, Metaxas & Odena, 2018),
-arXiv:1805.08318, equations 1 to 3; keys and values from every second pixel each way, and value
+arXiv:1805.08318, equations 1 to 3; keys and values from every second pixel in each direction, and value
 width C / 2, as in the authors' code.
 """
 
@@ -15,7 +15,7 @@ from ganforge_architectures.layers import Layers
 
 
 class SelfAttention(nn.Module):
-    """x [N, C, H, W] -> x + gain * attention(x); `gain` starts at 0, so it starts as identity."""
+    """x [N, C, H, W] -> x + gain * attention(x); `gain` is 0 at first: the identity."""
 
     def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
@@ -28,10 +28,10 @@ class SelfAttention(nn.Module):
         self.gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        query = self.query(x).flatten(2)
-        key = F.max_pool2d(self.key(x), 2).flatten(2)
-        value = F.max_pool2d(self.value(x), 2).flatten(2)
-        # Spelt out: the fused kernels have no second derivative, which gradient penalties need.
-        weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)
-        mixed = (value @ weights.transpose(1, 2)).reshape(*value.shape[:2], *x.shape[2:])
+        query = self.query(x).flatten(2)  # [N, C/8, HW]
+        key = F.max_pool2d(self.key(x), 2).flatten(2)  # [N, C/8, HW/4]
+        value = F.max_pool2d(self.value(x), 2).flatten(2)  # [N, C/2, HW/4]
+        # Written out: the fused kernels have no second derivative, which gradient penalties need.
+        weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)  # [N, HW, HW/4]
+        mixed = (value @ weights.transpose(1, 2)).reshape(*value.shape[:2], *x.shape[2:])  # [N, C/2, H, W]
         return torch.addcmul(x, self.gain, self.out(mixed))

@@ -1,4 +1,4 @@
-"""BigGAN: wide residual networks whose generator gets a piece of the latent at every block.
+"""BigGAN: wide residual networks whose generator receives a chunk of the latent at every block.
 
 Large Scale GAN Training for High Fidelity Natural Image Synthesis (Brock, Donahue & Simonyan,
 2018), arXiv:1809.11096, appendix B; the networks for 32x32 and 64x64 as in the authors' code.
@@ -18,27 +18,27 @@ from ganforge.api import Architecture, DataSpec, Field, Networks
 from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.conditioning import BatchNorm, scheme
 from ganforge_architectures.layers import Layers, normal, orthogonal
-from ganforge_architectures.plans import Plan
+from ganforge_architectures.plans import BlockPlan
 from ganforge_architectures.residual import UpBlock
 from ganforge_architectures.resnet import Discriminator
 from ganforge_architectures.shapes import image_side
 
 PLANS = {
-    28: Plan(7, (4, 4, 4), (4, 4, 4, 4), 2),  # the 32x32 networks with one block up fewer
-    32: Plan(4, (4, 4, 4, 4), (4, 4, 4, 4), 2),
-    64: Plan(4, (16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
-    128: Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+    28: BlockPlan(7, (4, 4, 4), (4, 4, 4, 4), 2),  # the 32x32 networks with one up-block fewer
+    32: BlockPlan(4, (4, 4, 4, 4), (4, 4, 4, 4), 2),
+    64: BlockPlan(4, (16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
+    128: BlockPlan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
 }
 ATTENTION = {28: 0, 32: 0, 64: 32, 128: 64}
-"""Image side -> side of the feature map with self-attention in the paper and its code; 0 = none."""
+"""Image side -> side of the feature map with self-attention, as in the paper and its code; 0 = none."""
 
 
 class BigGAN(Architecture):
     """Square images of side 28, 32, 64 or 128.
 
-    The latent is cut into equal chunks, one for the first linear layer and one for each block of
-    the generator; what is left over goes to the first. A latent with fewer numbers than chunks
-    goes there whole. Biases start from 0, the linear layers of heads from +-1/sqrt(inputs).
+    The latent is split into equal chunks, one for the first linear layer and one for each block of the
+    generator; the remainder goes to the first. A latent with fewer numbers than chunks goes to the first
+    entirely. Biases are initialized to 0, the linear layers of heads uniformly in +-1/sqrt(inputs).
     """
 
     source: ClassVar[str] = (
@@ -50,20 +50,20 @@ class BigGAN(Architecture):
     channels: int = Field(
         64,
         ge=1,
-        description="Unit of width (ch of the paper, where it is 96): all layers have a multiple of it.",
+        description="Unit of width (ch = 96 in the paper): all layers have a multiple of it.",
     )
     conditioning: Literal["auto", "none", "conditional_bn", "generator_bn"] = Field(
         "auto",
-        description="How labels enter the networks. auto: conditional_bn where the data has labels "
-        "(generator_bn where a term asks for a classifier of labels, as in AC-GAN), none otherwise. none: "
-        "not at all. conditional_bn: gain and bias of the generator's batch norms come from the label, "
-        "beside the latent, and the discriminator adds the inner product of features and embedded label. "
-        "generator_bn: the same generator, and a discriminator that is not shown the label.",
+        description="How labels enter the networks. auto: conditional_bn if the data has labels "
+        "(generator_bn if a term needs a classifier of labels, as in AC-GAN), otherwise none. none: not at "
+        "all. conditional_bn: the label, with the latent, sets gain and bias of the generator's batch norms, "
+        "and the discriminator adds the inner product of features and embedded label. generator_bn: the "
+        "same generator with an unconditional discriminator.",
     )
     shared_dim: int = Field(
-        128, ge=1, description="Width of the label's linear embedding, which all batch norms share."
+        128, ge=1, description="Width of the label's linear embedding, shared by all batch norms."
     )
-    spectral_norm: bool = Field(True, description="Spectral normalisation of both networks; false = off.")
+    spectral_norm: bool = Field(True, description="Spectral normalization of both networks; false = off.")
     attention: int = Field(
         -1,
         ge=-1,
@@ -71,7 +71,7 @@ class BigGAN(Architecture):
         "-1 = as in the paper and its code: 64 for images of 128x128, 32 for 64x64, off for smaller ones.",
     )
     init: Literal["orthogonal", "normal"] = Field(
-        "orthogonal", description="First weights: orthogonal matrices, or N(0, 0.02)."
+        "orthogonal", description="Initial weights: orthogonal matrices, or N(0, 0.02)."
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
@@ -82,7 +82,7 @@ class BigGAN(Architecture):
         how = scheme(self.type, self.conditioning, data, heads, auto=("conditional_bn", "generator_bn"))
         init = orthogonal if self.init == "orthogonal" else normal(0.02)
         layers = Layers(init, self.spectral_norm)
-        # Spectral normalisation of the shared embedding cripples the generator, the authors found.
+        # The authors found that spectral normalization of the shared embedding cripples the generator.
         embed = Layers(init).linear(how.width, self.shared_dim, bias=False) if how.norm_width else None
         return Networks(
             Generator(
@@ -120,7 +120,7 @@ class GuidedBatchNorm(nn.Module):
         self.bias = layers.linear(width, channels, bias=False)
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        gain, bias = 1 + self.gain(guide), self.bias(guide)
+        gain, bias = 1 + self.gain(guide), self.bias(guide)  # [N, C] each
         return torch.addcmul(bias[:, :, None, None], gain[:, :, None, None], self.norm(x))
 
 
@@ -129,7 +129,7 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: BlockPlan,
         width: int,
         channels: int,
         *,
@@ -157,13 +157,13 @@ class Generator(nn.Module):
         self.out = layers.conv(widths[-1], channels, 3, padding=1)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        first, *guides = torch.split(z, self.chunks, dim=1)
+        first, *guides = torch.split(z, self.chunks, dim=1)  # [N, first], then [N, chunk] per block
         if self.embed is not None:
-            shared = self.embed(cond)
-            guides = [torch.cat([guide, shared], dim=1) for guide in guides]
-        h: Tensor = self.seed(first).unflatten(1, self.seed_shape)
+            shared = self.embed(cond)  # [N, shared]
+            guides = [torch.cat([guide, shared], dim=1) for guide in guides]  # [N, chunk + shared]
+        h: Tensor = self.seed(first).unflatten(1, self.seed_shape)  # [N, C0, base, base]
         for i, (block, guide) in enumerate(zip(self.blocks, guides, strict=True)):
-            h = block(h, guide)
+            h = block(h, guide)  # [N, C, H, W] -> [N, C', 2H, 2W]
             if i == self.attended:
                 h = self.attention(h)
         return torch.tanh(self.out(self.norm(h, None).relu_()))

@@ -14,10 +14,10 @@ from ganforge.api import DataSpec, UserError
 from ganforge_architectures.layers import Layers, fan_in_linear
 
 HELP = (
-    "How labels enter the networks. auto: concat where the data has labels (generator where a term asks "
-    "for a classifier of labels, as in AC-GAN), none otherwise. none: not at all. concat: joined to the "
-    "latent and to the discriminator's input. generator: joined to the latent only. projection: joined to "
-    "the latent; the discriminator adds the inner product of features and embedded label."
+    "How labels enter the networks. auto: concat if the data has labels (generator if a term needs a "
+    "classifier of labels, as in AC-GAN), otherwise none. none: not at all. concat: concatenated to the "
+    "latent and to the discriminator's input. generator: concatenated to the latent only. projection: "
+    "to the latent; the discriminator adds the inner product of features and embedded label."
 )
 HELP_BN = (
     f"{HELP} conditional_bn: gain and bias of the generator's batch norms come from the label, and the "
@@ -26,7 +26,7 @@ HELP_BN = (
 )
 
 LABEL_HEADS = ("label", "labels")
-"""The heads with which AC-GAN's classifier finds the condition of an image: one of K, many of K."""
+"""Names of AC-GAN's classifier heads for the condition of an image: one of K, many of K."""
 
 
 GeneratorEnd = Literal["none", "concat", "norm"]
@@ -52,7 +52,7 @@ class Scheme(NamedTuple):
 
     @property
     def norm_width(self) -> int:
-        """K for the generator's batch norms; 0 where they are not conditional."""
+        """K for the generator's batch norms; 0 if they are unconditional."""
         return self.width if self.generator == "norm" else 0
 
 
@@ -64,7 +64,7 @@ def scheme(
     auto: tuple[str, str] = ("concat", "generator"),
     images: bool = False,
 ) -> Scheme:
-    """What the field `conditioning = wanted` of `nets` means for this data and these heads.
+    """The meaning of `conditioning = wanted` in `nets` for this data and these heads.
 
     `auto` holds the meaning of "auto" for data with labels: without a classifier of them among
     the heads, and with one. `images`: `nets` takes an image as condition, as the vector of its pixels.
@@ -78,7 +78,7 @@ def scheme(
         return Scheme("none", "none", 0)
     if not labelled:
         raise UserError(
-            f"nets '{nets}': conditioning '{wanted}' needs labels and the data has none; "
+            f"nets '{nets}': conditioning '{wanted}' needs labels, but the data has none; "
             'use conditioning = "none", or data with labels'
         )
     if data.labels.kind == "image" and not images:
@@ -92,15 +92,15 @@ def scheme(
         wanted = auto[bool(classifiers)]
     if wanted == "concat" and classifiers:
         raise UserError(
-            f"nets '{nets}': conditioning 'concat' shows the discriminator the labels that its "
-            f'head \'{classifiers[0]}\' has to find; use conditioning = "generator" or "projection"'
+            f"nets '{nets}': conditioning 'concat' gives the discriminator the labels that its "
+            f'head \'{classifiers[0]}\' has to predict; use conditioning = "generator" or "projection"'
         )
     return Scheme(*ENDS[wanted], width)
 
 
 class LatentInput(nn.Module):
-    """The latent [N, Z], with the embedded condition [N, `dim`] behind it where the scheme
-    concatenates (Mirza & Osindero 2014, arXiv:1411.1784). `dim` 0 appends the condition as it is."""
+    """The latent [N, Z], concatenated with the embedded condition [N, `dim`] if the scheme says so
+    (Mirza & Osindero 2014, arXiv:1411.1784). `dim` 0 appends the condition itself."""
 
     def __init__(self, latent: int, how: Scheme, dim: int) -> None:
         super().__init__()
@@ -116,10 +116,10 @@ class LatentInput(nn.Module):
 
 
 class ConditionPlane(nn.Module):
-    """The image [N, C, H, W] with the condition as one more plane, Linear(K -> H * W).
+    """Appends the condition to the image [N, C, H, W] as a plane, Linear(K -> H * W).
 
-    Never spectrally normalised: the Lipschitz bound is about the image, and a bounded plane
-    would be too faint beside it.
+    Never spectrally normalized: the Lipschitz bound concerns the image, and a bounded plane would be
+    too weak compared with it.
     """
 
     def __init__(self, width: int, side: int) -> None:
@@ -129,8 +129,8 @@ class ConditionPlane(nn.Module):
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
         assert cond is not None
-        plane: Tensor = self.plane(cond).unflatten(1, (1, self.side, self.side))
-        return torch.cat([x, plane], dim=1)
+        plane: Tensor = self.plane(cond).unflatten(1, (1, self.side, self.side))  # [N, 1, H, W]
+        return torch.cat([x, plane], dim=1)  # [N, C + 1, H, W]
 
 
 class Projection(nn.Module):
@@ -147,9 +147,9 @@ class Projection(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm whose gain and bias are linear in the condition, gain 1 + G y and bias b + B y
-    (Dumoulin et al. 2017, arXiv:1610.07629; de Vries et al. 2017, arXiv:1707.00683), so that the
-    parts of a multi-hot condition add up. With `width` 0 it is the plain one: gain 1, bias 0.
+    """Batch norm whose gain and bias are linear in the condition, gain 1 + G y and bias b + B y (Dumoulin
+    et al. 2017, arXiv:1610.07629; de Vries et al. 2017, arXiv:1707.00683), so that the parts of a
+    multi-hot condition add up. With `width` 0 it is plain batch norm: gain 1, bias 0.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -167,5 +167,5 @@ class BatchNorm(nn.Module):
         if self.affine is None:
             return h
         assert cond is not None
-        gain, bias = self.affine(cond).unflatten(1, (2, -1, 1, 1)).unbind(dim=1)
+        gain, bias = self.affine(cond).unflatten(1, (2, -1, 1, 1)).unbind(dim=1)  # [N, C, 1, 1] each
         return torch.addcmul(bias, gain, h)

@@ -1,4 +1,4 @@
-"""DCGAN: strided convolutions and batch norm, with a condition where the data has labels.
+"""DCGAN: strided convolutions and batch norm, conditional if the data has labels.
 
 Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
 (Radford, Metz & Chintala, 2015), arXiv:1511.06434; conditioned by concatenation as in
@@ -36,8 +36,8 @@ DNorm = Literal["batch", "layer", "none"]
 class DCGAN(Architecture):
     """Square images of side 16, 28, 32, 64, 128 or 256.
 
-    Convolutions start from N(0, `init_std`), as do the projection's weights; batch norm from
-    gain 1 and bias 0; the linear layers of condition and heads from +-1/sqrt(inputs).
+    Convolutions are initialized from N(0, `init_std`), as is the projection's embedding; batch norm with
+    gain 1 and bias 0; the linear layers of condition and heads uniformly in +-1/sqrt(inputs).
     """
 
     source: ClassVar[str] = (
@@ -50,25 +50,25 @@ class DCGAN(Architecture):
         64,
         ge=1,
         description="Channels of the discriminator's first layer and of the generator's last hidden one; "
-        "doubled with each halving of the image.",
+        "doubled with each halving of the resolution.",
     )
-    max_width: int = Field(512, ge=1, description="Channels that no layer exceeds.")
+    max_width: int = Field(512, ge=1, description="Maximum channels of any layer.")
     conditioning: Literal[
         "auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"
     ] = Field("auto", description=HELP_BN)
     condition_dim: int = Field(
         200,
         ge=0,
-        description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
+        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
     )
-    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
     d_norm: DNorm = Field(
         "batch",
-        description="Normalisation in the discriminator; layer or none for gradient penalties, which "
-        "batch norm breaks.",
+        description="Normalization in the discriminator; use layer or none with gradient penalties, "
+        "which batch norm invalidates.",
     )
     minibatch_stddev: bool = Field(
-        False, description="Show the discriminator the standard deviation over the batch; false = off."
+        False, description="Give the discriminator the standard deviation over the batch; false = off."
     )
     fc_width: int = Field(
         0,
@@ -77,10 +77,10 @@ class DCGAN(Architecture):
         "discriminator's, as in InfoGAN; 0 = off.",
     )
     head_width: int = Field(
-        0, ge=0, description="Width of a hidden layer in each head that a term asks for; 0 = no hidden layer."
+        0, ge=0, description="Width of a hidden layer in each head that a term needs; 0 = no hidden layer."
     )
     init_std: float = Field(
-        0.02, gt=0, description="Standard deviation of the first weights of convolutions."
+        0.02, gt=0, description="Standard deviation of the initial weights of convolutions."
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
@@ -147,10 +147,10 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         *hidden, last = self.convs
-        h: Tensor = self.dense(self.first(z, cond)).unflatten(1, (-1, 1, 1))
+        h: Tensor = self.dense(self.first(z, cond)).unflatten(1, (-1, 1, 1))  # [N, F, 1, 1]
         for conv, norm in zip(hidden, self.norms, strict=True):
-            h = norm(conv(h), cond).relu_()
-        return torch.tanh(last(h))
+            h = norm(conv(h), cond).relu_()  # [N, C, H, W] -> [N, C', 2H, 2W], from 1x1 to base x base first
+        return torch.tanh(last(h))  # [N, C, 2H, 2W]
 
 
 class Discriminator(nn.Module):
@@ -180,7 +180,7 @@ class Discriminator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for inputs, outputs in pairwise(widths):
-            # A norm brings a bias of its own; without one the convolution needs it.
+            # Normalization has a bias of its own; without one the convolution needs it.
             trunk += [
                 layers.conv(inputs, outputs, 4, stride=2, padding=1, bias=d_norm == "none"),
                 *_norm(d_norm, outputs),
@@ -208,9 +208,11 @@ class Discriminator(nn.Module):
         self.heads = Heads(features, heads, head_width)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        h = self.trunk(x if self.plane is None else self.plane(x, cond))
-        features = h.flatten(1)
-        logits = self.logit(h).flatten()
+        h = self.trunk(
+            x if self.plane is None else self.plane(x, cond)
+        )  # [N, C, base, base], or [N, F] after a fully connected layer
+        features = h.flatten(1)  # [N, F]
+        logits = self.logit(h).flatten()  # [N]
         if self.projection is not None:
             logits = logits + self.projection(features, cond)
         return Verdict(logits, self.heads(features), features)

@@ -1,4 +1,4 @@
-"""The extra outputs of a discriminator that terms ask for."""
+"""The discriminator's additional outputs, requested by terms."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ganforge_architectures.layers import fan_in_linear
 
 
 class Heads(nn.Module):
-    """A linear layer a head, name -> [N, width], on the trunk's features [N, F]; before it, with
-    `hidden`, one of that width with batch norm and a leaky ReLU, as InfoGAN's Q has it.
+    """One linear layer per head, name -> [N, width], on the trunk's features [N, F]; with `hidden`, preceded
+    by one of that width with batch norm and leaky ReLU, as in InfoGAN's Q.
 
-    Kept in a list because a head may be called anything, and module names may not. Never
-    spectrally normalised: the bound is about the logit alone.
+    Kept in a list because heads may have names that modules may not. Never spectrally normalized: the
+    Lipschitz bound concerns the logit only.
     """
 
     def __init__(self, features: int, widths: Mapping[str, int], hidden: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Layers with their first weights: every weight is drawn here, from torch's default generator."""
+"""Layers with their initialization: every weight is drawn here, from torch's default generator."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganforge_architectures.point_convolution import FromPoint, ToPoint
 
 Init = Callable[[Tensor, float], object]
-"""Fills a weight in place, given the gain that the layer's place in the network asks for."""
+"""Initializes a weight in place, given the gain for the layer's position in the network."""
 
 
 def normal(std: float) -> Init:
-    """N(0, std) whatever the layer, as in DCGAN."""
+    """N(0, std), independent of the layer, as in DCGAN."""
     return lambda weight, gain: nn.init.normal_(weight, 0.0, std)
 
 
@@ -26,7 +26,7 @@ def xavier(weight: Tensor, gain: float) -> None:
 
 
 def orthogonal(weight: Tensor, gain: float) -> None:
-    """Orthonormal rows, or columns where there are fewer of them (Saxe et al. 2014), whatever the gain."""
+    """Orthonormal rows, or columns if there are fewer of them (Saxe et al. 2014); ignores the gain."""
     nn.init.orthogonal_(weight)
 
 
@@ -46,8 +46,8 @@ def fan_in_linear(inputs: int, outputs: int) -> nn.Linear:
 
 @dataclass(frozen=True)
 class Layers:
-    """Makes the layers of one network: one rule for the first weights (biases are 0), and
-    spectral normalisation (Miyato et al. 2018, arXiv:1802.05957) of all of them or none."""
+    """Creates the layers of one network: one initialization for all weights (biases are 0), and spectral
+    normalization (Miyato et al. 2018, arXiv:1802.05957) of all or none."""
 
     init: Init
     spectral: bool = False

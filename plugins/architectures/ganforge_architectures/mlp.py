@@ -24,9 +24,9 @@ Widths = tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class MLP(Architecture):
-    """Points [N, D], whose generator ends linearly, or images, whose generator ends in tanh.
+    """For points [N, D], with a linear generator output, or images, with a tanh output.
 
-    Every layer starts from weights and biases in +-1/sqrt(inputs).
+    Every layer's weights and biases are initialized uniformly in +-1/sqrt(inputs).
     """
 
     source: ClassVar[str] = "Generative Adversarial Networks (Goodfellow et al., 2014), arXiv:1406.2661"
@@ -46,7 +46,7 @@ class MLP(Architecture):
     conditioning: Literal["auto", "none", "concat", "generator", "projection"] = Field(
         "auto", description=HELP
     )
-    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
         how = scheme(self.type, self.conditioning, data, heads, images=True)
@@ -76,7 +76,9 @@ class Generator(nn.Module):
         self.trunk = nn.Sequential(*trunk, fan_in_linear(hidden[-1], math.prod(data.shape)))
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        x: Tensor = self.trunk(self.first(z, cond)).unflatten(1, self.shape)
+        x: Tensor = self.trunk(self.first(z, cond)).unflatten(
+            1, self.shape
+        )  # [N, Z + K] -> [N, D] -> [N, *shape]
         return torch.tanh(x) if self.bounded else x
 
 
@@ -106,7 +108,7 @@ class Discriminator(nn.Module):
         self.heads = Heads(hidden[-1], heads)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        flat = x.flatten(1)
+        flat = x.flatten(1)  # [N, D]
         if self.concat:
             assert cond is not None
             flat = torch.cat([flat, cond.flatten(1)], dim=1)

@@ -21,30 +21,30 @@ from ganforge_architectures.layers import Layers, normal
 
 Norm = Literal["batch", "instance", "none"]
 MOST_DOUBLINGS = 3
-"""Channels grow to 2^3 times the first layer's."""
+"""Channels grow up to 2^3 times the first layer's."""
 
 
 def norm_of(kind: Norm, channels: int) -> list[nn.Module]:
-    """The normalisation after a convolution to so many channels. "instance" has no gain and bias, as
-    in the authors' code: each channel of each image to mean 0 and variance 1 over its pixels."""
+    """The normalization after a convolution to `channels`. "instance" has no gain and bias, as in the
+    authors' code: each channel of each image has mean 0 and variance 1 over its pixels."""
     if kind == "batch":
         return [nn.BatchNorm2d(channels)]
-    # One group a channel: unlike InstanceNorm2d it keeps channels_last.
+    # One group per channel: unlike InstanceNorm2d it keeps channels_last.
     return [nn.GroupNorm(channels, channels, affine=False)] if kind == "instance" else []
 
 
 class Patched(Architecture):
-    """Base of the architectures whose discriminator judges patches; a subclass makes the generator."""
+    """Base of the architectures with a patch discriminator; a subclass makes the generator."""
 
     d_width: int = Field(
-        64, ge=1, description="Channels of the discriminator's first layer; doubled by each further one."
+        64, ge=1, description="Channels of the discriminator's first layer; doubled in each further one."
     )
     d_layers: int = Field(
         3,
         ge=1,
         le=6,
         description="Layers of the discriminator that halve the image. A patch has 16, 34, 70, 142, 286 or "
-        "574 pixels a side with 1 to 6 of them.",
+        "574 pixels per side with 1 to 6 of them.",
     )
     scales: int = Field(
         1,
@@ -54,25 +54,24 @@ class Patched(Architecture):
     )
     d_norm: Norm = Field(
         "batch",
-        description="Normalisation in the discriminator: batch, instance, or none, which spectral_norm and "
-        "gradient penalties go with.",
+        description="Normalization in the discriminator: batch, instance, or none, as needed with "
+        "spectral_norm and gradient penalties.",
     )
-    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
+    spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
     show_condition: bool = Field(
         True,
-        description="The discriminator judges an image together with its condition; false = by itself.",
+        description="The discriminator sees an image together with its condition; false = alone.",
     )
     init_std: float = Field(
-        0.02, gt=0, description="Standard deviation of the first weights of convolutions."
+        0.02, gt=0, description="Standard deviation of the initial weights of convolutions."
     )
 
     def discriminator(self, data: DataSpec, heads: Mapping[str, int]) -> Discriminator:
-        """For images of `data`, with their conditions where these are images and to be shown. Raises
+        """For images of `data`, with their conditions if these are images and used. Raises
         `UserError` for points and for images too small for `d_layers` and `scales`."""
         if not data.is_image:
             raise UserError(
-                f"nets '{self.type}': makes images, and the data has samples of shape {data.shape}; "
-                "use nets 'mlp'"
+                f"nets '{self.type}': needs images, got samples of shape {data.shape}; use nets 'mlp'"
             )
         self._check_size(data)
         shown = data.labels.size[0] if self.show_condition and data.labels.kind == "image" else 0
@@ -96,9 +95,9 @@ class Patched(Architecture):
 
 
 def image_condition(nets: str, data: DataSpec) -> tuple[int, int, int] | None:
-    """(C, H, W) of the condition of `data`; None where there is none, as for a discriminator alone.
+    """(C, H, W) of the condition of `data`; None if there is none, as for a discriminator alone.
 
-    Raises `UserError` for a condition that is no image."""
+    Raises `UserError` for a condition that is not an image."""
     labels = data.labels
     if labels.kind == "none":
         return None
@@ -112,7 +111,7 @@ def image_condition(nets: str, data: DataSpec) -> tuple[int, int, int] | None:
 
 
 class NoCondition(nn.Module):
-    """Stands for the generator where the data has no condition: nothing can be made from nothing."""
+    """Placeholder for the generator if the data has no condition to translate."""
 
     def __init__(self, nets: str) -> None:
         super().__init__()
@@ -126,17 +125,17 @@ class NoCondition(nn.Module):
 
 
 def patches(side: int, layers: int) -> int:
-    """Patches along a side of so many pixels, 0 or less where it is too short."""
+    """Patches along a side of `side` pixels, 0 or less if it is too short."""
     for _ in range(layers):
         side //= 2
     return side - 2
 
 
 class Patches(nn.Module):
-    """x [N, C, H, W] -> logits [N, 1, h, w], one a patch, and the activations of every layer before.
+    """x [N, C, H, W] -> logits [N, 1, h, w], one per patch, and the activations of every layer before.
 
     4x4 convolutions: `len(widths) - 1` of stride 2, then two of stride 1; all but the first and the
-    last are normalised.
+    last are normalized.
     """
 
     def __init__(self, channels: int, widths: list[int], norm: Norm, layers: Layers) -> None:
@@ -145,7 +144,7 @@ class Patches(nn.Module):
         inputs = channels
         for i, outputs in enumerate(widths):
             stride = 2 if i < len(widths) - 1 else 1
-            # A norm takes the mean away, and with it a bias before it.
+            # Normalization removes the mean, and with it a bias before it.
             bias = i == 0 or norm == "none"
             block = [layers.conv(inputs, outputs, 4, stride=stride, padding=1, bias=bias)]
             block += norm_of(norm, outputs) if i else []
@@ -178,7 +177,7 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
         if self.shows:
             assert cond is not None
-            # A smaller condition (super-resolution) is shown at the image's size.
+            # A smaller condition (super-resolution) is upsampled to the image's size.
             x = torch.cat([x, F.interpolate(cond, x.shape[2:], mode="nearest")], dim=1)
         logits: list[Tensor] = []
         features: list[list[Tensor]] = []

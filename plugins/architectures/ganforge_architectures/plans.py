@@ -8,17 +8,17 @@ from ganforge.api import UserError
 
 
 @dataclass(frozen=True)
-class Plan:
+class BlockPlan:
     """The blocks for one image side; widths are in multiples of the architecture's width."""
 
     base: int
-    """Side in pixels of the generator's first map."""
+    """Side in pixels of the generator's first feature map."""
     g: tuple[int, ...]
-    """The generator's first map, then each block's output."""
+    """Widths of the generator's first feature map, then of each block's output."""
     d: tuple[int, ...]
-    """Each block's output in the discriminator."""
+    """Widths of each block's output in the discriminator."""
     halvings: int
-    """How many of the discriminator's blocks, from the first, halve the image."""
+    """How many of the discriminator's blocks, from the first, halve the resolution."""
 
     @property
     def side(self) -> int:
@@ -32,10 +32,10 @@ class Plan:
         return [self.side >> min(i + 1, self.halvings) for i in range(len(self.d))]
 
     def check_attention(self, nets: str, attention: int) -> None:
-        """Raises `UserError` where no map of both networks has the side `attention`; 0 is off."""
+        """Raises `UserError` if no feature map of both networks has the side `attention`; 0 is off."""
         shared = sorted({*self.g_sides()} & {*self.d_sides()})
         if attention and attention not in shared:
             raise UserError(
-                f"nets '{nets}': attention = {attention} is no side of a feature map of both networks for "
-                f"{self.side}x{self.side} images; use {', '.join(map(str, shared))}, or 0 for off"
+                f"nets '{nets}': attention = {attention} is not the side of a feature map of both networks "
+                f"for {self.side}x{self.side} images; use {', '.join(map(str, shared))}, or 0 for off"
             )

@@ -1,7 +1,7 @@
-"""Convolutions between a single pixel and a whole image, which are products.
+"""Convolutions between a single pixel and a whole image, as matrix products.
 
-With a kernel as large as the image, and nothing beside it, each weight is used once a sample. As products
-they run at the rate of a linear layer, on a CPU several times that of torch's convolutions of that shape.
+With a kernel as large as the image and no padding, each weight is used once per sample. As matrix products
+they run at the speed of a linear layer, on a CPU several times that of torch's convolutions of that shape.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class FromPoint(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         weight, k = self.weight, self.kernel_size[0]
-        # In the order in which the weights lie in memory, which is that of the image, too.
+        # In the memory order of the weights, which is that of the image, too.
         if weight.is_contiguous(memory_format=torch.channels_last):
-            rows = x.flatten(1) @ weight.permute(0, 2, 3, 1).flatten(1)
-            image = rows.view(len(x), k, k, -1).permute(0, 3, 1, 2)
+            rows = x.flatten(1) @ weight.permute(0, 2, 3, 1).flatten(1)  # [N, k k O]
+            image = rows.view(len(x), k, k, -1).permute(0, 3, 1, 2)  # [N, O, k, k], channels-last
         else:
-            image = (x.flatten(1) @ weight.flatten(1)).view(len(x), -1, k, k)
+            image = (x.flatten(1) @ weight.flatten(1)).view(len(x), -1, k, k)  # [N, O, k, k]
         return image if self.bias is None else image + self.bias[:, None, None]
 
 
@@ -35,4 +35,4 @@ class ToPoint(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]  # [N, O, 1, 1]

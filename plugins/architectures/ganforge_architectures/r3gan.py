@@ -1,10 +1,10 @@
-"""R3GAN: residual networks of grouped convolutions, without normalisation.
+"""R3GAN: residual networks of grouped convolutions, without normalization.
 
 The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang, Gokaslan, Kuleshov & Tompkin,
-2025), arXiv:2501.05441, section 4, configuration E, and the authors' code. Ours are the tanh that
-keeps images in [-1, 1], where theirs are unbounded, the biases of the generator's embedding of
-labels, and the networks for 28x28 and 128x128. Their game is the loss `relativistic` with the
-terms `r1` and `r2`.
+2025), arXiv:2501.05441, section 4, configuration E, and the authors' code. Additions here: the tanh that
+keeps images in [-1, 1], where theirs are unbounded, the biases of the generator's label embedding, and
+the networks for 28x28 and 128x128. Their objective is the loss `relativistic` with the terms `r1` and
+`r2`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from ganforge_architectures.shapes import image_side
 
 SIDES = (28, 32, 64, 128, 256)
 SLOPE = 0.2
-"""Of the leaky ReLU on negative values."""
+"""Negative slope of the leaky ReLU."""
 
 
 class R3GAN(Architecture):
     """Square images of side 28, 32, 64, 128 or 256.
 
-    Weights start from N(0, 1/fan in), with a gain in the residual branches that shrinks with their
-    number (Zhang, Dauphin & Ma 2019, arXiv:1901.09321); the last layer of each branch and biases
-    from 0.
+    Weights are initialized from N(0, 1/fan in), with a gain in the residual branches that decreases with
+    their number (Zhang, Dauphin & Ma 2019, arXiv:1901.09321); the last layer of each branch and biases
+    with 0.
     """
 
     source: ClassVar[str] = (
@@ -45,24 +45,26 @@ class R3GAN(Architecture):
 
     type: Literal["r3gan"] = "r3gan"
     width: int = Field(
-        768, ge=1, description="Channels of maps up to 32x32; halved with each doubling of the side beyond."
+        768,
+        ge=1,
+        description="Channels of feature maps up to 32x32; halved with each doubling of the side beyond.",
     )
     blocks: int = Field(2, ge=1, description="Residual blocks at each resolution.")
-    expansion: int = Field(2, ge=1, description="Channels within a block per channel outside it.")
+    expansion: int = Field(2, ge=1, description="Hidden channels of a block per input channel.")
     group_width: int = Field(
-        16, ge=1, description="Channels of one group of the grouped convolutions within a block."
+        16, ge=1, description="Channels per group of the grouped convolutions in a block."
     )
     conditioning: Literal["auto", "none", "generator", "projection"] = Field(
         "auto",
-        description="How labels enter the networks. auto: projection where the data has labels (generator "
-        "where a term asks for a classifier of labels, as in AC-GAN), none otherwise. none: not at all. "
-        "generator: embedded and joined to the latent. projection: the same generator; the logit is the "
-        "inner product of the discriminator's output and the embedded label.",
+        description="How labels enter the networks. auto: projection if the data has labels (generator if a "
+        "term needs a classifier of labels, as in AC-GAN), otherwise none. none: not at all. generator: "
+        "embedded and concatenated to the latent. projection: the same generator; the logit is the inner "
+        "product of the discriminator's output and the embedded label.",
     )
     condition_dim: int = Field(
         64,
         ge=0,
-        description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
+        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
@@ -71,7 +73,7 @@ class R3GAN(Architecture):
         first = LatentInput(latent, how, self.condition_dim)
         base = 7 if side == 28 else 4
         widths = self._widths(base, side)
-        # So many branches add their variances; three layers each.
+        # The variances of this many branches add up; three layers each.
         gain = math.sqrt(2 / (1 + SLOPE**2)) * (len(widths) * self.blocks) ** -0.25
         stages = [[self._block(width, gain) for _ in range(2 * self.blocks)] for width in widths]
         return Networks(
@@ -87,7 +89,7 @@ class R3GAN(Architecture):
         unit = 2**halvings * (self.group_width // math.gcd(self.group_width, self.expansion))
         if self.width % unit:
             raise UserError(
-                f"nets 'r3gan': width = {self.width} cannot be cut into groups of {self.group_width} "
+                f"nets 'r3gan': width = {self.width} cannot be divided into groups of {self.group_width} "
                 f"channels in all layers for {side}x{side} images; use a multiple of {unit}, such as "
                 f"{math.ceil(self.width / unit) * unit}, or another group_width"
             )
@@ -103,8 +105,8 @@ LAYERS = Layers(fan_in_normal)
 
 
 class Bottleneck(nn.Module):
-    """[N, C, H, W] -> the same: x + W3 f(W2 f(W1 x)), of which W2 is 3x3 and grouped, and f is a
-    biased leaky ReLU."""
+    """[N, C, H, W] -> the same: x + W3 f(W2 f(W1 x)), where W2 is 3x3 and grouped, and f is a biased leaky
+    ReLU."""
 
     def __init__(self, channels: int, hidden: int, group_width: int, gain: float) -> None:
         super().__init__()
@@ -113,9 +115,9 @@ class Bottleneck(nn.Module):
         self.conv3 = LAYERS.conv(hidden, channels, 1, bias=False, gain=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.leaky_relu_(self.conv1(x), SLOPE)
+        h = F.leaky_relu_(self.conv1(x), SLOPE)  # [N, C e, H, W]
         h = F.leaky_relu_(self.conv2(h), SLOPE)
-        out: Tensor = x + self.conv3(h)
+        out: Tensor = x + self.conv3(h)  # [N, C, H, W]
         return out
 
 
@@ -136,20 +138,20 @@ class Generator(nn.Module):
         self.scales = LAYERS.linear(first.width, widths[0], bias=False)
         trunk = [*stages[0]]
         for (inputs, outputs), stage in zip(pairwise(widths), stages[1:], strict=True):
-            # Channels change where there are fewer pixels.
+            # Change channels at the lower resolution.
             trunk += [*_change(inputs, outputs), Upsample(), *stage]
         self.trunk = nn.Sequential(*trunk)
         self.out = LAYERS.conv(widths[-1], channels, 1, bias=False)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        scales = self.scales(self.first(z, cond))
-        h = self.basis * scales[:, :, None, None]
+        scales = self.scales(self.first(z, cond))  # [N, C0]
+        h = self.basis * scales[:, :, None, None]  # [N, C0, base, base]
         return torch.tanh(self.out(self.trunk(h)))
 
 
 class Discriminator(nn.Module):
-    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the trunk's maps, each
-    weighed by a basis of its own."""
+    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the trunk's maps, each reduced by a
+    learned basis."""
 
     def __init__(
         self,
@@ -175,13 +177,13 @@ class Discriminator(nn.Module):
         self.heads = Heads(last, heads)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        features = self.basis(self.trunk(x)).flatten(1)
-        logits = self.logit(features)
+        features = self.basis(self.trunk(x)).flatten(1)  # [N, C, base, base] -> [N, C]
+        logits = self.logit(features)  # [N, C] with projection, otherwise [N, 1]
         if self.embed is not None:
-            logits = (logits * self.embed(cond)).sum(dim=1)
+            logits = (logits * self.embed(cond)).sum(dim=1)  # [N]
         return Verdict(logits.flatten(), self.heads(features), features)
 
 
 def _change(inputs: int, outputs: int) -> list[nn.Module]:
-    """The layer from `inputs` to `outputs` channels; none where they are the same."""
+    """The layer from `inputs` to `outputs` channels; none if they are equal."""
     return [] if inputs == outputs else [LAYERS.conv(inputs, outputs, 1, bias=False)]

@@ -1,7 +1,7 @@
-"""Bilinear resampling by 2: the filter [1, 3, 3, 1] along both axes, with mirrored edges.
+"""Bilinear resampling by 2: the filter [1, 3, 3, 1] along both axes, with reflect padding.
 
-As in the code of The GAN is dead; long live the GAN! (Huang et al., 2025), arXiv:2501.05441. Spelt
-as convolutions, which are exact in bfloat16 and have a second derivative everywhere.
+As in the code of The GAN is dead; long live the GAN! (Huang et al., 2025), arXiv:2501.05441. Written as
+convolutions, which are exact in bfloat16 and have a second derivative everywhere.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class _Resample(nn.Module):
         super().__init__()
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
         kernel = taps.outer(taps) * (total / 64)
-        # A constant: in no checkpoint, yet moved with the network.
+        # A constant: in no checkpoint, but moved with the network.
         self.register_buffer("kernel", kernel[None, None], persistent=False)
 
     def _padded(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x with mirrored edges, and one kernel a channel."""
+        """x with reflect padding [N, C, H + 2, W + 2], and one kernel per channel [C, 1, 4, 4]."""
         kernel = self.get_buffer("kernel")
         return F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel.expand(x.shape[1], 1, 4, 4)
 
@@ -33,7 +33,7 @@ class Downsample(_Resample):
 
     def forward(self, x: Tensor) -> Tensor:
         padded, kernel = self._padded(x)
-        return F.conv2d(padded, kernel, stride=2, groups=x.shape[1])
+        return F.conv2d(padded, kernel, stride=2, groups=x.shape[1])  # [N, C, H/2, W/2]
 
 
 class Upsample(_Resample):
@@ -44,4 +44,4 @@ class Upsample(_Resample):
 
     def forward(self, x: Tensor) -> Tensor:
         padded, kernel = self._padded(x)
-        return F.conv_transpose2d(padded, kernel, stride=2, padding=3, groups=x.shape[1])
+        return F.conv_transpose2d(padded, kernel, stride=2, padding=3, groups=x.shape[1])  # [N, C, 2H, 2W]

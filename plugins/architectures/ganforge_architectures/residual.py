@@ -30,7 +30,7 @@ def upsample(x: Tensor) -> Tensor:
 class UpBlock(nn.Module):
     """[N, inputs, H, W], cond [N, K] or None -> [N, outputs, 2H, 2W]; for generators.
 
-    `norm` makes the normalisation of so many channels, which is given the condition too.
+    `norm` creates the normalization for a number of channels; it also receives the condition.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module], layers: Layers) -> None:
@@ -42,9 +42,9 @@ class UpBlock(nn.Module):
         self.shortcut = layers.conv(inputs, outputs, 1)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
-        h = self.conv1(upsample(self.norm1(x, cond).relu_()))
+        h = self.conv1(upsample(self.norm1(x, cond).relu_()))  # [N, outputs, 2H, 2W]
         h = self.conv2(self.norm2(h, cond).relu_())
-        out: Tensor = h + upsample(self.shortcut(x))
+        out: Tensor = h + upsample(self.shortcut(x))  # [N, outputs, 2H, 2W]
         return out
 
 
@@ -72,17 +72,17 @@ class DownBlock(nn.Module):
         self.shortcut = layers.conv(inputs, outputs, 1) if learned else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.relu(self.norm1(x)))
-        h = self.conv2(F.relu(self.norm2(h)))
+        h = self.conv1(F.relu(self.norm1(x)))  # [N, hidden, H, W]
+        h = self.conv2(F.relu(self.norm2(h)))  # [N, outputs, H, W]
         if self.halve:
-            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
+            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)  # [N, _, H/2, W/2]
         out: Tensor = h + self.shortcut(x)
         return out
 
 
 class StemBlock(nn.Module):
-    """The discriminator's first block, [N, inputs, H, W] -> [N, outputs, H/2, W/2]: nothing
-    before the first convolution, because a ReLU would throw away half of the image's values."""
+    """The discriminator's first block, [N, inputs, H, W] -> [N, outputs, H/2, W/2]: no activation before the
+    first convolution, because a ReLU would discard half of the image's values."""
 
     def __init__(self, inputs: int, outputs: int, layers: Layers) -> None:
         super().__init__()
@@ -91,6 +91,6 @@ class StemBlock(nn.Module):
         self.shortcut = layers.conv(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.avg_pool2d(self.conv2(self.conv1(x).relu_()), 2)
+        h = F.avg_pool2d(self.conv2(self.conv1(x).relu_()), 2)  # [N, outputs, H/2, W/2]
         out: Tensor = h + self.shortcut(F.avg_pool2d(x, 2))
         return out

@@ -29,16 +29,16 @@ from ganforge_architectures.conditioning import (
 )
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, xavier
-from ganforge_architectures.plans import Plan
+from ganforge_architectures.plans import BlockPlan
 from ganforge_architectures.residual import DownBlock, StemBlock, UpBlock
 from ganforge_architectures.shapes import image_side
 
 PLANS = {
-    28: Plan(7, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one block up fewer
-    32: Plan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
-    48: Plan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: Plan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
-    128: Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+    28: BlockPlan(7, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one up-block fewer
+    32: BlockPlan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
+    48: BlockPlan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: BlockPlan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+    128: BlockPlan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
 }
 
 
@@ -46,10 +46,10 @@ class ResNet(Architecture):
     """Square images of side 28, 32, 48, 64 or 128.
 
     The defaults are WGAN-GP's networks; SNGAN's have `spectral_norm = true`, `pool = "sum"`, and
-    `g_width = 256` for 32x32; SAGAN's have those, `g_spectral_norm = true`, `attention = 32` and
-    `conditioning = "conditional_bn"`. Convolutions and linear layers start from Xavier's uniform
-    distribution with gain sqrt 2 within blocks and 1 elsewhere; those of condition and heads from
-    +-1/sqrt(inputs).
+    `g_width = 256` for 32x32; SAGAN's also `g_spectral_norm = true`, `attention = 32` and
+    `conditioning = "conditional_bn"`. Convolutions and linear layers are initialized with Xavier's
+    uniform distribution with gain sqrt 2 within blocks and 1 elsewhere; those of condition and heads
+    uniformly in +-1/sqrt(inputs).
     """
 
     source: ClassVar[str] = (
@@ -70,12 +70,12 @@ class ResNet(Architecture):
     condition_dim: int = Field(
         128,
         ge=0,
-        description="Width of the condition's linear embedding beside the latent; 0 = the label as it is.",
+        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
     )
-    spectral_norm: bool = Field(False, description="Spectral normalisation of the discriminator.")
-    g_spectral_norm: bool = Field(False, description="Spectral normalisation of the generator.")
+    spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
+    g_spectral_norm: bool = Field(False, description="Spectral normalization of the generator.")
     norm: Literal["none", "layer"] = Field(
-        "none", description="Normalisation in the discriminator's blocks after the first."
+        "none", description="Normalization in the discriminator's blocks after the first."
     )
     pool: Literal["mean", "sum"] = Field(
         "mean", description="Pooling over pixels before the logit: mean as in WGAN-GP, sum as in SNGAN."
@@ -123,7 +123,7 @@ class Generator(nn.Module):
     def __init__(
         self,
         first: LatentInput,
-        plan: Plan,
+        plan: BlockPlan,
         width: int,
         channels: int,
         *,
@@ -141,14 +141,14 @@ class Generator(nn.Module):
         self.attended = plan.g_sides().index(attention) if attention else None
         if self.attended is not None:
             self.attention = SelfAttention(widths[self.attended + 1], layers)
-        # The last norm is not conditional in either paper's code.
+        # The last norm is unconditional in both papers' code.
         self.norm = BatchNorm(widths[-1], 0)
         self.out = layers.conv(widths[-1], channels, 3, padding=1)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        h: Tensor = self.seed(self.first(z, cond)).unflatten(1, self.seed_shape)
+        h: Tensor = self.seed(self.first(z, cond)).unflatten(1, self.seed_shape)  # [N, C0, base, base]
         for i, block in enumerate(self.blocks):
-            h = block(h, cond)
+            h = block(h, cond)  # [N, C, H, W] -> [N, C', 2H, 2W]
             if i == self.attended:
                 h = self.attention(h)
         return torch.tanh(self.out(self.norm(h, None).relu_()))
@@ -157,13 +157,13 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the pooled ones.
 
-    A block's first convolution keeps the channels; if `wide`, it already makes the block's output's.
+    A block's first convolution keeps the channels; if `wide`, it has those of the block's output.
     """
 
     def __init__(
         self,
         shape: tuple[int, ...],
-        plan: Plan,
+        plan: BlockPlan,
         width: int,
         how: Scheme,
         heads: Mapping[str, int],
@@ -195,9 +195,9 @@ class Discriminator(nn.Module):
         self.heads = Heads(widths[-1], heads)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        h = self.trunk(x if self.plane is None else self.plane(x, cond))
-        features = h.mean(dim=(2, 3)) if self.pool == "mean" else h.sum(dim=(2, 3))
-        logits = self.logit(features).flatten()
+        h = self.trunk(x if self.plane is None else self.plane(x, cond))  # [N, F, H', W']
+        features = h.mean(dim=(2, 3)) if self.pool == "mean" else h.sum(dim=(2, 3))  # [N, F]
+        logits = self.logit(features).flatten()  # [N]
         if self.projection is not None:
             logits = logits + self.projection(features, cond)
         return Verdict(logits, self.heads(features), features)

@@ -1,4 +1,4 @@
-"""Which image sizes a convolutional architecture takes, and the refusal of the others."""
+"""Validates the image size for a convolutional architecture."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ganforge.api import DataSpec, UserError
 def image_side(nets: str, data: DataSpec, sides: Sequence[int], wish: str) -> int:
     """The side in pixels of the square images of `data`.
 
-    `sides` are those that `nets` can make, ascending; `wish` describes them after "is not".
-    Raises `UserError` for points, images that are not square, and other sides.
+    `sides` are those that `nets` supports, ascending; `wish` describes them after "is not". Raises
+    `UserError` for points, images that are not square, and other sides.
     """
     if not data.is_image:
         raise UserError(
-            f"nets '{nets}': makes images, and the data are points of {data.shape[0]} numbers; use nets 'mlp'"
+            f"nets '{nets}': needs images, got points of {data.shape[0]} dimensions; use nets 'mlp'"
         )
     _, height, width = data.shape
     if height != width:
@@ -32,7 +32,7 @@ def image_side(nets: str, data: DataSpec, sides: Sequence[int], wish: str) -> in
 
 
 def _nearest(side: int, sides: Sequence[int]) -> str:
-    """The greatest side not above and the least not below `side`: "32x32 or 64x64"."""
+    """The nearest supported sides below and above `side`: "32x32 or 64x64"."""
     below = [s for s in sides if s <= side][-1:]
     above = [s for s in sides if s >= side][:1]
     return " or ".join(f"{s}x{s}" for s in sorted({*below, *above}))

@@ -22,9 +22,9 @@ SMALL = 128
 
 
 class Translator(Patched):
-    """Residual blocks at a quarter of the size as generator, patches as discriminator.
+    """Residual blocks at a quarter of the resolution as generator, with a patch discriminator.
 
-    The latent is not used. Weights start from N(0, `init_std`).
+    The latent is not used. Weights are initialized from N(0, `init_std`).
     """
 
     source: ClassVar[str] = (
@@ -37,15 +37,15 @@ class Translator(Patched):
         64, ge=1, description="Channels of the generator's first layer; doubled with each of two halvings."
     )
     blocks: int = Field(
-        0, ge=0, description="Residual blocks; 0 = 6 for images up to 128 pixels a side, 9 for larger ones."
+        0, ge=0, description="Residual blocks; 0 = 6 for images up to 128 pixels per side, 9 for larger ones."
     )
     norm: Norm = Field(
-        "instance", description="Normalisation in the generator: batch, instance (of each image), or none."
+        "instance", description="Normalization in the generator: batch, instance (per image), or none."
     )
     d_norm: Norm = Field(
         "instance",
-        description="Normalisation in the discriminator: batch, instance, or none, which spectral_norm and "
-        "gradient penalties go with.",
+        description="Normalization in the discriminator: batch, instance, or none, as needed with "
+        "spectral_norm and gradient penalties.",
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
@@ -63,7 +63,7 @@ class Translator(Patched):
         height, width = data.shape[1:]
         if condition[1:] != (height, width):
             raise UserError(
-                f"nets 'translator': the condition has {condition[1]}x{condition[2]} pixels and the image "
+                f"nets 'translator': the condition has {condition[1]}x{condition[2]} pixels, but the image "
                 f"{height}x{width}; make them equal, or use nets 'upscaler' for a smaller one"
             )
         if height % 4 or width % 4 or min(height, width) < 8:
@@ -107,7 +107,7 @@ class Generator(nn.Module):
 
 
 class Block(nn.Module):
-    """[N, C, H, W] -> the same: x + norm(conv(relu(norm(conv(x))))), 3x3 with mirrored edges."""
+    """[N, C, H, W] -> the same: x + norm(conv(relu(norm(conv(x))))), 3x3 with reflect padding."""
 
     def __init__(self, channels: int, norm: Norm, layers: Layers) -> None:
         super().__init__()

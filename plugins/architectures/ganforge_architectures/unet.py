@@ -18,16 +18,16 @@ from ganforge.api import DataSpec, Field, Networks, UserError
 from ganforge_architectures.layers import Layers, normal
 from ganforge_architectures.patch import MOST_DOUBLINGS, NoCondition, Norm, Patched, image_condition, norm_of
 
-MOST_DEPTH = 8
+MAX_DEPTH = 8
 DROPPED = 3
 """Layers of the decoder with dropout, from the innermost on."""
 
 
 class UNet(Patched):
-    """A U-Net as generator, patches as discriminator; for sides that can be halved.
+    """A U-Net as generator, with a patch discriminator; for even sides.
 
-    The latent is not used: the noise is the dropout, which falls silent in evaluation mode, so that a
-    condition has one sample. Weights start from N(0, `init_std`).
+    The latent is not used: the noise is dropout, which is off in evaluation mode, so that a condition
+    has one sample. Weights are initialized from N(0, `init_std`).
     """
 
     source: ClassVar[str] = (
@@ -39,13 +39,13 @@ class UNet(Patched):
     width: int = Field(
         64,
         ge=1,
-        description="Channels of the generator's first layer; doubled with each halving, up to 8 fold.",
+        description="Channels of the generator's first layer; doubled with each halving, up to 8 times.",
     )
     depth: int = Field(
-        0, ge=0, le=MOST_DEPTH, description="Halvings of the image; 0 = down to one pixel, or to an odd side."
+        0, ge=0, le=MAX_DEPTH, description="Halvings of the image; 0 = down to one pixel, or to an odd side."
     )
     norm: Norm = Field(
-        "batch", description="Normalisation in the generator: batch, instance (of each image), or none."
+        "batch", description="Normalization in the generator: batch, instance (per image), or none."
     )
     dropout: float = Field(
         0.5,
@@ -62,7 +62,7 @@ class UNet(Patched):
             return Networks(NoCondition(self.type), discriminator)
         if condition[1:] != data.shape[1:]:
             raise UserError(
-                f"nets 'unet': the condition has {condition[1]}x{condition[2]} pixels and the image "
+                f"nets 'unet': the condition has {condition[1]}x{condition[2]} pixels, but the image "
                 f"{data.shape[1]}x{data.shape[2]}; make them equal, or use nets 'upscaler' for a smaller one"
             )
         generator = Generator(
@@ -76,10 +76,10 @@ class UNet(Patched):
         return Networks(generator, discriminator)
 
     def _depth(self, data: DataSpec) -> int:
-        """How often both sides can be halved, or as `depth` says."""
+        """How often both sides can be halved, or `depth`."""
         height, width = data.shape[1:]
-        # The lowest bit that is set in either side.
-        most = min(((height | width) & -(height | width)).bit_length() - 1, MOST_DEPTH)
+        # The lowest set bit of either side.
+        most = min(((height | width) & -(height | width)).bit_length() - 1, MAX_DEPTH)
         if most < 1 or self.depth > most:
             raise UserError(
                 f"nets 'unet': an image of {height}x{width} can be halved {most} times, and "
@@ -99,7 +99,7 @@ class Generator(nn.Module):
         bias = norm == "none"
         down = [layers.conv(inputs, widths[0], 4, stride=2, padding=1, bias=bias)]
         for i, (a, b) in enumerate(pairwise(widths)):
-            # Innermost there may be one pixel, which no norm leaves anything of.
+            # The innermost map may be one pixel, which normalization would set to 0.
             normed = norm_of(norm, b) if i < len(widths) - 2 else []
             conv = layers.conv(a, b, 4, stride=2, padding=1, bias=bias)
             down.append(nn.Sequential(nn.LeakyReLU(0.2), conv, *normed))

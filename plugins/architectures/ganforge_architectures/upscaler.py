@@ -1,8 +1,8 @@
 """The residual generator of SRGAN: a small image to a larger one, by pixel shuffle.
 
 Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network (Ledig et al.,
-2016), arXiv:1609.04802, figure 4; without normalisation as in Enhanced Deep Residual Networks for
-Single Image Super-Resolution (Lim et al., 2017), arXiv:1707.02921. Ours is the tanh, which keeps
+2016), arXiv:1609.04802, figure 4; without normalization as in Enhanced Deep Residual Networks for
+Single Image Super-Resolution (Lim et al., 2017), arXiv:1707.02921. Added here: the tanh, which keeps
 images in [-1, 1].
 """
 
@@ -22,10 +22,10 @@ FACTORS = (1, 2, 4, 8)
 
 
 class Upscaler(Patched):
-    """Residual blocks at the condition's size, then a doubling or several; patches as discriminator.
+    """Residual blocks at the condition's resolution, then pixel shuffles; with a patch discriminator.
 
-    The latent is not used. The generator's weights start from N(0, 1/fan in), the discriminator's from
-    N(0, `init_std`).
+    The latent is not used. The generator's weights are initialized from N(0, 1/fan in), the
+    discriminator's from N(0, `init_std`).
     """
 
     source: ClassVar[str] = (
@@ -38,11 +38,11 @@ class Upscaler(Patched):
     blocks: int = Field(16, ge=1, description="Residual blocks.")
     norm: Norm = Field(
         "batch",
-        description="Normalisation in the generator: batch, as in SRGAN; none, as in EDSR; or instance.",
+        description="Normalization in the generator: batch, as in SRGAN; none, as in EDSR; or instance.",
     )
     show_condition: bool = Field(
         False,
-        description="The discriminator judges an image together with its condition; false = by itself.",
+        description="The discriminator sees an image together with its condition; false = alone.",
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
@@ -64,7 +64,7 @@ class Upscaler(Patched):
             if (low * factor, narrow * factor) == (height, width):
                 return factor
         raise UserError(
-            f"nets 'upscaler': the condition has {low}x{narrow} pixels and the image {height}x{width}; both "
+            f"nets 'upscaler': the condition has {low}x{narrow} pixels, but the image {height}x{width}; both "
             "sides must be larger by the same factor, one of 1, 2, 4, 8"
         )
 
@@ -105,8 +105,8 @@ class Generator(nn.Module):
 class Block(nn.Module):
     """[N, C, H, W] -> the same: x + norm(conv(prelu(norm(conv(x))))), 3x3.
 
-    Without a norm the last convolution starts smaller by the number of blocks, whose sum would
-    otherwise grow with it.
+    Without normalization the last convolution is initialized smaller by the number of blocks, whose
+    sum would otherwise grow with it.
     """
 
     def __init__(self, width: int, norm: Norm, layers: Layers, blocks: int) -> None:

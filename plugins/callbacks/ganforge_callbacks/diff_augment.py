@@ -1,4 +1,4 @@
-"""Differentiable augmentation of all that the discriminator sees, for training on little data.
+"""Differentiable augmentation of everything that the discriminator sees, for training on little data.
 
 Differentiable Augmentation for Data-Efficient GAN Training (Zhao, Liu, Lin, Zhu & Han, 2020),
 arXiv:2006.10738, section 3.2; strengths as in the authors' code.
@@ -11,15 +11,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Callback, Field, UserError, rows
+from ganforge.api import Callback, Field, Scheduled, UserError, rows
 
 SHIFT, HOLE = 1 / 8, 1 / 2
-"""The greatest shift and the side of the square cut out, as parts of the image's side."""
+"""Maximum shift, and side of the cutout, as fractions of the image's side."""
 
 
 class DiffAugment(Callback):
-    """Real images and fakes are changed at random, each in its own way, before they are judged;
-    gradients pass through the change to the generator."""
+    """Augments real images and fakes at random before they reach D, each sample independently; gradients
+    pass through the augmentation to the generator."""
 
     type: Literal["diff_augment"] = "diff_augment"
     source: ClassVar[str] = (
@@ -29,29 +29,40 @@ class DiffAugment(Callback):
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = Field(
         ("color", "translation", "cutout"),
-        description="The changes, in this order. color: brightness by up to +-0.5 (of the range -1 to 1), "
+        description="Augmentations, in this order. color: brightness by up to +-0.5 (of the range -1 to 1), "
         "saturation by a factor from 0 to 2, contrast from 0.5 to 1.5. translation: by up to 1/8 of each "
-        "side. cutout: a rectangle of half of each side becomes grey. [] = off.",
+        "side. cutout: a rectangle of half of each side becomes gray. [] = off.",
+    )
+
+    p: Scheduled = Field(
+        1.0, ge=0, le=1, description="The probability with which an image is changed at all, by itself."
     )
 
     def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Images x [N, C, H, W] -> the same shape; raises `UserError` for points [N, D]."""
         if x.ndim != 4:
             raise UserError(
-                f"callback 'diff_augment': augments images, and the data are points of {x.shape[1]} numbers; "
+                f"callback 'diff_augment': needs images, got points of {x.shape[1]} dimensions; "
                 "remove it from [[callbacks]]"
             )
         changes = {"color": _color, "translation": _translation, "cutout": _cutout}
+        changed = x
         for name in self.policy:
-            x = changes[name](x, rng)
-        return x
+            changed = changes[name](changed, rng)
+        if not isinstance(self.p, Tensor) and self.p == 1:
+            return changed
+
+        def draw(n: int, rng: torch.Generator) -> Tensor:
+            return torch.rand(n, 1, 1, 1, generator=rng, device=x.device)
+
+        return torch.where(rows(rng, len(x), draw) < self.p, changed, x)
 
 
 def _color(x: Tensor, rng: torch.Generator) -> Tensor:
     def draw(n: int, rng: torch.Generator) -> Tensor:
         return torch.rand(3, n, 1, 1, 1, generator=rng, device=x.device, dtype=x.dtype).movedim(1, 0)
 
-    brightness, saturation, contrast = rows(rng, x.shape[0], draw).unbind(dim=1)
+    brightness, saturation, contrast = rows(rng, x.shape[0], draw).unbind(dim=1)  # [N, 1, 1, 1] each
     return recolor(x, brightness - 0.5, 2 * saturation, contrast + 0.5)
 
 
@@ -63,42 +74,48 @@ def _translation(x: Tensor, rng: torch.Generator) -> Tensor:
 
 def _cutout(x: Tensor, rng: torch.Generator) -> Tensor:
     height, width = (_round(HOLE * side) for side in x.shape[2:])
-    # The centre is anywhere in the image, so that part of the hole may lie outside.
+    # The center is anywhere in the image, so that part of the hole may lie outside.
     top = _integers(0, x.shape[2] - height % 2, x, rng) - height // 2
     left = _integers(0, x.shape[3] - width % 2, x, rng) - width // 2
     return cut_out(x, top, left, height, width)
 
 
 def recolor(x: Tensor, brightness: Tensor, saturation: Tensor, contrast: Tensor) -> Tensor:
-    """x [N, C, H, W]: brightness added, then the distance to each pixel's grey scaled by
-    saturation, then the distance to the image's mean by contrast; each [N, 1, 1, 1]."""
-    grey = x.mean(dim=1, keepdim=True)
-    mean = grey.mean(dim=(2, 3), keepdim=True)
-    # The three in one: each is linear in x, and brightness moves both means along.
-    offset = contrast * (1 - saturation) * grey + ((1 - contrast) * mean + brightness)
+    """x [N, C, H, W]: adds brightness, then scales the distance to each pixel's gray by saturation, then the
+    distance to the image's mean by contrast; each [N, 1, 1, 1]."""
+    gray = x.mean(dim=1, keepdim=True)  # [N, 1, H, W]
+    mean = gray.mean(dim=(2, 3), keepdim=True)  # [N, 1, 1, 1]
+    # All three at once: each is linear in x, and brightness shifts both means.
+    offset = contrast * (1 - saturation) * gray + ((1 - contrast) * mean + brightness)  # [N, 1, H, W]
     return torch.addcmul(offset, contrast * saturation, x)
 
 
 def translate(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """x [N, C, H, W] moved by down and right [N] pixels; what comes in from outside is 0."""
+    """x [N, C, H, W] shifted by down and right [N] pixels; the uncovered border is 0."""
     n, channels, height, width = x.shape
-    row = torch.arange(height, device=x.device) - down[:, None]
-    column = torch.arange(width, device=x.device) - right[:, None]
-    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None]
-    pixel = row.clamp(0, height - 1)[:, :, None] * width + column.clamp(0, width - 1)[:, None]
-    first = torch.arange(n, device=x.device)[:, None, None] * (height * width)
-    # Pixels as rows of channels: a view of images in channels_last, and stays so.
-    pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-    moved = pixels.index_select(0, (pixel + first).flatten()).reshape(n, height, width, channels)
+    row = torch.arange(height, device=x.device) - down[:, None]  # [N, H]
+    column = torch.arange(width, device=x.device) - right[:, None]  # [N, W]
+    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[
+        :, None
+    ]  # [N, H, W]
+    pixel = row.clamp(0, height - 1)[:, :, None] * width + column.clamp(0, width - 1)[:, None]  # [N, H, W]
+    first = torch.arange(n, device=x.device)[:, None, None] * (height * width)  # [N, 1, 1]
+    # Pixels as rows of channels: a view of channels-last images, and stays one.
+    pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)  # [N H W, C]
+    moved = pixels.index_select(0, (pixel + first).flatten()).reshape(
+        n, height, width, channels
+    )  # [N, H, W, C]
     # A product, because masked_fill does not keep channels_last.
-    return moved.permute(0, 3, 1, 2) * inside[:, None]
+    return moved.permute(0, 3, 1, 2) * inside[:, None]  # [N, C, H, W]
 
 
 def cut_out(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
-    """x [N, C, H, W] with 0 in the rectangle from row top and column left [N] on."""
-    row = torch.arange(x.shape[2], device=x.device) - top[:, None]
-    column = torch.arange(x.shape[3], device=x.device) - left[:, None]
-    hole = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None]
+    """x [N, C, H, W] with 0 in the rectangle that starts at row top and column left [N]."""
+    row = torch.arange(x.shape[2], device=x.device) - top[:, None]  # [N, H]
+    column = torch.arange(x.shape[3], device=x.device) - left[:, None]  # [N, W]
+    hole = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[
+        :, None
+    ]  # [N, H, W]
     return x * ~hole[:, None]
 
 
@@ -108,7 +125,7 @@ def _round(value: float) -> int:
 
 
 def _integers(low: int, high: int, x: Tensor, rng: torch.Generator) -> Tensor:
-    """One integer an image, [N], from low to high inclusive."""
+    """One integer per image, [N], from low to high inclusive."""
 
     def draw(n: int, rng: torch.Generator) -> Tensor:
         return torch.randint(low, high + 1, (n,), generator=rng, device=x.device)

@@ -14,12 +14,12 @@ from ganforge.api import Callback, Field, Role
 
 
 class WeightClip(Callback):
-    """After each update of the discriminator, all its parameters are brought into [-limit, limit]."""
+    """Clips all parameters of the discriminator to [-limit, limit] after each of its updates."""
 
     type: Literal["weight_clip"] = "weight_clip"
     source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, algorithm 1"
 
-    limit: float = Field(0.01, gt=0, description="Largest absolute value of a parameter (c of the paper).")
+    limit: float = Field(0.01, gt=0, description="Maximum absolute value of a parameter (c in the paper).")
 
     @torch.no_grad()
     def after_update(self, role: Role, network: nn.Module) -> None:

@@ -9,9 +9,9 @@ import torch
 
 from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
 from ganforge_datasets.celeba_files import ATTRIBUTES, PARTITION, read_attributes, read_partition
-from ganforge_datasets.decode import FORMAT, Form, decode_images
+from ganforge_datasets.decode import Form
+from ganforge_datasets.decoded import Wanted, decoded
 from ganforge_datasets.stores import FolderStore, Store, ZipStore, locate, refuse_missing
-from ganforge_datasets.uint8_cache import cache_key, cached
 
 IMAGES = "img_align_celeba"
 
@@ -57,14 +57,8 @@ class CelebA(Dataset):
         store = _open(self.root)
         refuse_missing(names, PARTITION, store)
         form = Form(self.image_size, middle=self.crop)
-        images = cached(
-            context.cache,
-            cache_key("celeba", FORMAT, form, names, store.fingerprint()),
-            (len(names), 3, self.image_size, self.image_size),
-            f"images of {self.root} ({split})",
-            lambda: decode_images(store, names, form, context.track),
-            context.say,
-        )
+        wanted = Wanted("celeba", store, names, form, f"images of {self.root} ({split})")
+        images = decoded(wanted, context).images
         labels = None if attributes is None else torch.from_numpy(attributes)
         return Samples(torch.from_numpy(images), labels, self.mirror, random_crop=self.random_crop)
 

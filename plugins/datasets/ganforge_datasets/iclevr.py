@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
 from ganforge_datasets.clevr_layout import NAMES, OBJECTS, draw_scenes
 from ganforge_datasets.clevr_scenes import RENDERER, draw, pieces
-from ganforge_datasets.decode import FORMAT, Form, decode_images
+from ganforge_datasets.decode import Form
+from ganforge_datasets.decoded import Wanted, decoded
 from ganforge_datasets.iclevr_files import check_objects, read_labels
 from ganforge_datasets.stores import FolderStore, Store, ZipStore, refuse_missing
 from ganforge_datasets.uint8_cache import cache_key, cached
@@ -58,7 +59,7 @@ class ICLEVR(Dataset):
     )
 
     def spec(self) -> DataSpec:
-        labels = LabelSpec(kind="many_of_k", names=NAMES, most=OBJECTS)
+        labels = LabelSpec(kind="many_of_k", names=NAMES, most=OBJECTS, least=1)
         return DataSpec(shape=(3, self.image_size, self.image_size), labels=labels)
 
     def build(self, split: Split, context: Context) -> Samples:
@@ -86,6 +87,7 @@ class ICLEVR(Dataset):
             what,
             lambda: context.track(draw(scenes, size), pieces(scenes, size), "drawing scenes"),
             context.say,
+            context.fresh,
         )
         return images, scenes.labels(), torch.arange(count) // OBJECTS
 
@@ -95,17 +97,8 @@ class ICLEVR(Dataset):
         names, labels = read_labels(lists)
         store = ZipStore(Path(lists.where("images.zip"))) if _has_inner_zip(lists) else lists
         refuse_missing(names, lists.where("train.json"), store)
-        size = self.image_size
-        key = cache_key("iclevr", "read", FORMAT, size, names, store.fingerprint())
-        images = cached(
-            context.cache,
-            key,
-            (len(names), 3, size, size),
-            f"images of {root}",
-            lambda: decode_images(store, names, Form(size), context.track),
-            context.say,
-        )
-        return images, labels, _scenes(names)
+        wanted = Wanted("iclevr", store, names, Form(self.image_size), f"images of {root}")
+        return decoded(wanted, context).images, labels, _scenes(names)
 
 
 def _scenes(names: Sequence[str]) -> torch.Tensor | None:

@@ -1,43 +1,49 @@
-"""The labels of loose images: from sub-folders, from `labels.json` or from `labels.csv`."""
+"""The labels of loose images: from sub-folders, or from a file."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator
+import json
+import os
+import re
+from collections.abc import Iterable
 from functools import partial
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganforge.api import LabelSpec, UserError, did_you_mean
-from ganforge_datasets.image_files import ImageFiles
-from ganforge_datasets.text_files import line_of, read_json, read_text
+from ganforge.api import LabelKind, LabelSpec, UserError, did_you_mean
+from ganforge_datasets.image_files import LABEL_FILES, ImageFiles
+from ganforge_datasets.image_match import Matcher, nfc
+from ganforge_datasets.label_json import read_label_json
+from ganforge_datasets.label_reading import Label, Reading, Where, in_order_of_names
+from ganforge_datasets.label_table import read_label_lines, read_label_table
 
-LABEL_FILES = ("labels.json", "labels.csv")
-Where = Callable[[], str]
-"""Says `file:line`; only called for a message, because finding a line takes a while."""
-
-
-class Label(NamedTuple):
-    """What the labels say of one image."""
-
-    image: str
-    names: list[str]
-    where: Where
+MOST_LABELS = 10_000
+"""More labels than that are a column of something else."""
 
 
-class Labels(NamedTuple):
+class Labels:
     """The labels of a set of images, as the files give them."""
 
-    of: dict[str, Label]
-    """By the image's path."""
-    known: dict[str, Where]
-    """Every label that occurs, in the order to show them, and where it first does."""
-    lacks: str
-    """What to say of a label that does not occur."""
+    def __init__(
+        self,
+        of: dict[str, Label],
+        known: dict[str, Where],
+        lacks: str,
+        remark: str = "",
+        said: Iterable[str] = (),
+    ) -> None:
+        self.of = of
+        """By the image's path."""
+        self.known = known
+        """Every label that occurs, in the order to show them, and where it first does."""
+        self.lacks = lacks
+        """What to say of a label that does not occur."""
+        self.remark = remark
+        """Lines to add where the labels are listed for the run file; each begins with a line break."""
+        self.said = list(said)
+        """What a user should know of how the file was read."""
 
     def rows(self, spec: LabelSpec) -> NDArray[np.uint8]:
         """One-hot or multi-hot rows [M, K] in the order of `of`. Raises `UserError` where files and
@@ -45,7 +51,7 @@ class Labels(NamedTuple):
         for name, where in self.known.items():
             if name not in spec.names:
                 raise UserError(
-                    f"{where()}: label '{name}' is not one of data.names{did_you_mean(name, spec.names)}"
+                    f"{where()}: label '{name}' is not one of data.names{_hint(name, self, spec)}"
                 )
         for name in spec.names:
             if name not in self.known:
@@ -56,21 +62,55 @@ class Labels(NamedTuple):
         rows = np.zeros((len(self.of), spec.width), np.uint8)
         for row, label in zip(rows, self.of.values(), strict=True):
             if spec.kind == "one_of_k" and len(label.names) != 1:
-                raise UserError(
-                    f"{label.where()}: image '{label.image}' has {len(label.names)} labels; it should have "
-                    '1, or say data.label_kind = "many_of_k"'
-                )
+                raise UserError(f"{label.where()}: {_not_one(label)}")
             row[[column[name] for name in label.names]] = 1
         return rows
+
+
+def _not_one(label: Label) -> str:
+    if not label.names:
+        return (
+            f"image '{label.image}' has no label; give it one, or remove it from the list to leave it out, "
+            'or say data.label_kind = "many_of_k"'
+        )
+    return (
+        f"image '{label.image}' has {len(label.names)} labels; it should have 1, or say "
+        'data.label_kind = "many_of_k"'
+    )
+
+
+def _hint(name: str, labels: Labels, spec: LabelSpec) -> str:
+    """What may be meant by a label that is not one of the names."""
+    parts = [part.strip() for part in re.split(r"[|;,]", name)]
+    if len(parts) > 1 and all(part in spec.names for part in parts):
+        return '; if these are several labels, say data.label_kind = "many_of_k"'
+    close = did_you_mean(name, spec.names)
+    if close or set(labels.known) & set(spec.names):
+        return close
+    if not all(map(_is_text, labels.known)):
+        return close
+    # Not one of the labels is named: the list is of other data, or of another column.
+    return f"; the labels there are\n{toml_names(labels.known)}{labels.remark}"
+
+
+def _is_text(name: str) -> bool:
+    """Whether a run file can hold it; JSON and the names of files can hold halves of characters."""
+    return "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def toml_names(known: Iterable[str]) -> str:
+    """The line `names = [...]` of a run file."""
+    # A string of JSON is one of TOML, but for this one character.
+    return f"names = {json.dumps(list(known), ensure_ascii=False)}".replace("\x7f", "\\u007f")
 
 
 def from_folders(files: ImageFiles, names: tuple[str, ...]) -> Labels:
     """Each image's class is the first folder of its path. A single outer folder that holds all others, and
     is not one of `names`, is looked through."""
     parts = {path: PurePosixPath(path).parts for path in files.paths}
-    outer = {each[0] for each in parts.values()}
+    outer = {nfc(each[0]) for each in parts.values()}
     skip = 1 if len(outer) == 1 and not outer & set(names) and min(map(len, parts.values())) > 2 else 0
-    of, known = dict[str, Label](), dict[str, Where]()
+    of, known, as_written = dict[str, Label](), dict[str, Where](), dict[str, str]()
     for path, folders in parts.items():
         if len(folders) < skip + 2:
             raise UserError(
@@ -78,107 +118,99 @@ def from_folders(files: ImageFiles, names: tuple[str, ...]) -> Labels:
                 'or say data.labels = "none"'
             )
         where = partial(files.store.where, "/".join(folders[: skip + 1]))
-        of[path] = Label(path, [folders[skip]], where)
-        known.setdefault(folders[skip], where)
-    return Labels(of, _sorted(known), f"{files.root} has no such sub-folder with images")
+        label = _class_name(folders[skip], where)
+        if as_written.setdefault(label, folders[skip]) != folders[skip]:
+            raise UserError(
+                f"{where()}: there are two folders '{label}' that differ only in how the letters are "
+                f"encoded, {as_written[label]!a} and {folders[skip]!a}; move the images into one of them"
+            )
+        of[path] = Label(path, [label], where)
+        known.setdefault(label, where)
+    return Labels(of, in_order_of_names(known), f"{files.root} has no such sub-folder with images")
 
 
-def from_file(files: ImageFiles) -> Labels:
-    """The labels that the uppermost `labels.json` or `labels.csv` gives; its paths are relative to it."""
+def _class_name(folder: str, where: Where) -> str:
+    """The label that a folder's name is. Raises `UserError` for bytes that are no text."""
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{where()}: the folder's name {os.fsencode(folder)!r} is not UTF-8, so it cannot be a label in "
+            "a run file; rename the folder"
+        ) from None
+    name = nfc(folder)
+    if name != name.strip():
+        raise UserError(f"{where()}: the folder's name {name!r} has blanks around it; rename the folder")
+    return name
+
+
+def from_file(files: ImageFiles, kind: LabelKind, names: tuple[str, ...]) -> Labels:
+    """The labels that the uppermost label file gives; its paths are relative to it.
+
+    `kind` and `names` decide where the file alone leaves open what it means: whether a column holds labels
+    or is one, and whether a cell holds one or several."""
     named = [name for name in files.store.names() if PurePosixPath(name).name in LABEL_FILES]
     if not named:
-        raise UserError(f'{files.root} holds no labels.json or labels.csv, which data.labels = "file" needs')
+        raise UserError(
+            f"{files.root} holds no {', '.join(LABEL_FILES[:-1])} or {LABEL_FILES[-1]}, one of which "
+            'data.labels = "file" needs'
+        )
     depth = min(name.count("/") for name in named)
     first, *others = [name for name in named if name.count("/") == depth]
     if others:
         raise UserError(
             f"{files.store.where(first)} and {files.store.where(others[0])} both give labels; remove one"
         )
-    known = dict[str, Where]()
-    listed = _json(files, first) if first.endswith(".json") else _csv(files, first, known)
-    of = _matched(listed, files, str(PurePosixPath(first).parent))
+    matcher = Matcher(files, str(PurePosixPath(first).parent))
+    reading = Reading(kind, names)
+    if first.endswith(".json"):
+        listed = read_label_json(files.store, first, matcher, reading)
+    elif first.endswith(".jsonl"):
+        listed = read_label_lines(files.store, first, matcher, reading)
+    else:
+        listed = read_label_table(files.store, first, matcher, reading)
+    of = _matched(listed, matcher, kind)
     if not of:
         raise UserError(f"{files.store.where(first)}:1: lists no images")
+    known = reading.known
     if not known:
         for label in of.values():
             for name in label.names:
                 known.setdefault(name, label.where)
-        known = _sorted(known)
-    return Labels(of, known, f"{files.store.where(first)} has no such label")
+        known = in_order_of_names(known)
+    if not names:
+        _refuse_as_labels(known, of, files.store.where(first))
+    remark = _remark(of, kind)
+    return Labels(of, known, f"{files.store.where(first)} has no such label", remark, reading.said)
 
 
-def _matched(listed: Iterable[Label], files: ImageFiles, base: str) -> dict[str, Label]:
-    """Labels by the path of the image they name: below `base`, or anywhere if the bare name is unique."""
-    paths = set(files.paths)
-    by_name: dict[str, list[str]] = {}
-    for path in files.paths:
-        by_name.setdefault(PurePosixPath(path).name, []).append(path)
+def _remark(of: dict[str, Label], kind: LabelKind) -> str:
+    """What the run file needs as well where the images do not have one label each."""
+    several = next((label for label in of.values() if len(label.names) > 1), None)
+    if kind == "many_of_k" or (several is None and all(label.names for label in of.values())):
+        return ""
+    return '\nlabel_kind = "many_of_k"'
+
+
+def _refuse_as_labels(known: dict[str, Where], of: dict[str, Label], where: str) -> None:
+    if not known:
+        raise UserError(f"{where} gives no image a label")
+    if len(known) > MOST_LABELS:
+        raise UserError(
+            f"{where} has {len(known):,} different labels for {len(of):,} images, such as "
+            f"'{next(iter(known))[:60]}'; labels are classes, at most {MOST_LABELS:,}"
+        )
+
+
+def _matched(listed: Iterable[Label], matcher: Matcher, kind: LabelKind) -> dict[str, Label]:
+    """Labels by the path of the image that they name."""
     of = dict[str, Label]()
     for label in listed:
-        path = PurePosixPath(base, label.image).as_posix()
-        if path not in paths:
-            there = by_name.get(label.image, [])
-            if len(there) != 1:
-                why = f"of which {files.root} holds {len(there)}; say which" if there else ""
-                raise UserError(
-                    f"{label.where()}: lists image '{label.image}', "
-                    f"{why or f'which {files.root} does not hold'}"
-                )
-            path = there[0]
+        path = matcher.find(label.image)
+        if path is None:
+            raise UserError(f"{label.where()}: lists image '{label.image}', {matcher.why_not(label.image)}")
         if path in of:
-            raise UserError(f"{label.where()}: lists image '{label.image}' a second time")
+            several = "; give all its labels in one place, such as red|big" if kind == "many_of_k" else ""
+            raise UserError(f"{label.where()}: lists image '{label.image}' a second time{several}")
         of[path] = label
     return of
-
-
-def _json(files: ImageFiles, name: str) -> Iterator[Label]:
-    listed, text = read_json(files.store, name)
-    file = files.store.where(name)
-    if not isinstance(listed, dict):
-        raise UserError(f'{file}:1: should be {{"a.png": "cat", ...}} or {{"a.png": ["red", "big"], ...}}')
-    for image, value in listed.items():
-        names = [value] if isinstance(value, str) else value
-        where = partial(_json_line, file, text, image)
-        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-            raise UserError(f"{where()}: image '{image}' should have a label or a list of labels")
-        yield Label(image, names, where)
-
-
-def _json_line(file: str, text: str, image: str) -> str:
-    return f"{file}:{line_of(text, image)}"
-
-
-def _csv(files: ImageFiles, name: str, known: dict[str, Where]) -> Iterator[Label]:
-    """Rows of `file,label`, or of a file and a column of 0 or 1 for each label; those go to `known`."""
-    file = files.store.where(name)
-    reader = csv.reader(io.StringIO(read_text(files.store, name), newline=""), skipinitialspace=True)
-    try:
-        _, *columns = next(reader, []) or [""]
-        if not columns or "" in columns or len(set(columns)) < len(columns):
-            raise UserError(f"{file}:1: should be 'file,label', or 'file' and the name of each label, once")
-        if columns != ["label"]:
-            known.update(dict.fromkeys(columns, partial(str, f"{file}:1")))
-        for cells in reader:
-            where = partial(str, f"{file}:{reader.line_num}")
-            if cells:
-                yield _csv_row(cells, columns, where)
-    except csv.Error as error:
-        raise UserError(f"{file}:{reader.line_num}: is not CSV: {error}") from None
-
-
-def _csv_row(cells: list[str], columns: list[str], where: Where) -> Label:
-    image, *values = cells
-    if len(values) != len(columns):
-        raise UserError(f"{where()}: has {len(cells)} columns; the first line has {len(columns) + 1}")
-    if columns == ["label"]:
-        return Label(image, values, where)
-    for column, value in zip(columns, values, strict=True):
-        if value not in ("0", "1"):
-            raise UserError(
-                f"{where()}: '{column}' is '{value}', not 0 or 1 (a column of label names is called 'label')"
-            )
-    return Label(image, [name for name, value in zip(columns, values, strict=True) if value == "1"], where)
-
-
-def _sorted(known: dict[str, Where]) -> dict[str, Where]:
-    return dict(sorted(known.items()))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
+import tarfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ganforge.api import UserError
+from ganforge_datasets.formats import HEAD, is_image_head, is_image_name
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MOST_BYTES = 64 * 2**20
 """A larger file is refused before it is read, or unpacked from a zip."""
+PACKED = (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lmdb", ".tfrecord", ".parquet")
+MOST_FOLDERS = 1_000_000
+"""Folders walked through; links can make few of them many."""
 
 
 class Store(ABC):
@@ -35,18 +40,23 @@ class Store(ABC):
         """The content of a file. Raises `UserError` where it cannot be read."""
 
     @abstractmethod
-    def fingerprint(self) -> str:
-        """Changes when an image file changes; reads no file."""
+    def head(self, name: str, size: int) -> bytes:
+        """The first `size` bytes of a file, or fewer; empty where it cannot be read."""
+
+    @abstractmethod
+    def state(self, names: Sequence[str]) -> str:
+        """Changes whenever one of the files changes, is replaced or moves; reads none of them."""
 
 
 class FolderStore(Store):
-    """The files below a folder."""
+    """The files below a folder. Linked folders are followed, but not one that lies inside itself."""
 
     def __init__(self, path: Path, by_path: bool = False) -> None:
         self.path = path
+        self.loops: list[str] = []
+        """Links that were not followed, because they lead to a folder they lie in."""
         self._files: dict[str, Path] = {}
-        for folder, folders, names in os.walk(path):
-            folders.sort()
+        for folder, names in _walk(path, self.loops):
             inner = Path(folder).relative_to(path)
             for name in sorted(names):
                 key = (inner / name).as_posix() if by_path else name
@@ -71,18 +81,58 @@ class FolderStore(Store):
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name in sorted(self._files):
-            if name.lower().endswith(SUFFIXES):
-                try:
-                    state = self._files[name].stat()
-                except OSError as error:
-                    raise UserError(f"{self._files[name]} cannot be read: {error.strerror}") from None
-                line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
-                # A name on disk may be bytes that are no text.
-                digest.update(line.encode(errors="surrogateescape"))
+    def head(self, name: str, size: int) -> bytes:
+        path = self._files[name]
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                return b""
+            with path.open("rb", buffering=0) as file:
+                return file.read(size)
+        except OSError:
+            return b""
+
+    def state(self, names: Sequence[str]) -> str:
+        digest = hashlib.sha256(os.fsencode(os.path.realpath(self.path)))
+        for name in names:
+            digest.update(os.fsencode(f"{name}\0{file_state(self._files[name])}\n"))
         return digest.hexdigest()
+
+
+def file_state(path: Path) -> str:
+    """Size, times and number of a file: another file at the same place differs in one of them."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        return f"errno {error.errno}"
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
+
+
+def _walk(root: Path, loops: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The folders of `root` with the names of their files, each before its sub-folders, in sorted order.
+    Links that would make a loop go to `loops`."""
+    above: dict[str, frozenset[tuple[int, int]]] = {str(root): frozenset()}
+    count = 0
+    for folder, folders, names in os.walk(root, followlinks=True):
+        count += 1
+        if count > MOST_FOLDERS:
+            raise UserError(f"{root} has more than {MOST_FOLDERS:,} folders, with those that links lead to")
+        here = above.pop(folder)
+        with contextlib.suppress(OSError):
+            found = os.stat(folder)
+            here |= {(found.st_dev, found.st_ino)}
+        kept = []
+        for name in sorted(folders):
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                with contextlib.suppress(OSError):
+                    found = os.stat(path)
+                    if (found.st_dev, found.st_ino) in here:
+                        loops.append(path)
+                        continue
+            kept.append(name)
+            above[path] = here
+        folders[:] = kept
+        yield folder, names
 
 
 class ZipStore(Store):
@@ -94,7 +144,7 @@ class ZipStore(Store):
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
-            raise UserError(f"{path} is not a zip, or is cut short; copy it again") from None
+            raise UserError(_no_zip(path)) from None
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
         self._members: dict[str, zipfile.ZipInfo] = {}
@@ -128,12 +178,40 @@ class ZipStore(Store):
         except Exception as error:
             raise UserError(f"{self.where(name)} cannot be read from the zip: {error}") from None
 
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name in sorted(self._members):
+    def head(self, name: str, size: int) -> bytes:
+        member = self._members[name]
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return b""
+        try:
+            with self._zip.open(member) as file:
+                return file.read(size)
+        except Exception:
+            return b""
+
+    def state(self, names: Sequence[str]) -> str:
+        archive = f"{os.path.realpath(self.path)}\0{file_state(self.path)}\n"
+        digest = hashlib.sha256(os.fsencode(archive))
+        for name in names:
             member = self._members[name]
-            digest.update(f"{name}\0{member.file_size}\0{member.CRC}\n".encode())
+            digest.update(f"{name}\0{member.file_size}\0{member.CRC}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+
+def _no_zip(path: Path) -> str:
+    """What a file is that was given as a zip, and what to do."""
+    name = path.name.lower()
+    # A damaged archive fails as its decompressor likes.
+    with contextlib.suppress(Exception):
+        if tarfile.is_tarfile(path):
+            return f"{path} is a tar archive, which is not read in place; unpack it and give its folder"
+    if name.endswith(
+        (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lmdb", ".tfrecord", ".parquet")
+    ):
+        return f"{path} is not a folder or zip of images; unpack it and give its folder"
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if is_image_name(name) or is_image_head(file.read(HEAD)):
+            return f"{path} is one image; set data.root to the folder it is in, {path.parent}"
+    return f"{path} is not a zip, or is cut short; copy it again"
 
 
 def inner_path(member: str, archive: Path, what: str) -> PurePosixPath:

@@ -1,4 +1,4 @@
-"""What the metrics of this plugin share: an extractor, and the features of both sets."""
+"""Base of the metrics of this plugin: an extractor, and the features of both sets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ganforge.api import AbsolutePath, DataSpec, Field, Metric, Sampler, Samples
 from ganforge_fidelity.extractors import INCEPTION, Extractor, layer_for, open_extractor
 
 CHUNK = 2048
-"""Images that are held as floats at once."""
+"""Images that are held as floats at a time."""
 KEPT = 2
 
 _real: dict[tuple[Extractor, int, int], tuple[weakref.ref[Tensor], Tensor]] = {}
-"""Features of real images, which several metrics and all seeds share: they cost as much as those of
-the generated ones, and never change. The newest `KEPT` of them."""
+"""Features of real images, shared by several metrics and all seeds: they cost as much as those of the
+generated ones, and never change. The latest `KEPT` of them."""
 
 
 class FidelityMetric(Metric):
@@ -35,17 +35,17 @@ class FidelityMetric(Metric):
     weights: AbsolutePath | None = Field(
         None,
         description="The extractor's weights, a PyTorch checkpoint of tensors; absent = the published ones, "
-        "fetched once into torch's hub folder.",
+        "downloaded once into torch's hub folder.",
     )
     samples: int = Field(10_000, ge=2, description="Number of generated images.")
 
     def open(self, data: DataSpec) -> Extractor:
-        """Raises `UserError` for data that are no images of 1 or 3 channels, and for an extractor or
-        weights that cannot be had."""
+        """Raises `UserError` for data other than images of 1 or 3 channels, and for an extractor or weights
+        that are unavailable."""
         if not data.is_image or data.shape[0] not in (1, 3):
             shape = "x".join(map(str, data.shape))
             raise UserError(
-                f"metric '{self.type}' looks at images of 1 or 3 channels; the data are of shape {shape}"
+                f"metric '{self.type}' needs images of 1 or 3 channels, got data of shape {shape}"
             )
         return open_extractor(self.extractor, layer_for(self.extractor, self.measure), self.weights)
 
@@ -53,19 +53,19 @@ class FidelityMetric(Metric):
         return self.open(data).provenance()
 
     def generated(self, extractor: Extractor, sampler: Sampler) -> Tensor:
-        """Features [samples, F] of the generator's images, rounded to 8 bits as files have them."""
+        """Features [samples, F] of the generator's images, quantized to 8 bits as in image files."""
         starts = range(0, self.samples, CHUNK)
         parts = []
         for part, start in enumerate(starts):
-            # A seed for each chunk, and no chunk in common with another seed of the metric.
+            # A seed per chunk, and no chunk shared with another seed of the metric.
             seed = self.seed * len(starts) + part
             images = sampler.sample(min(CHUNK, self.samples - start), seed)
             parts.append(extractor.features(to_bytes(images)))
         return torch.cat(parts)
 
     def named(self, short: str, long: str) -> str:
-        """`short` is the name of what the field means by it: with Inception. With another extractor a
-        number has another name."""
+        """`short` is the established name of the value with Inception features. With another extractor a
+        value has another name."""
         return short if self.extractor == INCEPTION else f"{long}_{self.extractor.replace('-', '_')}"
 
     @abstractmethod
@@ -76,18 +76,16 @@ class FidelityMetric(Metric):
 class PairedMetric(FidelityMetric):
     """A metric that compares the generated images with real ones."""
 
-    real: int = Field(
-        0, ge=0, description="Number of real images, drawn from the training data; 0 = all of them."
-    )
+    real: int = Field(0, ge=0, description="Number of real images, drawn from the training data; 0 = all.")
 
     def pair(self, sampler: Sampler, data: Samples) -> tuple[Tensor, Tensor]:
-        """Features [samples, F] of generated images and [real, F] of real ones. Raises `UserError`
-        where there are fewer real images than asked for."""
+        """Features [samples, F] of generated images and [real, F] of real ones. Raises `UserError` if there
+        are fewer real images than requested."""
         extractor = self.open(sampler.spec)
         count = self.real or len(data)
         if count > len(data):
             raise UserError(
-                f"metric '{self.type}' compares with {count:,} real images, but the data has {len(data):,}; "
+                f"metric '{self.type}' needs {count:,} real images, but the data has {len(data):,}; "
                 f"set real = {len(data)} or less"
             )
         real = real_features(extractor, data, count, self.seed if count < len(data) else 0)
@@ -95,7 +93,7 @@ class PairedMetric(FidelityMetric):
 
 
 def real_features(extractor: Extractor, data: Samples, count: int, seed: int) -> Tensor:
-    """Features [count, F] of real images that `seed` chose."""
+    """Features [count, F] of real images selected by `seed`."""
     images, key = data.images, (extractor, count, seed)
     of, known = _real.get(key, (lambda: None, torch.empty(0)))
     if of() is images:

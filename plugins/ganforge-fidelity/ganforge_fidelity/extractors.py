@@ -1,4 +1,4 @@
-"""torch-fidelity's feature extractors: made once, known by the hash of their weights."""
+"""torch-fidelity's feature extractors: created once, identified by the hash of their weights."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Extractor:
-    """A network that turns images into features."""
+    """A network that maps images to features."""
 
     name: str
     layer: str
     network: nn.Module
     weights_sha256: str
-    """Of the weights' file, or of the tensors where there is no single file."""
+    """SHA-256 of the weights file, or of the tensors if there is no single file."""
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Extractor:
         return torch.cat(parts).flatten(1)
 
     def provenance(self) -> dict[str, Any]:
-        """What a number that it gave must be published with."""
+        """What a value computed with it must be published with."""
         return {
             "extractor": self.name,
             "layer": self.layer,
@@ -61,13 +61,13 @@ class Extractor:
         side = getattr(self.network, "INPUT_IMAGE_SIZE", getattr(self.network, "resolution", None))
         if side is None or not type(self.network).__module__.startswith("torch_fidelity."):
             return {"interpolation": "the extractor's own"}
-        # torch_fidelity.interpolate_compat_tensorflow, which all of its own extractors use.
+        # torch_fidelity.interpolate_compat_tensorflow, used by all its own extractors.
         return {"interpolation": "bilinear, grid of TensorFlow 1", "antialias": False, "side": int(side)}
 
 
 def layer_for(extractor: str, metric: str) -> str:
-    """The layer that torch-fidelity takes for `metric` (isc, fid, kid or prc). Raises `UserError` for
-    an extractor that it does not know."""
+    """The layer that torch-fidelity uses for `metric` (isc, fid, kid or prc). Raises `UserError` for an
+    unknown extractor."""
     known = _module("torch_fidelity.registry").FEATURE_EXTRACTORS_REGISTRY
     if extractor not in known:
         raise UserError(
@@ -78,9 +78,9 @@ def layer_for(extractor: str, metric: str) -> str:
 
 
 def open_extractor(name: str, layer: str, weights: Path | None) -> Extractor:
-    """The extractor on the GPU where there is one, its weights fetched where need be.
+    """The extractor, on the GPU if there is one, with its weights downloaded if necessary.
 
-    Raises `UserError` for weights that cannot be had, read or trusted.
+    Raises `UserError` for weights that cannot be downloaded, read or trusted.
     """
     return _open(name, layer, weights, "cuda" if torch.cuda.is_available() else "cpu")
 
@@ -92,12 +92,12 @@ def _open(name: str, layer: str, weights: Path | None, device: str) -> Extractor
         refuse_code(file)
     kinds = _module("torch_fidelity.registry").FEATURE_EXTRACTORS_REGISTRY
     path = None if file is None else str(file)
-    # A fresh network draws its weights, and the random state of a run is not ours to move.
+    # A new network draws its initial weights; the random state of a run must not change.
     with torch.random.fork_rng(devices=[]), _impatient():
         try:
             network = kinds[name](name, [layer], feature_extractor_weights_path=path, verbose=False)
         except NotImplementedError:
-            raise UserError(f"extractor '{name}' takes no weights file; leave 'weights' out") from None
+            raise UserError(f"extractor '{name}' takes no weights file; remove 'weights'") from None
         except (OSError, RuntimeError) as error:
             raise _failure(name, file, error) from error
     network = network.eval().requires_grad_(False).to(device)
@@ -118,14 +118,14 @@ def _failure(name: str, file: Path | None, error: Exception) -> UserError:
             f"  {hub / 'checkpoints' / f'dinov2_vit{size}14_pretrain.pth'}  (its weights)"
         )
     return UserError(
-        f"extractor '{name}' could not be made ({reason:.200}); without network it needs, copied from the "
-        f"torch hub folder of a machine where it ran:\n  {places}"
+        f"extractor '{name}' could not be created ({reason:.200}); without a network connection it needs, "
+        f"copied from the torch hub folder of a machine where it ran:\n  {places}"
     )
 
 
 @contextlib.contextmanager
 def _impatient() -> Iterator[None]:
-    """Downloads of torch hub's own, which set no limit, do not wait for ever."""
+    """torch hub's downloads, which set no timeout, do not wait forever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:
@@ -135,5 +135,5 @@ def _impatient() -> Iterator[None]:
 
 
 def _module(name: str) -> Any:
-    """Imported late: it brings torchvision, and most commands need neither."""
+    """Imported late: it imports torchvision, and most commands need neither."""
     return importlib.import_module(name)

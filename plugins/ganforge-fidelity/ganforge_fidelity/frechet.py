@@ -1,4 +1,4 @@
-"""The Frechet distance, which with the features of Inception is the FID."""
+"""The Frechet distance, which on Inception features is FID."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ganforge_fidelity.base import PairedMetric
 
 
 class FrechetDistance(PairedMetric):
-    """FID (`fid`; 0 is best), or with another extractor a Frechet distance that bears its name
-    (`fd_dinov2_vit_b_14`), which is no FID.
+    """FID (`fid`; 0 is best), or with another extractor a Frechet distance named after it
+    (`fd_dinov2_vit_b_14`), which is not FID.
 
-    It falls with the number of images on either side: compare at equal numbers only.
+    It falls with the number of images in either set: compare at equal numbers only.
     """
 
     type: Literal["fidelity_fid"] = "fidelity_fid"

@@ -1,4 +1,4 @@
-"""The Inception Score: confident classes for each image, many classes over all."""
+"""The Inception Score: confident classes per image, many classes overall."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ganforge_fidelity.extractors import INCEPTION, Extractor, layer_for
 
 
 class InceptionScore(FidelityMetric):
-    """Inception Score (`inception_score`; 1 to the number of classes, more is better). Looks at no
-    real image: it says how well Inception knows the images, not how close they are to the data.
+    """Inception Score (`inception_score`; 1 to the number of classes, more is better). Uses no real
+    images: it measures how well Inception recognizes the images, not how close they are to the data.
 
-    The mean over splits; `_split_deviation` is the standard deviation over them, not that over seeds.
+    The mean over splits; `_split_deviation` is the standard deviation over them, not over seeds.
     """
 
     type: Literal["fidelity_inception_score"] = "fidelity_inception_score"
@@ -29,8 +29,8 @@ class InceptionScore(FidelityMetric):
         """Raises `UserError` also for an extractor without classes, and for too few samples."""
         if not layer_for(self.extractor, self.measure).startswith("logits"):
             raise UserError(
-                f"metric '{self.type}' needs an extractor that tells classes apart, which '{self.extractor}' "
-                f'does not; use extractor = "{INCEPTION}"'
+                f"metric '{self.type}' needs an extractor with class outputs, which '{self.extractor}' "
+                f'does not have; use extractor = "{INCEPTION}"'
             )
         if self.samples < self.splits:
             raise UserError(

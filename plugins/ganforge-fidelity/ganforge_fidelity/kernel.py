@@ -1,4 +1,4 @@
-"""The kernel distance, which with the features of Inception is the KID."""
+"""The kernel distance, which on Inception features is KID."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ganforge_fidelity.base import PairedMetric
 
 
 class KernelDistance(PairedMetric):
-    """KID (`kid`; 0 is best, and a little below 0 is possible), or with another extractor a kernel
-    distance that bears its name (`kd_dinov2_vit_b_14`).
+    """KID (`kid`; 0 is best, and slightly negative values are normal), or with another extractor a kernel
+    distance named after it (`kd_dinov2_vit_b_14`).
 
-    The mean over subsets of the unbiased estimate; `_subset_deviation` is the standard deviation over
-    the subsets, which share images: it is not that over seeds.
+    The mean over subsets of the unbiased estimate; `_subset_deviation` is the standard deviation over the
+    subsets, which share images: it is not that over seeds.
     """
 
     type: Literal["fidelity_kid"] = "fidelity_kid"
@@ -22,7 +22,7 @@ class KernelDistance(PairedMetric):
     measure: ClassVar[str] = "kid"
 
     subsets: int = Field(100, ge=1, description="Number of subsets.")
-    subset_size: int = Field(1000, ge=2, description="Images of either kind in a subset.")
+    subset_size: int = Field(1000, ge=2, description="Images per subset, real and generated each.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Raises `UserError` for fewer images than a subset has."""

@@ -1,4 +1,4 @@
-"""Improved precision and recall: how much of one set lies in the neighbourhood of the other."""
+"""Improved precision and recall: how much of one set is in the neighbourhood of the other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganforge.api import Field, Sampler, Samples, UserError
 from ganforge_fidelity.base import PairedMetric
 
 ROWS = 2000
-"""Of a table of distances, held at once."""
+"""Maximum size of a table of distances."""
 
 
 class PrecisionRecall(PairedMetric):
@@ -29,14 +29,14 @@ class PrecisionRecall(PairedMetric):
     extractor: str = Field(
         "vgg16", description="torch-fidelity's name of the feature extractor: vgg16, as in the paper, ..."
     )
-    neighbours: int = Field(3, ge=1, description="An image's neighbourhood reaches to this nearest one.")
+    neighbours: int = Field(3, ge=1, description="An image's neighbourhood reaches to its k-th nearest one.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Raises `UserError` for fewer images than neighbours."""
         for name, count in (("samples", self.samples), ("real", self.real or len(data))):
             if count <= self.neighbours:
                 raise UserError(
-                    f"metric '{self.type}' looks for {self.neighbours} neighbours, but {name} is {count}; "
+                    f"metric '{self.type}' needs {self.neighbours} neighbours, but {name} is {count}; "
                     f"set neighbours = {count - 1} or less"
                 )
         prc = importlib.import_module("torch_fidelity.metric_prc")

@@ -1,7 +1,7 @@
-"""Where an extractor's weights come from: a file that is hashed, and looked into before it is trusted.
+"""An extractor's weights: a file that is hashed, and inspected before it is trusted.
 
-torch-fidelity unpickles what it is given, so that a file could run any code. Here a file must first
-load with `weights_only=True`, which admits tensors alone.
+torch-fidelity unpickles what it is given, so that a file could execute any code. Here a file must first
+load with `weights_only=True`, which accepts only tensors.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ PUBLISHED = {
     ),
     "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
 }
-"""Extractor -> where torch-fidelity gets its weights. A file's name ends in the first digits of its
+"""Extractor -> URL of its weights in torch-fidelity. A file's name ends in the first digits of its
 SHA-256."""
 
 TIMEOUT_S = 20
-"""Without an answer for so long, there is no network."""
+"""Timeout in seconds after which the network is considered unavailable."""
 
 
 def published_file(extractor: str) -> Path:
@@ -38,9 +38,9 @@ def published_file(extractor: str) -> Path:
 
 
 def published_weights(extractor: str) -> Path:
-    """The published weights, fetched where they are not there yet.
+    """The published weights, downloaded if they are not there yet.
 
-    Raises `UserError` where they cannot be fetched, saying where to put the file, or are damaged.
+    Raises `UserError` if the download fails, with the path to put the file at, or if they are damaged.
     """
     file = published_file(extractor)
     if not file.is_file():
@@ -63,27 +63,27 @@ def _fetch(extractor: str, file: Path) -> None:
             half.unlink(missing_ok=True)
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise UserError(
-            f"the weights of extractor '{extractor}' could not be fetched ({reason}); on a machine with "
-            f"network, get\n  {url}\nand put it here as\n  {file}\n"
-            'or name another place in the run file: weights = "PATH"'
+            f"the weights of extractor '{extractor}' could not be downloaded ({reason}); on a machine with a "
+            f"network connection, download\n  {url}\nand copy it to\n  {file}\n"
+            'or set its path in the run file: weights = "PATH"'
         ) from None
 
 
 def refuse_code(file: Path) -> None:
-    """Raises `UserError` unless the file is a checkpoint of tensors by name."""
+    """Raises `UserError` unless the file is a checkpoint of named tensors."""
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"weights = {file}: cannot be read: {error.strerror}") from None
-    except Exception as error:  # a damaged pickle fails in any way it likes
+    except Exception as error:  # a damaged pickle may raise anything
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         if wanted:
             raise UserError(
-                f"{file}: refused: the pickle in it wants to execute '{wanted[1]}'; weights are tensors alone"
+                f"{file}: refused: its pickle would execute '{wanted[1]}'; expected only tensors"
             ) from None
         raise UserError(f"{file}: not a PyTorch checkpoint of tensors") from None
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-        raise UserError(f"{file}: not a PyTorch checkpoint of tensors by name")
+        raise UserError(f"{file}: not a PyTorch checkpoint of named tensors")
 
 
 def file_sha256(file: Path) -> str:
@@ -96,7 +96,7 @@ def file_sha256(file: Path) -> str:
 
 
 def tensors_sha256(network: torch.nn.Module) -> str:
-    """Of a network whose weights come from no single file."""
+    """Hash for a network whose weights come from no single file."""
     found = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

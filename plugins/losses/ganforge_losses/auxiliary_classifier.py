@@ -1,4 +1,4 @@
-"""Auxiliary classifier: the discriminator also names the label, and fakes must carry theirs.
+"""Auxiliary classifier: the discriminator also predicts the label, and fakes must show theirs.
 
 Conditional Image Synthesis with Auxiliary Classifier GANs (Odena et al., 2017),
 arXiv:1610.09585, equation 3.
@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import DataSpec, Field, Play, Prior, Role, Term, UserError
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Share, Term, UserError
 
 ONE_OF_K = "label"
 MANY_OF_K = "labels"
@@ -21,8 +21,8 @@ MANY_OF_K = "labels"
 class AuxiliaryClassifier(Term):
     """-E log P(label | x) over real samples and fakes; in the generator's update over fakes alone.
 
-    One of K: head "label", softmax cross-entropy. Many of K: head "labels", binary cross-entropy,
-    the mean over the K labels. Two names, because a term sees heads but not the data's `LabelSpec`.
+    One of K: head "label", softmax cross-entropy. Many of K: head "labels", binary cross-entropy, mean
+    over the K labels. Two names, because a term sees heads but not the data's `LabelSpec`.
     """
 
     type: Literal["auxiliary_classifier"] = "auxiliary_classifier"
@@ -33,17 +33,15 @@ class AuxiliaryClassifier(Term):
     players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
 
     real_weight: float = Field(
-        1.0, ge=0, description="Factor on the part over real samples, in the discriminator's update."
+        1.0, ge=0, description="Weight of the real samples in the discriminator's update."
     )
     fake_weight: float = Field(
         1.0,
         ge=0,
-        description="Factor on the part over fakes, in the discriminator's update; "
-        "0 = the classifier learns from real samples alone.",
+        description="Weight of the fakes in the discriminator's update; 0 = the classifier learns from real "
+        "samples only.",
     )
-    generator_weight: float = Field(
-        1.0, ge=0, description="Factor on the part over fakes, in the generator's update."
-    )
+    generator_weight: float = Field(1.0, ge=0, description="Weight of the fakes in the generator's update.")
 
     def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
         labels = data.labels
@@ -54,38 +52,38 @@ class AuxiliaryClassifier(Term):
         got = "has none" if labels.kind == "none" else "has vectors"
         raise UserError(
             f"term '{self.type}' needs data labelled with one or many of K classes, but the data {got}; "
-            "name other [data] or remove the term"
+            "use other [data] or remove the term"
         )
 
     def __call__(self, play: Play) -> Tensor:
-        on_fake = _cross_entropy(play.fake_verdict.heads, play.draw.cond)
+        on_fake = _cross_entropy(play.fake_verdict.heads, play.fake_cond)
         if play.role == "g":
             return self.generator_weight * on_fake
         on_real = _cross_entropy(play.real_verdict.heads, play.cond)
         return self.real_weight * on_real + self.fake_weight * on_fake
 
-    def estimates(self, play: Play) -> dict[str, Tensor]:
-        """The classifier's accuracy in the discriminator's update: of the labels a sample carries,
-        the share among as many highest outputs."""
+    def estimates(self, play: Play) -> dict[str, Share]:
+        """The classifier's accuracy in the discriminator's update: the share of a sample's k labels among
+        its top k outputs."""
         if play.role == "g":
             return {}
         return {
             "class_accuracy_real": _accuracy(play.real_verdict.heads, play.cond),
-            "class_accuracy_fake": _accuracy(play.fake_verdict.heads, play.draw.cond),
+            "class_accuracy_fake": _accuracy(play.fake_verdict.heads, play.fake_cond),
         }
 
 
-def _accuracy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:
-    """Labels of `cond` [N, K] that are found, over labels there are: a scalar."""
+def _accuracy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Share:
+    """Top-k accuracy for `cond` [N, K]: labels found, of labels present; there may be none."""
     assert cond is not None
-    outputs = heads[ONE_OF_K] if ONE_OF_K in heads else heads[MANY_OF_K]
-    rank = outputs.argsort(dim=1, descending=True).argsort(dim=1)
-    chosen = rank < cond.sum(dim=1, keepdim=True)
-    return (chosen * cond).sum() / cond.sum()
+    outputs = heads[ONE_OF_K] if ONE_OF_K in heads else heads[MANY_OF_K]  # [N, K]
+    rank = outputs.argsort(dim=1, descending=True).argsort(dim=1)  # [N, K]
+    chosen = rank < cond.sum(dim=1, keepdim=True)  # bool [N, K]
+    return Share((chosen * cond).sum(), cond.sum())
 
 
 def _cross_entropy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:
-    """The mean cross-entropy, a scalar in nats, of labels `cond` [N, K] under the head [N, K]."""
+    """Mean cross-entropy in nats, a scalar, of labels `cond` [N, K] under the head [N, K]."""
     assert cond is not None, "labelled data gives every sample and every fake a condition"
     if ONE_OF_K in heads:
         return F.cross_entropy(heads[ONE_OF_K], cond)

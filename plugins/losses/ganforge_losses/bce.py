@@ -1,4 +1,4 @@
-"""Binary cross-entropy: the discriminator is a classifier of real against fake.
+"""Binary cross-entropy: the discriminator classifies real against fake.
 
 Generative Adversarial Nets (Goodfellow et al., 2014), arXiv:1406.2661, equation 1 and section 3;
 label smoothing from Improved Techniques for Training GANs (Salimans et al., 2016),
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Field, Loss
+from ganforge.api import Advice, Field, Loss, Surroundings
 
 
 class Bce(Loss):
@@ -27,8 +27,8 @@ class Bce(Loss):
 
     saturating: bool = Field(
         False,
-        description="Generator minimises log(1 - D(G(z))), the minimax game of the paper, whose gradient "
-        "fades while D wins; false = it minimises -log D(G(z)).",
+        description="Generator minimizes log(1 - D(G(z))), the minimax game of the paper, whose gradient "
+        "vanishes while D wins; false = non-saturating, it minimizes -log D(G(z)).",
     )
     smooth_real: float = Field(
         0.0,
@@ -36,6 +36,19 @@ class Bce(Loss):
         lt=1,
         description="One-sided label smoothing: the target for real samples is 1 - smooth_real; 0 = off.",
     )
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        if self.smooth_real <= 0.5:
+            return []
+        return [
+            Advice(
+                "bce.smooth_real",
+                f"loss.smooth_real = {self.smooth_real:g} makes the target for real samples "
+                f"{1 - self.smooth_real:g}, closer to that of fakes (Salimans et al., 2016, "
+                "arXiv:1606.03498, section 3.4, smooths 1 to 0.9); for a target of "
+                f"{self.smooth_real:g} write smooth_real = {1 - self.smooth_real:g}",
+            )
+        ]
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         target = torch.full_like(real, 1 - self.smooth_real)
@@ -51,7 +64,7 @@ class Bce(Loss):
         return logits.sigmoid()
 
     def estimates(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The Jensen-Shannon divergence in nats, from L(G, D*) = 2 JSD - 2 log 2 (section 4.1 of the
-        paper); a lower bound as far as D falls short of the best."""
+        """The Jensen-Shannon divergence in nats, from L(G, D*) = 2 JSD - 2 log 2 (section 4.1 of the paper);
+        a lower bound, tight for the optimal D."""
         best = F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()
         return {"jensen_shannon": best / 2 + math.log(2)}

@@ -1,4 +1,4 @@
-"""Dual contrastive: each real sample is told from all fakes of the batch, and each fake from all real ones.
+"""Dual contrastive: each real sample is contrasted with the batch's fakes, each fake with its real samples.
 
 Dual Contrastive Loss and Attention for GANs (Yu et al., 2021), arXiv:2103.09742, section 3.
 """
@@ -18,7 +18,7 @@ class DualContrastive(Loss):
     """d_loss = -E_x log(e^D(x) / (e^D(x) + sum_z e^D(G(z)))) - E_z log(e^-D(G(z)) / (e^-D(G(z)) + sum_x
     e^-D(x))), and g_loss = -d_loss, the minimax game of the paper.
 
-    The batch is that of one process. Each patch of a critic's output is contrasted for itself.
+    The batch is that of one process. Each patch of a critic's output is contrasted separately.
     """
 
     type: Literal["dual_contrastive"] = "dual_contrastive"
@@ -29,15 +29,15 @@ class DualContrastive(Loss):
 
     saturating: bool = Field(
         True,
-        description="Generator minimises -d_loss, the game of the paper, whose gradient fades while D wins; "
-        "false = it minimises d_loss with real samples and fakes exchanged.",
+        description="Generator minimizes -d_loss, the paper's game, whose gradient vanishes while D wins; "
+        "false = it minimizes d_loss with real samples and fakes exchanged.",
     )
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return _told_apart(real, fake)
 
     def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        assert real is not None, "a paired loss is given logits on real samples"
+        assert real is not None, "a paired loss receives logits of real samples"
         return -_told_apart(real, fake) if self.saturating else _told_apart(fake, real)
 
 

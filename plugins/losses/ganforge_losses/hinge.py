@@ -1,4 +1,4 @@
-"""Hinge: only samples within the margin move the discriminator.
+"""Hinge: only samples within the margin contribute to the discriminator's gradient.
 
 Geometric GAN (Lim and Ye, 2017), arXiv:1705.02894; Spectral Normalization for Generative
 Adversarial Networks (Miyato et al., 2018), arXiv:1802.05957, equations 16 and 17.
@@ -24,7 +24,7 @@ class Hinge(Loss):
     )
 
     margin: float = Field(
-        1.0, gt=0, description="Logit, either side of 0, past which a sample moves the discriminator no more."
+        1.0, gt=0, description="Logits beyond this margin no longer contribute to D's gradient."
     )
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:

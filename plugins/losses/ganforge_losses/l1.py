@@ -1,4 +1,4 @@
-"""L1: a fake is to be the very sample that its condition belongs to.
+"""L1: a fake must match the sample that its condition belongs to.
 
 Image-to-Image Translation with Conditional Adversarial Networks (Isola, Zhu, Zhou & Efros, 2016),
 arXiv:1611.07004, equations 3 and 4.
@@ -10,11 +10,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Field, Play, Role, Term
+from ganforge.api import Field, Play, Role, Scheduled, Term
 
 
 class L1(Term):
-    """E |x - G(z, y)|, the mean over all numbers of a sample, in the generator's update. Fakes are made
+    """E |x - G(z, y)|, the mean over all values of a sample, in the generator's update. Fakes are made
     for the conditions of the batch's real samples, in their order."""
 
     type: Literal["l1"] = "l1"
@@ -24,7 +24,7 @@ class L1(Term):
     )
     players: ClassVar[frozenset[Role]] = frozenset({"g"})
 
-    weight: float = Field(100.0, description="Factor on the distance (lambda of the paper).")
+    weight: Scheduled = Field(100.0, ge=0, description="Weight of the distance (lambda in the paper).")
 
     def __call__(self, play: Play) -> Tensor:
         return (play.fake - play.real).abs().mean()

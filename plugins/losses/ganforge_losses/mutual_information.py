@@ -1,4 +1,4 @@
-"""Mutual information: fakes must show the codes they were made from.
+"""Mutual information: the codes must be predictable from the fakes.
 
 InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial
 Nets (Chen et al., 2016), arXiv:1606.03657, equations 5 and 6.
@@ -12,15 +12,15 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import DataSpec, Field, Play, Prior, Role, Term, UserError
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Scheduled, Term, UserError
 
 
 class MutualInformation(Term):
     """-E log Q(c | G(z, c)), summed over the codes c, in nats.
 
-    Q is one head of the discriminator for each code of the prior, named like the code. The lower
-    bound of the mutual information is H(c) minus this term, and H(c) is constant. Both players
-    minimise it: the discriminator to read the codes, the generator to show them.
+    Q is a head of the discriminator for each code of the prior, with the code's name. The lower bound of
+    the mutual information is H(c) minus this term, and H(c) is constant. Both players minimize it: the
+    discriminator to predict the codes, the generator to show them.
     """
 
     type: Literal["mutual_information"] = "mutual_information"
@@ -30,25 +30,25 @@ class MutualInformation(Term):
     )
     players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
 
-    weight: float = Field(
-        1.0, description="Factor on the term in the player's objective (lambda of the paper)."
+    weight: Scheduled = Field(
+        1.0, ge=0, description="Weight of the term in the player's objective (lambda in the paper)."
     )
     continuous_weight: float = Field(
         0.1,
         ge=0,
-        description="Further factor on the continuous codes, whose entropy is differential and so on another "
-        "scale (the paper asks for a smaller lambda); 1 = as much as categorical codes.",
+        description="Additional weight of continuous codes, whose differential entropy is on another scale "
+        "(the paper recommends a smaller lambda); 1 = the same as categorical codes.",
     )
     learn_variance: bool = Field(
-        False, description="Q gives the variance of continuous codes, too; false = it is 1."
+        False, description="Q also predicts the variance of continuous codes; false = it is 1."
     )
 
     def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
         codes = prior.codes()
         if not codes:
             raise UserError(
-                f"term '{self.type}' needs a prior with codes, but prior '{prior.type}' has none; use prior "
-                "'codes' with categorical = [10] or continuous = 2, say"
+                f"term '{self.type}' needs a prior with codes, but prior '{prior.type}' has none; use for "
+                "example prior 'codes' with categorical = [10] or continuous = 2"
             )
         per_number = 2 if self.learn_variance else 1
         return {code.name: code.width * (1 if code.kind == "categorical" else per_number) for code in codes}
@@ -75,12 +75,13 @@ class MutualInformation(Term):
         """-E log Q(code) in nats, a scalar; `code` is classes [N] or numbers [N, width]."""
         if not code.is_floating_point():
             return F.cross_entropy(head, code)
+        # mean [N, width]; log_variance the same, or a scalar
         mean, log_variance = head.chunk(2, dim=1) if self.learn_variance else (head, head.new_zeros(()))
-        squared = (code - mean).square() * (-log_variance).exp()
-        nll = 0.5 * (squared + log_variance + math.log(2 * math.pi))
+        squared = (code - mean).square() * (-log_variance).exp()  # [N, width]
+        nll = 0.5 * (squared + log_variance + math.log(2 * math.pi))  # [N, width]
         return nll.sum(1).mean()
 
 
 def _entropy(head: Tensor, code: Tensor) -> float:
-    """H(c) in nats: of uniform classes, or differential, of numbers from U(-1, 1)."""
+    """H(c) in nats: of uniform classes, or the differential entropy of U(-1, 1)."""
     return code.shape[1] * math.log(2) if code.is_floating_point() else math.log(head.shape[1])

@@ -1,4 +1,4 @@
-"""R2: the discriminator is kept flat at fakes.
+"""R2: penalizes the discriminator's gradient at fakes.
 
 Which Training Methods for GANs do actually Converge? (Mescheder et al., 2018),
 arXiv:1801.04406, equation 10.
@@ -10,14 +10,14 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Field, Play, Term
-from ganforge_losses.input_gradient import input_gradient
+from ganforge.api import Advice, Field, Play, Scheduled, Surroundings, Term
+from ganforge_losses.input_gradient import input_gradient, mixed_samples
 
 
 class R2(Term):
     """E ||grad D(G(z))||^2 / 2, in float32 whatever the run's precision.
 
-    The half belongs to the term, so `weight` is the gamma of the paper (gamma / 2 * E ||grad D||^2).
+    The factor 1/2 belongs to the term, so `weight` is the paper's gamma (gamma / 2 * E ||grad D||^2).
     """
 
     type: Literal["r2"] = "r2"
@@ -26,10 +26,13 @@ class R2(Term):
         "arXiv:1801.04406, equation 10"
     )
 
-    weight: float = Field(
-        10.0, description="Gamma of the paper: the objective gains gamma / 2 * E ||grad D(G(z))||^2."
+    weight: Scheduled = Field(
+        10.0, ge=0, description="Gamma in the paper: adds gamma / 2 * E ||grad D(G(z))||^2 to the objective."
     )
 
+    def advice(self, run: Surroundings) -> list[Advice]:
+        return mixed_samples(run, self.type, "Mescheder et al., 2018, arXiv:1801.04406")
+
     def __call__(self, play: Play) -> Tensor:
-        gradient = input_gradient(play.exact_critic, play.fake, play.draw.cond, self.type)
-        return 0.5 * gradient.square().flatten(1).sum(1).mean()
+        gradient = input_gradient(play.exact_critic, play.fake, play.fake_cond, self.type)  # [N, ...]
+        return 0.5 * gradient.square().flatten(1).sum(1).mean()  # [N, ...] -> [N] -> scalar

@@ -1,4 +1,4 @@
-"""Relativistic: each fake is judged against one real sample.
+"""Relativistic: each fake is compared with one real sample.
 
 The Relativistic Discriminator (Jolicoeur-Martineau, 2018), arXiv:1807.00734, section 4; with the
 terms `r1` and `r2` it is the game of The GAN Is Dead; Long Live the GAN! (Huang et al., 2024),
@@ -28,11 +28,11 @@ class Relativistic(Loss):
         return _beaten(real, fake)
 
     def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        assert real is not None, "a paired loss is given logits on real samples"
+        assert real is not None, "a paired loss receives logits of real samples"
         return _beaten(fake, real)
 
 
 def _beaten(winner: Tensor, loser: Tensor) -> Tensor:
-    """The mean of -log sigmoid(winner - loser), a scalar; both of the same shape, [N]."""
+    """The mean of -log sigmoid(winner - loser), a scalar; both of shape [N]."""
     assert winner.shape == loser.shape, "real and fake samples come in pairs"
-    return F.softplus(loser - winner).mean()
+    return F.softplus(loser - winner).mean()  # [N] -> scalar

@@ -15,10 +15,10 @@ from ganforge.api import Loss
 
 class Softmax(Loss):
     """With Z the sum of exp(D) over the batch's real samples and fakes (the paper's mu is our -D):
-    d_loss = log Z - E D(x), least where the real samples have all probability, in equal shares;
-    g_loss = log Z - (E D(x) + E D(G(z))) / 2, least where all samples have the same.
+    d_loss = log Z - E D(x), minimal if the real samples have all probability, in equal shares;
+    g_loss = log Z - (E D(x) + E D(G(z))) / 2, minimal if all samples have the same.
 
-    The batch is that of one process. Each patch of a critic's output is a competition of its own.
+    The batch is that of one process. Each patch of a critic's output competes separately.
     """
 
     type: Literal["softmax"] = "softmax"
@@ -29,11 +29,11 @@ class Softmax(Loss):
         return _log_partition(real, fake).mean() - real.mean()
 
     def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        assert real is not None, "a paired loss is given logits on real samples"
+        assert real is not None, "a paired loss receives logits of real samples"
         return _log_partition(real, fake).mean() - (real.mean() + fake.mean()) / 2
 
     def estimates(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The probability that the batch's real samples have together; 1/2 where none can be told apart."""
+        """Total probability of the batch's real samples; 1/2 = chance."""
         share = torch.logsumexp(real, 0) - _log_partition(real, fake)
         return {"softmax_real_share": share.exp().mean()}
 

@@ -1,4 +1,4 @@
-"""Whether a categorical code of the latent means a class, as a judge sees it.
+"""Whether a categorical latent code corresponds to a class, as recognized by a judge.
 
 InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial
 Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2: each code is matched with one class.
@@ -15,9 +15,9 @@ from ganforge_metrics.coded import contingency, judged_codes
 
 
 class CodeAccuracy(Metric):
-    """Share of the samples that show the class their code is matched with (`code_accuracy`, 0 to 1);
-    a code's match is the class that its samples show most often. Also the number of different
-    classes that are the match of any code (`code_classes`)."""
+    """Share of the samples whose class is the one matched with their code (`code_accuracy`, 0 to 1); a
+    code's match is the most frequent class among its samples. Also the number of distinct matched
+    classes (`code_classes`)."""
 
     type: Literal["code_accuracy"] = "code_accuracy"
     source: ClassVar[str] = (
@@ -25,21 +25,19 @@ class CodeAccuracy(Metric):
         "Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2"
     )
 
-    judge: AbsolutePath = Field(
-        description="A judge of one of K classes: the folder that 'ganforge judge train' wrote."
-    )
+    judge: AbsolutePath = Field(description="A one-of-K judge: a folder from 'ganforge judge train'.")
     samples: int = Field(10_000, ge=1, description="Number of generated samples.")
     code: str = Field("c1", description="Name of a categorical code of the prior, such as 'c1' of 'codes'.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
-        """Raises `UserError` for a judge that does not fit, and where there is no such code."""
+        """Raises `UserError` for an incompatible judge, or an unknown code."""
         asker = f"metric '{self.type}'"
         return matching(*judged_codes(asker, self.judge, self.code, sampler, self.samples, self.seed))
 
 
 def matching(codes: Tensor, logits: Tensor) -> dict[str, float]:
-    """The figures for `codes` [N] (int64) and a judge's `logits` [N, K] of the same samples. A sample
-    whose outputs are not finite shows no class."""
+    """The values for `codes` [N] (int64) and a judge's `logits` [N, K] of the same samples. A sample with
+    non-finite outputs counts as no class."""
     table = contingency(codes, logits)
     most, match = table.max(1)
     return {

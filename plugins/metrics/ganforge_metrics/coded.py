@@ -1,4 +1,4 @@
-"""What the metrics of a latent code share: samples, their codes, and what a judge sees in them."""
+"""What the metrics of a latent code share: samples, their codes, and the judge's logits."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ def judged_codes(
 ) -> tuple[Tensor, Tensor]:
     """The codes [N] (int64) of `samples` samples and the judge's logits [N, K].
 
-    Raises `UserError` for a judge that does not fit, and where there is no such categorical code;
-    `asker`, such as "metric 'code_accuracy'", leads the message.
+    Raises `UserError` for an incompatible judge, or if there is no such categorical code; the message
+    begins with `asker`, such as "metric 'code_accuracy'".
     """
     judge = load_judge(judge_at)
     kind = judge.card.data.labels.kind
     if kind != "one_of_k":
-        raise UserError(f"{asker} needs a judge of one of K classes; this one is '{kind}'")
-    # Labels may differ: the point of a code is that it is found without any.
+        raise UserError(f"{asker} needs a one-of-K judge, got one with labels of kind '{kind}'")
+    # The data's labels may differ: a code is learned without any.
     judge.refuse_misfit(sampler.spec, labels=False)
-    # One sample tells which codes there are, before all of them are made.
+    # One sample is enough to list the codes, before all of them are drawn.
     first = sampler.draw(1, seed)[1].codes
     categorical = [name for name, codes in first.items() if not codes.is_floating_point()]
     if code not in categorical:
         there = ", ".join(categorical) or "none; use the prior 'codes'"
-        raise UserError(f"{asker}: no categorical code '{code}' (there are: {there})")
+        raise UserError(f"{asker}: no categorical code '{code}' (available: {there})")
     images, draw = sampler.draw(samples, seed)
     return draw.codes[code], judge.logits(images)
 
 
 def contingency(codes: Tensor, logits: Tensor) -> Tensor:
-    """int64 [codes, K]: how often a sample of each code shows each class. A sample whose outputs are
-    not finite shows none."""
+    """int64 [codes, K]: how often a sample of each code is recognized as each class. A sample with
+    non-finite outputs counts for none."""
     sound = logits.isfinite().all(1)
     shown = logits[sound].argmax(1)
     table = shown.new_zeros(int(codes.max()) + 1, logits.shape[1])

@@ -1,7 +1,7 @@
-"""Whether samples show what was asked for, as a judge sees it.
+"""Whether samples match their condition, as recognized by a judge.
 
-The protocol of i-CLEVR's evaluation: for a condition with k labels the k highest outputs of the
-judge are compared with them; accuracy is hits / wanted over the whole list.
+The protocol of i-CLEVR's evaluation: for a condition with k labels the judge's top k outputs are
+compared with them; accuracy is hits / true labels over the whole list.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ MAX_SAMPLES = 100_000
 
 
 class ConditionAccuracy(Metric):
-    """Share of the asked-for labels that a judge finds in the samples (`condition_accuracy`, 0 to
-    1), of samples with all of them (`condition_exact_match`), and of samples with each label
+    """Share of the conditions' labels that a judge finds in the samples (`condition_accuracy`, 0 to 1),
+    of samples in which it finds all (`condition_exact_match`), and for each label the recall
     (`condition_recall/...`).
 
-    The most that can be reached is the judge's own accuracy on real images, which 'ganforge judge
-    train' reports. `_std` is the standard deviation over the repeats.
+    The upper bound is the judge's own accuracy on real images, which 'ganforge judge train' reports.
+    `_std` is the standard deviation over the repeats.
     """
 
     type: Literal["condition_accuracy"] = "condition_accuracy"
 
     judge: AbsolutePath = Field(
-        description="A judge: the folder that 'ganforge judge train' wrote, or a published checkpoint (.pth)."
+        description="A judge: a folder from 'ganforge judge train', or a published checkpoint (.pth)."
     )
     conditions: AbsolutePath | None = Field(
         None,
-        description='A JSON list of conditions, such as [["red cube"], ["gray sphere", "blue cube"]]; '
+        description='JSON file with conditions, such as [["red cube"], ["gray sphere", "blue cube"]]; '
         "absent = drawn from the training labels.",
     )
-    drawn: int = Field(500, ge=1, description="Conditions to draw where there is no list.")
-    n: int = Field(1, ge=1, description="Samples for each condition, in one repeat.")
-    repeats: int = Field(10, ge=1, description="Repeats, each with other latents: seed, seed + 1, ...")
-    name: str = Field("condition", min_length=1, description="Leads the names of the numbers.")
+    drawn: int = Field(500, ge=1, description="Number of conditions to draw if there is no list.")
+    n: int = Field(1, ge=1, description="Samples per condition and repeat.")
+    repeats: int = Field(10, ge=1, description="Repeats with different latents: seed, seed + 1, ...")
+    name: str = Field("condition", min_length=1, description="Prefix of the names of the values.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
-        """Raises `UserError` for a judge or a list that does not fit the data."""
+        """Raises `UserError` for a judge or a list that is incompatible with the data."""
         labels = sampler.spec.labels
         if labels.kind not in ("one_of_k", "many_of_k"):
             raise UserError(
-                f"metric '{self.type}' needs data whose conditions are named labels; these have labels of "
-                f"kind '{labels.kind}'"
+                f"metric '{self.type}' needs data whose conditions are named labels, got labels of kind "
+                f"'{labels.kind}'"
             )
         judge = load_judge(self.judge, sampler.spec)
         wanted = self._wanted(labels, data).repeat_interleave(self.n, dim=0)
@@ -72,7 +72,7 @@ class ConditionAccuracy(Metric):
             rows = carry[torch.randint(len(carry), (self.drawn,), generator=rng)]
         if len(rows) * self.n > MAX_SAMPLES:
             raise UserError(
-                f"metric '{self.type}' asks for {len(rows) * self.n:,} samples at once, more than "
+                f"metric '{self.type}' needs {len(rows) * self.n:,} samples at once, at most "
                 f"{MAX_SAMPLES:,}; lower n"
             )
         return rows
@@ -85,7 +85,7 @@ class ConditionAccuracy(Metric):
             figures[key] = float(values.mean())
             if self.repeats > 1:
                 figures[f"{key}_std"] = float(values.std())
-        # Each repeat has the same conditions, so the mean of the repeats is that of all samples.
+        # All repeats have the same conditions, so the mean over repeats is that over all samples.
         for label in scores[0].recall:
             mean = sum(each.recall[label] for each in scores) / len(scores)
             figures[f"{self.name}_recall/{label}"] = mean
@@ -95,7 +95,7 @@ class ConditionAccuracy(Metric):
 def read_conditions(file: Path, labels: LabelSpec) -> Tensor:
     """The conditions of a JSON list of lists of names, as rows [conditions, K].
 
-    Raises `UserError` for another file, and for names or numbers of names that the data cannot have.
+    Raises `UserError` for any other file, and for conditions that the data cannot have.
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ def read_conditions(file: Path, labels: LabelSpec) -> Tensor:
     for position, names in enumerate(found):
         where = f"{file}: condition {position} (counted from 0)"
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{where} is no list of names: {json.dumps(names)[:60]}")
+            raise UserError(f"{where}: expected a list of names, got {json.dumps(names)[:60]}")
         try:
             rows.append(labels.encode(names))
         except UserError as error:

@@ -1,4 +1,4 @@
-"""The Frechet distance in a judge's own features.
+"""The Frechet distance in the features of a judge.
 
 The formula is that of the Frechet inception distance: GANs Trained by a Two Time-Scale Update Rule
 Converge to a Local Nash Equilibrium (Heusel et al., 2017), arXiv:1706.08500, equation 6. The features
@@ -22,7 +22,7 @@ class FrechetJudgeDistance(TwoSets):
     """The Frechet distance of real and generated samples in a judge's features
     (`frechet_judge_distance`, in squared units of the features; 0 is best).
 
-    This is not FID. Values compare only for one judge (the same hash) and the same numbers of
+    This is not FID. Values are comparable only for the same judge (the same hash) and the same numbers of
     samples: two sets of real images do not give 0, and fewer of them give more.
     """
 
@@ -32,17 +32,17 @@ class FrechetJudgeDistance(TwoSets):
         "2017), arXiv:1706.08500, equation 6, with the features of a judge"
     )
 
-    judge: AbsolutePath = Field(description="A judge: the folder that 'ganforge judge train' wrote.")
+    judge: AbsolutePath = Field(description="A judge: a folder from 'ganforge judge train'.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
-        """Raises `UserError` for a judge that does not fit, and for too few samples."""
+        """Raises `UserError` for an incompatible judge, and for too few samples."""
         space = FeatureSpace.open(self.judge, sampler.spec)
         assert space.judge is not None
         least = space.judge.network.head.in_features + 1
         for name, count in (("real", self.real), ("samples", self.samples)):
             if count < least:
                 raise UserError(
-                    f"metric '{self.type}': {count:,} samples do not span the judge's {least - 1} features; "
+                    f"metric '{self.type}': {count:,} samples cannot span the judge's {least - 1} features; "
                     f"set {name} = {least} or more"
                 )
         real, fake = self.features(space, sampler, data)
@@ -54,11 +54,12 @@ class FrechetJudgeDistance(TwoSets):
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """The squared Frechet distance of the Gaussians with the means and covariances of the rows `a` [N, F]
-    and `b` [M, F], float64; NaN where a value is not finite, or a set has fewer than two rows.
+    and `b` [M, F], float64; NaN if a value is non-finite, or a set has fewer than two rows.
 
-    With covariances A.T A and B.T B, the trace of the root of their product is the nuclear norm of A B.T.
-    No covariance is formed and no root of an eigenvalue taken: a variance of zero computed as 1e-16 has
-    the root 1e-8, an error in the eighth digit, in a direction that only rounding decides.
+    With covariances A.T A and B.T B, the trace of the square root of their product is the nuclear norm of
+    A B.T. So no covariance is formed and no square root of an eigenvalue taken: a variance of zero
+    computed as 1e-16 has the square root 1e-8, an error in the eighth digit, in a direction that is
+    rounding noise.
     """
     if min(len(a), len(b)) < 2 or not (a.isfinite().all() and b.isfinite().all()):
         return math.nan
@@ -66,7 +67,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     cross = torch.linalg.svdvals(root_a @ root_b.T).sum()
     gap = a.mean(0) - b.mean(0)
     distance = gap.square().sum() + root_a.square().sum() + root_b.square().sum() - 2 * cross
-    return max(0.0, float(distance))  # of equal sets, rounding leaves either sign
+    return max(0.0, float(distance))  # for equal sets, rounding leaves either sign
 
 
 def _covariance_root(rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The maximum mean discrepancy: a distance of two sets of samples by a kernel, without bias.
+"""The maximum mean discrepancy: an unbiased kernel distance between two sets of samples.
 
 A Kernel Two-Sample Test (Gretton et al., 2012), Journal of Machine Learning Research 13, lemma 6;
 the polynomial kernel and the subsets are those of the kernel inception distance: Demystifying MMD
@@ -26,12 +26,12 @@ FOR_MEDIAN = 1000
 
 
 class MMD(TwoSetsInSpace):
-    """The squared maximum mean discrepancy of real and generated samples (`mmd_squared`), led by the
-    space: `judge_`, `pixel_` or `point_`. The mean over subsets, without bias: a perfect generator
-    gives 0 on average, and values a little below 0 are no mistake. `..._subset_std` is the standard
-    deviation over the subsets, each of `subset` real and as many generated samples.
+    """The squared maximum mean discrepancy of real and generated samples (`mmd_squared`), prefixed by
+    the space: `judge_`, `pixel_` or `point_`. The unbiased mean over subsets: a perfect generator gives
+    0 on average, so slightly negative values are normal. `..._subset_std` is the standard deviation over
+    the subsets, each of `subset` real and as many generated samples.
 
-    Values compare only for the same kernel and judge.
+    Values are comparable only for the same kernel and judge.
     """
 
     type: Literal["mmd"] = "mmd"
@@ -46,10 +46,10 @@ class MMD(TwoSetsInSpace):
         "around the median distance of the real samples.",
     )
     subsets: int = Field(50, ge=2, description="Number of subsets.")
-    subset: int = Field(1000, ge=2, description="Real samples in a subset, and generated ones.")
+    subset: int = Field(1000, ge=2, description="Real samples per subset, and as many generated ones.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
-        """Raises `UserError` for a judge that does not fit, and for too few samples."""
+        """Raises `UserError` for an incompatible judge, and for too few samples."""
         most = min(self.real, self.samples)
         if self.subset > most:
             raise UserError(
@@ -75,8 +75,8 @@ class MMD(TwoSetsInSpace):
 
 
 def mmd_squared(a: Tensor, b: Tensor, kernel: Kernel) -> float:
-    """The squared discrepancy of the rows `a` [N, F] and `b` [M, F], without bias; NaN where a row is
-    not finite."""
+    """The unbiased squared discrepancy of the rows `a` [N, F] and `b` [M, F]; NaN if a row is
+    non-finite."""
     inner = []
     for rows in (a, b):
         values, n = kernel(rows, rows), len(rows)
@@ -91,9 +91,9 @@ def polynomial(a: Tensor, b: Tensor) -> Tensor:
 
 
 def gaussian_mixture(real: Tensor) -> Kernel:
-    """The mean of Gaussian kernels whose widths suit `real` [N, F]; 1 for equal rows."""
+    """The mean of Gaussian kernels scaled to the spread of `real` [N, F]; 1 for equal rows."""
     squares = torch.pdist(real).square()
-    # Where most samples are equal the median is 0, and any width will do.
+    # If most samples are equal the median is 0, and any width will do.
     middle = float(squares.median()) or 1.0
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: quality and variety told apart.
+"""Precision, recall, density and coverage: fidelity and diversity measured separately.
 
 Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019),
 arXiv:1904.06991; Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., 2020),
@@ -20,13 +20,13 @@ CHUNK = 1000
 
 
 class PRDC(TwoSetsInSpace):
-    """Each sample has a ball, up to its k-th nearest neighbour of its own set. `precision`: share of the
-    generated samples in a real ball. `recall`: share of the real samples in a generated ball.
-    `density`: real balls that a generated sample lies in, over k (1 for a perfect generator).
-    `coverage`: share of the real balls with a generated sample in them (1 - 2**-k for a perfect
-    generator and equal numbers). Each is led by the space: `judge_`, `pixel_` or `point_`.
+    """Each sample has a ball that reaches to its k-th nearest neighbour in its own set. `precision`: share
+    of the generated samples in a real ball. `recall`: share of the real samples in a generated ball.
+    `density`: real balls that contain a generated sample, over k (1 for a perfect generator).
+    `coverage`: share of the real balls that contain a generated sample (1 - 2**-k for a perfect
+    generator and equal numbers). Each is prefixed by the space: `judge_`, `pixel_` or `point_`.
 
-    Values compare only for the same judge, k and numbers of samples.
+    Values are comparable only for the same judge, k and numbers of samples.
     """
 
     type: Literal["prdc"] = "prdc"
@@ -36,14 +36,14 @@ class PRDC(TwoSetsInSpace):
         "2020), arXiv:2002.09797, equations 3 and 4"
     )
 
-    k: int = Field(5, ge=1, description="The neighbour up to which a sample's ball reaches.")
+    k: int = Field(5, ge=1, description="A sample's ball reaches to its k-th nearest neighbour.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
-        """Raises `UserError` for a judge that does not fit, and for too few samples."""
+        """Raises `UserError` for an incompatible judge, and for too few samples."""
         for name, count in (("real", self.real), ("samples", self.samples)):
             if count <= self.k:
                 raise UserError(
-                    f"metric '{self.type}': {count} samples have no {self.k} neighbours; "
+                    f"metric '{self.type}': k = {self.k} needs more than {count} samples; "
                     f"set {name} = {self.k + 1} or more"
                 )
         space = self.space(sampler.spec)
@@ -52,8 +52,8 @@ class PRDC(TwoSetsInSpace):
 
 
 def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
-    """The four figures of the rows `real` [N, F] and `fake` [M, F], float64; NaN where a row is not
-    finite."""
+    """The four values for the rows `real` [N, F] and `fake` [M, F], float64; NaN if a row is
+    non-finite."""
     if not (real.isfinite().all() and fake.isfinite().all()):
         return dict.fromkeys(("precision", "recall", "density", "coverage"), math.nan)
     real_radii, fake_radii = radii(real, k), radii(fake, k)

@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance: how far generated samples lie from real ones, seen from the side.
+"""Sliced Wasserstein distance between generated and real samples: the mean over 1-D projections.
 
 Sliced and Radon Wasserstein Barycenters of Measures (Bonneel et al., 2015), Journal of
 Mathematical Imaging and Vision 51, doi:10.1007/s10851-014-0506-3; Wasserstein
@@ -15,17 +15,17 @@ from torch import Tensor
 
 from ganforge.api import Field, Metric, Sampler, Samples, UserError
 
-MOST_PIXELS = 32
-"""Images are averaged down to this many pixels a side: the distance is of their coarse content,
-and stays cheap for any resolution."""
+MAX_PIXELS = 32
+"""Images are downsampled to this many pixels per side: the distance is that of their coarse content, and
+stays cheap at any resolution."""
 
 
 class SlicedWasserstein(Metric):
     """The sliced 2-Wasserstein distance, in units of the samples (images in [-1, 1]); 0 is best.
 
-    Both sets are projected on random directions; on each line the distance is that between sorted
-    projections, and the result is the root of the mean square over directions. Two draws of real
-    samples do not give 0, so compare at equal `samples` only.
+    Both sets are projected onto random directions; in each the distance is that between sorted
+    projections, and the result is the root mean square over directions. Two draws of real samples do not
+    give 0, so compare at equal `samples` only.
     """
 
     type: Literal["sliced_wasserstein"] = "sliced_wasserstein"
@@ -38,10 +38,10 @@ class SlicedWasserstein(Metric):
     projections: int = Field(128, ge=1, description="Number of random directions.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
-        """Raises `UserError` where the data has fewer samples than are asked for."""
+        """Raises `UserError` if the data has fewer samples than requested."""
         if len(data) < self.samples:
             raise UserError(
-                f"metric '{self.type}' compares {self.samples} samples, but the data has {len(data)}; "
+                f"metric '{self.type}' needs {self.samples} samples, but the data has {len(data)}; "
                 f"set samples = {len(data)} or less"
             )
         generator = torch.Generator().manual_seed(self.seed)
@@ -61,13 +61,13 @@ def sliced_distance(a: Tensor, b: Tensor, directions: Tensor) -> float:
 
 
 def _at_rest_flat(x: Tensor) -> Tensor:
-    """Samples at rest as rows, in the units of the generator: uint8 images in [-1, 1], points as they are."""
-    # Averaging first: scaling commutes with it and is then of few pixels.
+    """Stored samples as rows, in the generator's units: uint8 images in [-1, 1], points unchanged."""
+    # Downsample first: scaling commutes with it and then touches few pixels.
     return _flat(x.float()) / 127.5 - 1 if x.dtype == torch.uint8 else _flat(x)
 
 
 def _flat(x: Tensor) -> Tensor:
-    """Images [N, C, H, W], averaged down to at most 32 x 32, or points [N, D], as rows."""
-    if x.ndim == 4 and max(x.shape[2:]) > MOST_PIXELS:
-        x = F.adaptive_avg_pool2d(x, (min(x.shape[2], MOST_PIXELS), min(x.shape[3], MOST_PIXELS)))
+    """Images [N, C, H, W], downsampled to at most 32 x 32, or points [N, D], as rows."""
+    if x.ndim == 4 and max(x.shape[2:]) > MAX_PIXELS:
+        x = F.adaptive_avg_pool2d(x, (min(x.shape[2], MAX_PIXELS), min(x.shape[3], MAX_PIXELS)))
     return x.flatten(1)

@@ -1,4 +1,4 @@
-"""Modes of stacked MNIST: how many of its thousand a generator reaches, and how evenly.
+"""Mode coverage on stacked MNIST: how many of its 1,000 modes a generator reaches, and how evenly.
 
 Unrolled Generative Adversarial Networks (Metz et al., 2017), arXiv:1611.02163, section 3.3.1; with
 26,000 samples, as in VEEGAN (Srivastava et al., 2017), arXiv:1705.07761, and PacGAN (Lin et al., 2018),
@@ -25,13 +25,13 @@ SIDES = (28, 32)
 
 
 class StackedMNIST(Metric):
-    """Modes of data 'stacked_mnist' with at least one sample in them (`stacked_mnist_modes`, best is
-    1,000), and KL(generated || data) over the modes in nats (`stacked_mnist_kl`, best is 0). A judge of
-    MNIST reads each channel.
+    """Modes of data 'stacked_mnist' with at least one sample (`stacked_mnist_modes`, best is 1,000), and
+    KL(generated || data) over the modes in nats (`stacked_mnist_kl`, best is 0). A judge of MNIST
+    classifies each channel.
 
-    The data's modes are products of how often each digit stands in each channel, read by the same
-    judge; `stacked_mnist_kl_uniform` takes all modes as equally frequent instead, as papers often do.
-    Real images do not give 0: a table of 1,000 modes and N samples adds about 500 / N.
+    The data's distribution over modes is the product of the digit frequencies of each channel, as
+    classified by the same judge; `stacked_mnist_kl_uniform` assumes equally frequent modes instead, as
+    papers often do. Real images do not give 0: a table of 1,000 modes and N samples adds about 500 / N.
     """
 
     type: Literal["stacked_mnist"] = "stacked_mnist"
@@ -42,19 +42,19 @@ class StackedMNIST(Metric):
     )
 
     judge: AbsolutePath = Field(
-        description="A judge of MNIST's digits: the folder that 'ganforge judge train' made of data 'mnist'."
+        description="A judge of MNIST digits: a folder from 'ganforge judge train' on data 'mnist'."
     )
     samples: int = Field(26_000, ge=1, description="Number of generated samples.")
-    real: int = Field(10_000, ge=1, description="Real samples that tell how frequent each digit is.")
+    real: int = Field(10_000, ge=1, description="Real samples to estimate digit frequencies from.")
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
-        """Raises `UserError` for other images than stacked digits, a judge that does not fit, and for
-        too few real samples."""
+        """Raises `UserError` for images other than stacked digits, an incompatible judge, and for too few
+        real samples."""
         shape = sampler.spec.shape
         if len(shape) != 3 or shape[0] != 3 or shape[1] != shape[2] or shape[1] not in SIDES:
             raise UserError(
-                f"metric '{self.type}' is for stacked digits, as data '{self.type}' gives them; the samples "
-                f"have shape {shape}"
+                f"metric '{self.type}' needs stacked digits, as from data '{self.type}', got samples of "
+                f"shape {shape}"
             )
         judge = self._judge()
         chosen = choose_real(data, self.real, self.seed, f"metric '{self.type}'")
@@ -70,24 +70,23 @@ class StackedMNIST(Metric):
             or made_for.labels.width != CLASSES
         ):
             raise UserError(
-                f"metric '{self.type}' needs a judge of ten digits of 1x28x28 or 1x32x32; this one takes "
-                f"{'x'.join(map(str, made_for.shape))} and tells {made_for.labels.width} labels apart; train "
-                "one with data 'mnist'"
+                f"metric '{self.type}' needs a judge of ten digits of 1x28x28 or 1x32x32, got one of "
+                f"{made_for.labels.width} labels of {'x'.join(map(str, made_for.shape))}; train one with "
+                "data 'mnist'"
             )
         return judge
 
 
 def read_digits(judge: Judge, channels: Tensor) -> Tensor:
-    """The digit that the judge sees in each of `channels` [N, 1, S, S]: int64 [N]; -1 where its outputs
-    are not finite. A border of black is added or taken off where the judge needs it."""
+    """The judge's digit for each of `channels` [N, 1, S, S]: int64 [N]; -1 if its outputs are non-finite. A
+    black border is added or removed to match the judge."""
     border = (judge.card.data.shape[1] - channels.shape[2]) // 2
     logits = judge.logits(F.pad(channels, (border,) * 4, value=-1.0))
     return logits.argmax(1).masked_fill(~logits.isfinite().all(1), -1)
 
 
 def frequencies(digits: Tensor) -> Tensor:
-    """How often each mode is expected, for `digits` [N, 3] of which the columns are independent:
-    float64 [1000]."""
+    """Expected frequency of each mode, for `digits` [N, 3] with independent columns: float64 [1000]."""
     red, green, blue = (
         torch.bincount(column[column >= 0], minlength=CLASSES).double() / len(column) for column in digits.T
     )
@@ -96,7 +95,7 @@ def frequencies(digits: Tensor) -> Tensor:
 
 def figures(digits: Tensor, expected: Tensor) -> dict[str, float]:
     """Modes hit, and the two divergences, of `digits` [N, 3] where `expected` [1000] are the data's
-    frequencies. A sample with a channel that shows no digit is in no mode."""
+    frequencies. A sample with an unclassified channel belongs to no mode."""
     sound = digits[(digits >= 0).all(1)]
     modes = sound @ sound.new_tensor([CLASSES**2, CLASSES, 1])
     counts = torch.bincount(modes, minlength=MODES)

@@ -1,4 +1,4 @@
-"""What the metrics share that compare a set of real samples with a set of generated ones."""
+"""Base of the metrics that compare a set of real samples with a set of generated ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TwoSets(Metric):
     def features(self, space: FeatureSpace, sampler: Sampler, data: Samples) -> tuple[Tensor, Tensor]:
         """Real [real, F] and generated [samples, F] rows in `space`, float64.
 
-        Raises `UserError` where the data has fewer samples than are asked for.
+        Raises `UserError` if the data has fewer samples than requested.
         """
         chosen = choose_real(data, self.real, self.seed, f"metric '{self.type}'")
         generated = space(sampler.sample(self.samples, self.seed))
@@ -27,19 +27,21 @@ class TwoSets(Metric):
 
 
 class TwoSetsInSpace(TwoSets):
-    """The same, in a space that the user chooses; its name leads the names of the numbers."""
+    """The same, in a feature space chosen by the user; its name prefixes the names of the values."""
 
     judge: AbsolutePath | None = Field(
         None,
-        description="A judge, whose features are compared: the folder that 'ganforge judge train' wrote; "
-        "absent = the samples themselves are compared.",
+        description="A judge whose features are compared: a folder from 'ganforge judge train'; absent = "
+        "compare the samples themselves.",
     )
     side: int = Field(
-        SIDE, ge=1, description="Without a judge, images are averaged down to at most so many pixels a side."
+        SIDE,
+        ge=1,
+        description="Without a judge, images are downsampled to at most this many pixels per side.",
     )
 
     def space(self, data: DataSpec) -> FeatureSpace:
-        """Raises `UserError` for a judge that does not fit."""
+        """Raises `UserError` for an incompatible judge."""
         return FeatureSpace.open(self.judge, data, self.side)
 
     def provenance(self, data: DataSpec) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Adam, with the momentum that GANs need kept low.
+"""Adam, with the low momentum that GANs need.
 
 Adam: A Method for Stochastic Optimization (Kingma and Ba, 2015), arXiv:1412.6980, algorithm 1;
 the defaults are those of Radford et al. (2016), arXiv:1511.06434, section 4.
@@ -24,7 +24,7 @@ class Adam(Optimizer):
 
     lr: Scheduled = Field(2e-4, gt=0, description="Learning rate before the schedule of `[lr]`.")
     betas: tuple[Decay, Decay] = Field(
-        (0.5, 0.999), description="Decay per update of the mean of gradients and of their squares."
+        (0.5, 0.999), description="Decay of the running means of gradients and of their squares."
     )
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
 

@@ -1,4 +1,4 @@
-"""Adam with decay of the weights themselves, not of their gradients.
+"""Adam with decoupled weight decay.
 
 Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019), arXiv:1711.05101, algorithm 2.
 """
@@ -23,7 +23,7 @@ class AdamW(Optimizer):
 
     lr: Scheduled = Field(2e-4, gt=0, description="Learning rate before the schedule of `[lr]`.")
     betas: tuple[Decay, Decay] = Field(
-        (0.5, 0.999), description="Decay per update of the mean of gradients and of their squares."
+        (0.5, 0.999), description="Decay of the running means of gradients and of their squares."
     )
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
     weight_decay: float = Field(

@@ -1,4 +1,4 @@
-"""One kernel for a whole optimiser step, where torch has it."""
+"""Fused optimizer steps, where torch supports them."""
 
 from __future__ import annotations
 

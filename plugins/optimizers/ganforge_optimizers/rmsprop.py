@@ -1,4 +1,4 @@
-"""RMSprop, the optimiser of WGAN with weight clipping.
+"""RMSprop, the optimizer of WGAN with weight clipping.
 
 Neural Networks for Machine Learning, lecture 6e (Tieleman and Hinton, 2012); the learning rate is
 that of Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, algorithm 1.
@@ -18,9 +18,9 @@ class RMSprop(Optimizer):
     source: ClassVar[str] = "Neural Networks for Machine Learning, lecture 6e (Tieleman and Hinton, 2012)"
 
     lr: Scheduled = Field(5e-5, gt=0, description="Learning rate before the schedule of `[lr]`.")
-    alpha: float = Field(0.99, ge=0, lt=1, description="Decay per update of the mean of squared gradients.")
+    alpha: float = Field(0.99, ge=0, lt=1, description="Decay of the running mean of squared gradients.")
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
-    momentum: float = Field(0.0, ge=0, lt=1, description="Part of the last step kept in the next; 0 = off.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; 0 = off.")
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         # torch has no fused kernel for RMSprop.

@@ -18,7 +18,7 @@ class Sgd(Optimizer):
     source: ClassVar[str] = "A Stochastic Approximation Method (Robbins and Monro, 1951)"
 
     lr: Scheduled = Field(1e-2, gt=0, description="Learning rate before the schedule of `[lr]`.")
-    momentum: float = Field(0.0, ge=0, lt=1, description="Part of the last step kept in the next; 0 = off.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; 0 = off.")
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         parameters = list(parameters)

@@ -29,7 +29,7 @@ class Codes(Prior):
         "Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2"
     )
 
-    dim: int = Field(62, ge=1, description="Width of the noise alone, in numbers.")
+    dim: int = Field(62, ge=1, description="Dimension of the noise, without the codes.")
     categorical: tuple[Classes, ...] = Field(
         (), description="Number of classes of each categorical code, e.g. [10]; [] = none."
     )
@@ -51,7 +51,7 @@ class Codes(Prior):
         for code in self.codes():
             if code.kind == "categorical":
                 drawn = torch.randint(code.width, (n,), generator=generator, device=generator.device)
-                # Not F.one_hot, which reads the classes to check them.
+                # Not F.one_hot, which synchronizes to check the classes.
                 classes = torch.arange(code.width, device=generator.device)
                 parts.append((drawn[:, None] == classes).to(parts[0].dtype))
             else:
@@ -68,7 +68,7 @@ class Codes(Prior):
             if code.kind == "categorical":
                 values = torch.eye(code.width, device=base.device)
             else:
-                # As wide as the paper's figure 2, which goes beyond the [-1, 1] of training.
+                # The range of the paper's figure 2, which exceeds the [-1, 1] of training.
                 values = torch.linspace(-2, 2, columns, device=base.device)[:, None]
             grid = base[:, None].repeat(1, len(values), 1)
             grid[:, :, start : start + code.width] = values
@@ -78,5 +78,5 @@ class Codes(Prior):
 
 
 def _uniform(n: int, width: int, generator: torch.Generator) -> Tensor:
-    """Numbers [n, width] from U(-1, 1)."""
+    """Random numbers [n, width] from U(-1, 1)."""
     return torch.rand(n, width, generator=generator, device=generator.device) * 2 - 1

@@ -15,7 +15,7 @@ class Normal(Prior):
 
     type: Literal["normal"] = "normal"
 
-    dim: int = Field(100, ge=1, description="Width of the latent, in numbers.")
+    dim: int = Field(100, ge=1, description="Dimension of the latent z.")
 
     def width(self) -> int:
         return self.dim
@@ -25,9 +25,9 @@ class Normal(Prior):
         return Draw(z=z, cond=cond, codes={})
 
     def truncated(self, z: Tensor, limit: float) -> Tensor:
-        """The truncated normal's quantile where z is the normal's (Brock et al., 2019,
-        arXiv:1809.11096, section 3.1, which redraws instead): an order-preserving map, so that a
-        seed shows the same thing at any limit."""
+        """Maps z to the same quantile of the truncated normal (Brock et al., 2019, arXiv:1809.11096,
+        section 3.1, redraws instead): order-preserving, so that a seed shows the same content at any
+        limit."""
         tail = torch.special.ndtr(torch.tensor(-limit, dtype=torch.float64))
         share: Tensor = tail + torch.special.ndtr(z.double()) * (1 - 2 * tail)
         shorter: Tensor = torch.special.ndtri(share)

@@ -23,7 +23,7 @@ class Uniform(Prior):
         "(Radford et al., 2016), arXiv:1511.06434, section 4"
     )
 
-    dim: int = Field(100, ge=1, description="Width of the latent, in numbers.")
+    dim: int = Field(100, ge=1, description="Dimension of the latent z.")
 
     def width(self) -> int:
         return self.dim

@@ -1,4 +1,4 @@
-"""Tasks, one per file: who plays, and what is compared with what."""
+"""Tasks, one per file: the networks involved, and what the critics compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An autoencoder whose codes are made to look like the prior.
+"""An autoencoder whose codes match the prior.
 
 Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, section 2. The distance between a sample
 and its reconstruction is the term `reconstruction`.
@@ -18,7 +18,7 @@ from ganforge_tasks.domains import as_condition
 
 class Autoencode(Task):
     """D(z) against D(E(x)). The generator's side is an `encoder` and a `decoder`; a sample is decoded from
-    the prior. `extra["x"]` is what was encoded, and `extra["cond"]` its label, which the decoder is given."""
+    the prior. `extra["x"]` is what was encoded, and `extra["cond"]` its label, which the decoder receives."""
 
     type: Literal["autoencode"] = "autoencode"
     source: ClassVar[str] = "Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, section 2"

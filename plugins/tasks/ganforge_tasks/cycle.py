@@ -1,7 +1,7 @@
 """Two collections of images without pairs, translated into each other.
 
 Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu et al., 2017),
-arXiv:1703.10593, equations 1 and 3. The way there and back again is the term `cycle_consistency`.
+arXiv:1703.10593, equations 1 and 3. The cycle back to the source is the term `cycle_consistency`.
 """
 
 from __future__ import annotations

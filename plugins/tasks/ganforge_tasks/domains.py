@@ -6,18 +6,18 @@ from ganforge.api import DataSpec, LabelSpec, UserError
 
 
 def as_condition(shape: tuple[int, ...]) -> LabelSpec:
-    """Samples of `shape`, as what a network is told: an image, or a vector of points."""
+    """Samples of `shape` as the condition of a network: an image, or a vector of points."""
     if len(shape) == 3:
         return LabelSpec(kind="image", size=shape)
     return LabelSpec(kind="vector", names=tuple(map(str, range(shape[0]))))
 
 
 def image_condition(task: str, data: DataSpec) -> tuple[int, ...]:
-    """(C, H, W) of the images that are the data's conditions. Raises `UserError` where they are none."""
+    """(C, H, W) of the images that are the data's conditions. Raises `UserError` if they are not."""
     if data.labels.kind != "image" or not data.is_image:
         what = "has none" if data.labels.kind == "none" else f"has labels of kind '{data.labels.kind}'"
         raise UserError(
-            f"task '{task}': expected images whose conditions are images, but the data {what}; name [data] "
+            f"task '{task}': expected images whose conditions are images, but the data {what}; use [data] "
             "such as 'pairs' or 'derived'"
         )
     return data.labels.size

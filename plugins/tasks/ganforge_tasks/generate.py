@@ -12,7 +12,7 @@ from ganforge.api import Task
 
 
 class Generate(Task):
-    """D(x, c) against D(G(z, c), c), for a condition c where the data has labels."""
+    """D(x, c) against D(G(z, c), c), for a condition c if the data has labels."""
 
     type: Literal["generate"] = "generate"
     source: ClassVar[str] = (

@@ -18,7 +18,7 @@ from ganforge_tasks.domains import as_condition
 
 class Infer(Task):
     """D(x, E(x)) against D(G(z), z): the latent is the critic's condition. The generator's side is an
-    `encoder` and a `decoder`; both learn, by the discriminator's loss with the two swapped."""
+    `encoder` and a `decoder`; both are trained, by the discriminator's loss with the two swapped."""
 
     type: Literal["infer"] = "infer"
     source: ClassVar[str] = (

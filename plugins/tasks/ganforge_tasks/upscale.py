@@ -16,7 +16,7 @@ from ganforge_tasks.domains import image_condition
 
 
 class Upscale(Task):
-    """D(y) against D(G(z, x)), for an image y of the data whose condition x is the same image in small."""
+    """D(y) against D(G(z, x)), for an image y of the data; its condition x is y at lower resolution."""
 
     type: Literal["upscale"] = "upscale"
     source: ClassVar[str] = (

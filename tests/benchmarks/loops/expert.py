@@ -2,7 +2,7 @@
 
 The data lie on the device as uint8, images and weights have their channels last, the rival is
 frozen, the fakes of the discriminator's update have no graph, each update has one backward pass and
-one fused kernel for its optimiser, and nothing is read from the device.
+one fused kernel for its optimizer, and nothing is read from the device.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ExpertLoop:
         self._update_generator(len(real), cond)
         self.iterations += 1
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         self.logged.tolist()
         self.logged.zero_()
 

@@ -1,4 +1,4 @@
-"""`train.compile`: which form is played when, what is chosen for a reason, and that a run goes on with it."""
+"""`train.compile`: which mode runs when, which one is chosen and why, and that a resumed run keeps it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def test_the_plan_goes_by_the_number_of_the_iteration() -> None:
 @pytest.mark.parametrize(
     ("eager", "compiled", "choice", "line"),
     [
-        (0.812, 0.805, "eager", "compile: kept eager, 812 ms an iteration against 805 ms compiled"),
-        (0.812, 0.790, "compiled", "compile: took compiled, 790 ms an iteration against 812 ms eager"),
-        (0.00312, 0.004, "eager", "compile: kept eager, 3.12 ms an iteration against 4 ms compiled"),
-        (1.5, 1.0, "compiled", "compile: took compiled, 1,000 ms an iteration against 1,500 ms eager"),
+        (0.812, 0.805, "eager", "compile: kept eager, 812 ms per iteration (805 ms compiled)"),
+        (0.812, 0.790, "compiled", "compile: chose compiled, 790 ms per iteration (812 ms eager)"),
+        (0.00312, 0.004, "eager", "compile: kept eager, 3.12 ms per iteration (4 ms compiled)"),
+        (1.5, 1.0, "compiled", "compile: chose compiled, 1,000 ms per iteration (1,500 ms eager)"),
     ],
 )
 def test_the_faster_form_is_kept(
@@ -57,8 +57,8 @@ def test_without_figures_it_stays_eager(tmp_path: Path, monkeypatch: pytest.Monk
         loop._iterate(True)
     assert loop.trial.choice == "eager"
     assert recorder.lines[1:] == [
-        "compile: kept eager, as too few iterations could be measured: those with a row of the log "
-        "(logging.every) do not count"
+        "compile: kept eager, because too few iterations could be measured: those with a row of the log "
+        "(logging.every) are excluded"
     ]
 
 

@@ -88,7 +88,7 @@ def test_compiled_is_plain_with_random_layers(
 def test_compiled_is_plain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strict: None, sections: dict[str, Any]
 ) -> None:
-    """DCGAN with conditions, BatchNorm and spectral normalisation; a residual critic under a penalty,
+    """DCGAN with conditions, BatchNorm and spectral normalization; a residual critic under a penalty,
     which differentiates twice."""
     monkeypatch.setattr(module, "BACKEND", "aot_eager")
     assert apart(tmp_path, **sections) < 1e-5

@@ -80,7 +80,7 @@ def test_a_checkpoint_is_chosen_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         checkpoint.load_chosen(tmp_path, "best", fail)
     assert str(refused.value) == (
-        f"{tmp_path}: no best checkpoint was kept; logging.keep_best names the metric to keep it by"
+        f"{tmp_path}: no best checkpoint was kept; set logging.keep_best to a metric to keep one"
     )
     (tmp_path / checkpoint.BEST).write_text('{"images_seen": 10}')
     assert checkpoint.load_chosen(tmp_path, "best", fail)[1]["images_seen"] == 10
@@ -88,7 +88,7 @@ def test_a_checkpoint_is_chosen_by_name(tmp_path: Path) -> None:
         with pytest.raises(UserError) as refused:
             checkpoint.load_chosen(tmp_path, choice, fail)
         assert str(refused.value) == (
-            f"--checkpoint {choice}: expected newest, best, or images seen (there: 10, 20)"
+            f"--checkpoint {choice}: expected newest, best, or images seen (available: 10, 20)"
         )
 
 
@@ -113,10 +113,10 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / f".{10:012d}.old.tmp").mkdir()
     checkpoint.save(tmp_path, ONE, state(15), keep=9)
     (tmp_path / f"{15:012d}").rename(tmp_path / f".{15:012d}.old.tmp")
-    checkpoint.sweep(tmp_path)
+    checkpoint.remove_leftovers(tmp_path)
     assert names(tmp_path) == [f"{10:012d}", f"{15:012d}"]
     checkpoint.load(tmp_path / f"{15:012d}")
-    checkpoint.sweep(tmp_path / "nowhere")
+    checkpoint.remove_leftovers(tmp_path / "nowhere")
 
 
 def with_format(folder: Path, version: object) -> Path:
@@ -167,9 +167,7 @@ def test_a_newer_format_is_refused_by_name_and_no_older_one_taken(tmp_path: Path
     assert (str(caught.value), said) == (expected, [])
 
 
-@pytest.mark.parametrize(
-    ("version", "reason"), [(0, "format 0 is older than any that can be read"), ("1", "format '1'")]
-)
+@pytest.mark.parametrize(("version", "reason"), [(0, "format 0 is no longer supported"), ("1", "format '1'")])
 def test_a_format_that_never_was(tmp_path: Path, version: object, reason: str) -> None:
     made = with_format(tmp_path, version)
     with pytest.raises(UserError) as caught:

@@ -86,8 +86,8 @@ def test_a_random_crop_that_does_not_fit_is_refused(shape: tuple[int, ...], crop
     with pytest.raises(UserError) as caught:
         Batches(samples, 4, 0, CPU)
     assert str(caught.value) == (
-        f"the data set asks for random_crop = {crop}, and its samples have the shape {shape}: it is for "
-        "images larger than that"
+        f"data.random_crop = {crop} needs images larger than that, but the samples have the shape {shape}; "
+        "lower it, or set it to 0"
     )
 
 
@@ -98,5 +98,5 @@ def test_points_are_used_as_they_are() -> None:
 
 
 def test_an_empty_data_set_is_refused() -> None:
-    with pytest.raises(UserError, match="the data set is empty: there is nothing to learn from"):
+    with pytest.raises(UserError, match="the data set is empty"):
         Batches(Samples(torch.zeros(0, 1, 2, 2, dtype=torch.uint8)), 4, 0, CPU)

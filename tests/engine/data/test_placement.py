@@ -53,8 +53,7 @@ def test_auto_streams_a_map_that_is_too_large_for_the_memory(
     monkeypatch.setattr(residence, "is_mapped", lambda images: True)
     (tmp_path / "meminfo").write_text(f"MemAvailable: {5 * 2**20} kB\n")
     assert why_streamed(big, CPU, "auto") == (
-        "data: 3 GiB of images are streamed from their file: they are more than 50% of the 5 GiB of memory "
-        "that are free"
+        "data: 3 GiB of images are streamed from their file: they exceed 50% of the 5 GiB of free memory"
     )
     assert why_streamed(big, CPU, "streamed") == (
         'data: 3 GiB of images are streamed, because train.data = "streamed"'
@@ -73,14 +72,14 @@ def test_where_images_live_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why_streamed(images, cuda, "streamed") is not None
     free -= 1
     assert why_streamed(images, cuda, "auto") == (
-        "data: 4 GiB of images are streamed: they are more than 40% of the 10 GiB that are free on the GPU"
+        "data: 4 GiB of images are streamed: they exceed 40% of the 10 GiB of free GPU memory"
     )
     free = 3 * gib
     with pytest.raises(UserError) as caught:
         why_streamed(images, cuda, "resident")
     assert str(caught.value) == (
-        'train.data = "resident" wants 4 GiB of images on the GPU, of whose memory 3 GiB are free; use "auto" '
-        'or "streamed"'
+        'train.data = "resident" needs 4 GiB of GPU memory for the images, but only 3 GiB are free; use '
+        '"auto" or "streamed"'
     )
 
 

@@ -101,13 +101,13 @@ def test_one_process_alone_is_left_alone(environment: dict[str, str]) -> None:
     [
         (
             {**KUBEFLOW, "PET_NPROC_PER_NODE": "auto"},
-            "PET_NPROC_PER_NODE=auto asks for several processes on a node, and this is one; start them with "
-            "'torchrun -m ganforge' in place of 'ganforge'",
+            "PET_NPROC_PER_NODE=auto requests several processes per node, but 'ganforge' starts one; use "
+            "'torchrun -m ganforge' instead of 'ganforge'",
         ),
         (
             {**PLAIN, "WORLD_SIZE": "64"},
-            "NNODES=8 and WORLD_SIZE=64 asks for several processes on a node, and this is one; start them "
-            "with 'torchrun -m ganforge' in place of 'ganforge'",
+            "NNODES=8 and WORLD_SIZE=64 requests several processes per node, but 'ganforge' starts one; "
+            "use 'torchrun -m ganforge' instead of 'ganforge'",
         ),
         (
             {"NODE_RANK": "3", "MASTER_ADDR": "node0"},
@@ -115,14 +115,14 @@ def test_one_process_alone_is_left_alone(environment: dict[str, str]) -> None:
         ),
         (
             {"NODE_RANK": "3", "NNODES": "8"},
-            "this is one of 8 nodes, but MASTER_ADDR is not set; it has to name the node of NODE_RANK=0",
+            "this is one of 8 nodes, but MASTER_ADDR is not set; set it to the address of the node with NODE_RANK=0",
         ),
         (
             {"WORLD_SIZE": "8", "MASTER_ADDR": "node0"},
             "this is one of 8 nodes, but NODE_RANK is not set; it counts them from 0",
         ),
-        ({**PLAIN, "NODE_RANK": "8"}, "node 8 cannot be one of 8; they count from 0 to 7"),
-        ({**PLAIN, "NNODES": "all"}, "NNODES has to be a whole number, and is 'all'"),
+        ({**PLAIN, "NODE_RANK": "8"}, "expected a node rank from 0 to 7 for 8 nodes, got 8"),
+        ({**PLAIN, "NNODES": "all"}, "NNODES: expected a whole number, got 'all'"),
     ],
 )
 def test_variables_that_do_not_fit_are_told(environment: dict[str, str], message: str) -> None:
@@ -174,7 +174,7 @@ def test_the_command_line_joins(
 ) -> None:
     monkeypatch.setenv("PET_NNODES", "many")
     done = call(tmp_path, *command)
-    assert (done.code, done.err) == (2, "PET_NNODES has to be a whole number, and is 'many'\n")
+    assert (done.code, done.err) == (2, "PET_NNODES: expected a whole number, got 'many'\n")
 
 
 @pytest.mark.slow

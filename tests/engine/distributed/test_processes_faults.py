@@ -89,7 +89,7 @@ def test_a_killed_process_is_named_and_the_run_can_go_on(tmp_path: Path) -> None
     os.kill(pids[1], signal.SIGKILL)
     assert launcher.wait(PATIENCE_S) == 1
     assert (
-        f"process 1 of the run (pid {pids[1]}) was killed by SIGKILL, and the others were ended; "
+        f"process 1 of the run (pid {pids[1]}) was killed by SIGKILL; the others were terminated; "
         "'ganforge resume' continues from the newest checkpoint"
     ) in (tmp_path / "err.txt").read_text().splitlines()
     assert not Path(f"/proc/{pids[0]}").exists()
@@ -151,8 +151,10 @@ def test_a_hung_process_ends_the_run(tmp_path: Path) -> None:
     os.kill(pids[1], signal.SIGSTOP)
     assert launcher.wait(PATIENCE_S) == 4
     errors = (tmp_path / "err.txt").read_text()
-    assert "process 0 of 2 ends: another one has ended or does not answer (" in errors
-    assert f"process 1 of the run (pid {pids[1]}) hung, and was killed, and the others were ended; " in errors
+    assert "process 0 of 2 exits: another process has exited or does not respond (" in errors
+    assert (
+        f"process 1 of the run (pid {pids[1]}) hung, and was killed; the others were terminated; " in errors
+    )
     assert checkpoints(tmp_path / "run")
 
 

@@ -120,7 +120,7 @@ def test_a_constant_generator_is_a_collapse(tmp_path: Path) -> None:
     assert "mode_collapse" in found(log)
     [event] = [event for event in log.events if event.get("diagnosis") == "mode_collapse"]
     assert event["players"] == ("g",)
-    assert event["what"] == "fakes differ 0.0% as much as real samples do"
+    assert event["what"] == "distances between fakes are 0.0% of those between real samples"
     assert log.rows[5]["health/diversity"] == 0.0
 
 

@@ -44,7 +44,7 @@ def test_the_first_bad_update_is_kept_though_later_ones_are_finite() -> None:
 
 
 def test_more_updates_than_there_are_rows_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals, "MANY", 4)
+    monkeypatch.setattr(signals, "MAX_ROWS", 4)
     first = FirstBad()
     for update in range(11):
         first.note(("term/d/r1",), torch.tensor([float("inf") if update in (6, 9) else 1.0]))
@@ -54,7 +54,7 @@ def test_more_updates_than_there_are_rows_are_looked_through(monkeypatch: pytest
 
 def test_a_mark_is_gone_back_to_and_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a rehearsal does it: back before an update, another one in its place, then the update again."""
-    monkeypatch.setattr(signals, "MANY", 3)
+    monkeypatch.setattr(signals, "MAX_ROWS", 3)
     bad, well = torch.tensor([float("nan")]), torch.tensor([1.0])
     first = FirstBad()
     first.note(("term/d/r1",), well)
@@ -65,7 +65,7 @@ def test_a_mark_is_gone_back_to_and_forward(monkeypatch: pytest.MonkeyPatch) -> 
     first.tick()
     after = first.mark()
     first.back_to(before)
-    # Fills the rows, which are then looked through.
+    # Fills the rows, which are then searched.
     for _ in range(3):
         first.note(("term/d/r1",), bad)
     first.back_to(after)
@@ -94,7 +94,7 @@ for count in (10, 50):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which tells of memory")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which reports memory")
 def test_watching_takes_no_memory_from_one_line_of_the_log_to_the_next(tmp_path: Path) -> None:
     """Small tensors that outlive an update keep the heap between them from being used again."""
     command = [sys.executable, "-c", GROWTH, str(tmp_path)]
@@ -182,7 +182,7 @@ def test_fakes_of_one_label_are_compared_with_real_ones_of_it(tmp_path: Path) ->
     loop, log = toy_loop(tmp_path, toy_config(data={"type": "squares", "labels": "one_of_k"}))
     run(loop)
     diversity = loop.guard._diversity
-    assert diversity is not None and diversity.cond is not None
-    half = len(diversity.cond) // 2
-    assert torch.equal(diversity.cond[:half], diversity.cond[half:])
+    assert diversity is not None and diversity.draw.cond is not None
+    half = len(diversity.draw.cond) // 2
+    assert torch.equal(diversity.draw.cond[:half], diversity.draw.cond[half:])
     assert 0 < log.rows[-1]["health/diversity_within"] < 1

@@ -137,7 +137,7 @@ def test_a_result_may_be_changed_in_place(shapes: Any, name: str) -> None:
 def test_results_and_gradients_lie_like_torchs(
     memory_format: torch.memory_format, shapes: Any, transposed: bool
 ) -> None:
-    """As the next layer and the optimiser's kernels want them."""
+    """As the next layer and the optimizer's kernels want them."""
     large, weights, stride, padding = shapes
     ours, torchs = (conv_transpose2d, F.conv_transpose2d) if transposed else (conv2d, F.conv2d)
     x = normal(*large)

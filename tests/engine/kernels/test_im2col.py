@@ -38,7 +38,7 @@ def test_the_three_operations_are_torchs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(patches, "PART", 0)
-    monkeypatch.setattr(patches, "LEAST", at_once)
+    monkeypatch.setattr(patches, "MIN_PATCHES", at_once)
     for memory_format in FORMATS:
         x = normal(2, channels, 5, 7).to(memory_format=memory_format)
         weight = normal(others, channels, *kernel, seed=1).to(memory_format=memory_format)
@@ -75,7 +75,7 @@ def test_in_bfloat16_sums_are_not_rounded_at_each_step(monkeypatch: pytest.Monke
         for each in (normal(8, 32, 4, 4), normal(2048, 32, 3, 3, seed=1), normal(8, 2048, 4, 4))
     )
     monkeypatch.setattr(patches, "PART", 0)
-    monkeypatch.setattr(patches, "LEAST", 1)  # an image at a time, so that there is something to add up
+    monkeypatch.setattr(patches, "MIN_PATCHES", 1)  # an image at a time, so that there is something to add up
     monkeypatch.setattr("ganforge.engine.kernels.convolution.HEAVY", 0)
 
     def three(x: Tensor, weight: Tensor, g: Tensor) -> list[Tensor]:

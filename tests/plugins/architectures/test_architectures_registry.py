@@ -235,7 +235,7 @@ def test_a_condition_without_labels_is_refused(kind: type[Architecture], how: st
     with pytest.raises(UserError) as refusal:
         build(kind, spec("none"), conditioning=how)
     assert str(refusal.value) == (
-        f"nets '{kind.type_name()}': conditioning '{how}' needs labels and the data has none; "
+        f"nets '{kind.type_name()}': conditioning '{how}' needs labels, but the data has none; "
         'use conditioning = "none", or data with labels'
     )
 
@@ -247,8 +247,8 @@ def test_a_classifier_is_not_shown_the_answer(kind: type[Architecture], head: st
         with pytest.raises(UserError) as refusal:
             build(kind, spec(), {head: K}, conditioning="concat")
         assert str(refusal.value) == (
-            f"nets '{kind.type_name()}': conditioning 'concat' shows the discriminator the labels that its "
-            f'head \'{head}\' has to find; use conditioning = "generator" or "projection"'
+            f"nets '{kind.type_name()}': conditioning 'concat' gives the discriminator the labels that its "
+            f'head \'{head}\' has to predict; use conditioning = "generator" or "projection"'
         )
     _, discriminator = build(kind, spec(), {head: K})
     x, cond = torch.rand(1, 3, 32, 32).expand(3, 3, 32, 32), conditions("one_of_k")

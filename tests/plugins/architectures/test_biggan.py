@@ -17,7 +17,7 @@ from support.networks import conv, count, spec
 
 
 def counts(nets: BigGAN, side: int, classes: int, latent: int) -> tuple[int, int]:
-    """Without spectral normalisation, which adds no parameters and is slow to build."""
+    """Without spectral normalization, which adds no parameters and is slow to build."""
     with torch.device("meta"):
         plain = nets.model_copy(update={"spectral_norm": False})
         generator, discriminator = plain.build(spec(side, classes), latent, {})
@@ -220,8 +220,8 @@ def test_spectral_normalisation_spares_the_shared_embedding_and_the_heads() -> N
     [
         ((3, 48, 48), {}, "image size 48x48 is not one of 28, 32, 64, 128; resize the data to 32x32 or 64x64, or "
                           "use nets 'mlp'"),
-        ((7,), {}, "makes images, and the data are points of 7 numbers; use nets 'mlp'"),
-        ((3, 64, 64), {"attention": 64}, "attention = 64 is no side of a feature map of both networks for 64x64 "
+        ((7,), {}, "needs images, got points of 7 dimensions; use nets 'mlp'"),
+        ((3, 64, 64), {"attention": 64}, "attention = 64 is not the side of a feature map of both networks for 64x64 "
                                          "images; use 8, 16, 32, or 0 for off"),
     ],
 )  # fmt: skip

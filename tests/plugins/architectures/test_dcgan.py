@@ -167,7 +167,7 @@ def test_sizes(side: int, widths: list[int], channels: int) -> None:
                         "256x256, or use nets 'mlp'"),
         ((3, 64, 96), "image size 64x96 (height x width) is not square; resize the data to 64x64, or use "
                       "nets 'mlp'"),
-        ((2,), "makes images, and the data are points of 2 numbers; use nets 'mlp'"),
+        ((2,), "needs images, got points of 2 dimensions; use nets 'mlp'"),
     ],
 )  # fmt: skip
 def test_refused_shapes(shape: tuple[int, ...], message: str) -> None:

@@ -305,15 +305,15 @@ def test_compiles_whole(kind: type[Architecture]) -> None:
 
 
 REFUSED: list[tuple[type[Architecture], dict[str, object], DataSpec, str]] = [
-    (UNet, {}, spec((3, 32, 32), (1, 16, 16)), "the condition has 16x16 pixels and the image 32x32; make them equal, or use nets 'upscaler' for a smaller one"),
-    (Translator, {}, spec((3, 32, 32), (1, 16, 16)), "the condition has 16x16 pixels and the image 32x32; make them equal, or use nets 'upscaler' for a smaller one"),
+    (UNet, {}, spec((3, 32, 32), (1, 16, 16)), "the condition has 16x16 pixels, but the image 32x32; make them equal, or use nets 'upscaler' for a smaller one"),
+    (Translator, {}, spec((3, 32, 32), (1, 16, 16)), "the condition has 16x16 pixels, but the image 32x32; make them equal, or use nets 'upscaler' for a smaller one"),
     (Translator, {}, spec((3, 30, 32), (1, 30, 32)), "an image of 30x32 cannot be halved twice; use sides that are multiples of 4, from 8"),
     (UNet, {"depth": 3}, spec((3, 28, 28), (3, 28, 28)), "an image of 28x28 can be halved 2 times, and depth = 3; use depth = 2 or less, or other images"),
     (UNet, {}, spec((3, 27, 28), (3, 27, 28)), "an image of 27x28 can be halved 0 times, and depth = at least 1; use images of even sides"),
-    (Upscaler, {}, spec((3, 32, 32), (3, 12, 12)), "the condition has 12x12 pixels and the image 32x32; both sides must be larger by the same factor, one of 1, 2, 4, 8"),
+    (Upscaler, {}, spec((3, 32, 32), (3, 12, 12)), "the condition has 12x12 pixels, but the image 32x32; both sides must be larger by the same factor, one of 1, 2, 4, 8"),
     (UNet, {"d_layers": 3, "scales": 2}, spec((3, 32, 32), ()), "an image of 32 pixels has 16 at scale 2, too few for d_layers = 3; use d_layers = 2, or larger images"),
     (UNet, {"scales": 4}, spec((3, 32, 32), ()), "an image of 32 pixels has 4 at scale 4, too few for d_layers = 2; use fewer scales, or larger images"),
-    (UNet, {}, DataSpec(shape=(2,)), "makes images, and the data has samples of shape (2,); use nets 'mlp'"),
+    (UNet, {}, DataSpec(shape=(2,)), "needs images, got samples of shape (2,); use nets 'mlp'"),
     (UNet, {}, DataSpec(shape=(3, 32, 32), labels=LabelSpec(kind="one_of_k", names=("a", "b"))), "expected an image as the condition, got labels of kind 'one_of_k'; use data 'derived' or 'pairs', or nets 'dcgan'"),
 ]  # fmt: skip
 

@@ -166,9 +166,9 @@ def test_sizes(side: int) -> None:
     [
         ((3, 48, 48), {}, "image size 48x48 is not one of 28, 32, 64, 128, 256; resize the data to 32x32 or 64x64, "
                           "or use nets 'mlp'"),
-        ((3, 32, 32), {"width": 20}, "width = 20 cannot be cut into groups of 16 channels in all layers for 32x32 "
+        ((3, 32, 32), {"width": 20}, "width = 20 cannot be divided into groups of 16 channels in all layers for 32x32 "
                                      "images; use a multiple of 8, such as 24, or another group_width"),
-        ((3, 128, 128), {"width": 24}, "width = 24 cannot be cut into groups of 16 channels in all layers for "
+        ((3, 128, 128), {"width": 24}, "width = 24 cannot be divided into groups of 16 channels in all layers for "
                                        "128x128 images; use a multiple of 32, such as 32, or another group_width"),
     ],
 )  # fmt: skip

@@ -119,16 +119,16 @@ def test_discriminator_computes_what_the_papers_code_computes(pool: str, norm: s
     def halve(h: Tensor) -> Tensor:
         return (h[:, :, ::2, ::2] + h[:, :, 1::2, ::2] + h[:, :, ::2, 1::2] + h[:, :, 1::2, 1::2]) / 4
 
-    def normalised(h: Tensor) -> Tensor:
+    def normalized(h: Tensor) -> Tensor:
         return F.layer_norm(h, h.shape[1:]) if norm == "layer" else h
 
     first, second, third, fourth, _ = d.trunk
     h = halve(conv2d(first.conv2, F.relu(conv2d(first.conv1, x)))) + conv2d(first.shortcut, halve(x))
-    r = conv2d(second.conv1, F.relu(normalised(h)))
-    r = halve(conv2d(second.conv2, F.relu(normalised(r))))
+    r = conv2d(second.conv1, F.relu(normalized(h)))
+    r = halve(conv2d(second.conv2, F.relu(normalized(r))))
     h = halve(conv2d(second.shortcut, h)) + r
     for block in (third, fourth):
-        h = h + conv2d(block.conv2, F.relu(normalised(conv2d(block.conv1, F.relu(normalised(h))))))
+        h = h + conv2d(block.conv2, F.relu(normalized(conv2d(block.conv1, F.relu(normalized(h))))))
     h = F.relu(h).sum((2, 3)) / (64 if pool == "mean" else 1)
     verdict = d(x, None)
     torch.testing.assert_close(verdict.features, h)
@@ -243,8 +243,8 @@ def test_generator_bn_is_conditional_bn_with_a_blind_discriminator() -> None:
                           "48x48, or use nets 'mlp'"),
         ((3, 32, 64), {}, "image size 32x64 (height x width) is not square; resize the data to 32x32, or use "
                           "nets 'mlp'"),
-        ((7,), {}, "makes images, and the data are points of 7 numbers; use nets 'mlp'"),
-        ((3, 32, 32), {"attention": 20}, "attention = 20 is no side of a feature map of both networks for "
+        ((7,), {}, "needs images, got points of 7 dimensions; use nets 'mlp'"),
+        ((3, 32, 32), {"attention": 20}, "attention = 20 is not the side of a feature map of both networks for "
                                          "32x32 images; use 8, 16, or 0 for off"),
     ],
 )  # fmt: skip

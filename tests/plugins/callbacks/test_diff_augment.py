@@ -164,8 +164,7 @@ def test_points_are_refused() -> None:
     with pytest.raises(UserError) as refusal:
         DiffAugment().augment(torch.zeros(4, 2), rng())
     assert str(refusal.value) == (
-        "callback 'diff_augment': augments images, and the data are points of 2 numbers; "
-        "remove it from [[callbacks]]"
+        "callback 'diff_augment': needs images, got points of 2 dimensions; remove it from [[callbacks]]"
     )
 
 

@@ -115,7 +115,7 @@ def test_the_spec_needs_no_file(tmp_path: Path) -> None:
 def test_second_time_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = CelebA(root=folder(tmp_path / "data"))
     first = opened(data, tmp_path / "cache")
-    monkeypatch.setattr("ganforge_datasets.celeba.decode_images", None)
+    monkeypatch.setattr("ganforge_datasets.decoded.decode_images", None)
     assert torch.equal(opened(data, tmp_path / "cache").images, first.images)
 
 

@@ -16,8 +16,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from ganforge.api import UserError
-from ganforge_datasets import decode
+from ganforge_datasets import decode_many
 from ganforge_datasets.clevr_layout import NAMES
+from ganforge_datasets.decode import Decoded, Form
 from ganforge_datasets.iclevr import ICLEVR
 from support.contexts import context
 from support.iclevr_files import FILES, IMAGES, LISTS, PNGS, SCENES, build, loose, one_zip, png, zipped
@@ -51,13 +52,13 @@ def test_the_spec_needs_no_file(tmp_path: Path) -> None:
 
 def test_second_time_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, calls = zipped(tmp_path / "data"), list[str]()
-    decode_image = decode.decode_image
+    decode_image = decode_many.decode_image
 
-    def counted(data: bytes, where: str, size: int) -> np.ndarray:
+    def counted(data: bytes, where: str, form: Form) -> Decoded:
         calls.append(where)
-        return decode_image(data, where, size)
+        return decode_image(data, where, form)
 
-    monkeypatch.setattr(decode, "decode_image", counted)
+    monkeypatch.setattr(decode_many, "decode_image", counted)
     first = build(root, tmp_path)
     assert len(calls) == 12
     with warnings.catch_warnings():
@@ -85,7 +86,7 @@ def test_a_changed_image_is_decoded_again(tmp_path: Path, form: Callable[[Path],
 def test_changed_labels_need_no_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = loose(tmp_path / "data")
     build(root, tmp_path)
-    monkeypatch.setattr(decode, "decode_image", None)
+    monkeypatch.setattr(decode_many, "decode_image", None)
     changed = {name: ["red cube"] for name in LISTS}
     (root / "train.json").write_text(json.dumps(changed))
     labels = build(root, tmp_path).labels

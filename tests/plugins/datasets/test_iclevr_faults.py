@@ -1,4 +1,4 @@
-"""What is wrong with the files of i-CLEVR is told by its place, in one message."""
+"""Errors in the files of i-CLEVR are reported with their location, in one message."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from ganforge.api import UserError
 from ganforge_datasets.clevr_layout import NAMES
+from ganforge_datasets.formats import formats
 from support.encoded import chunk
 from support.iclevr_files import FILES, LISTS, OBJECTS, PNGS, build, loose, zipped
 
@@ -143,8 +144,8 @@ def claims(width: int, height: int) -> bytes:
 
 BROKEN = {
     "zero bytes": (b"", " is empty (0 bytes); copy it again"),
-    "text": (b"hello, world", " is not an image (PNG, JPEG, WEBP, BMP)"),
-    "bomb": (claims(5000, 5000), " is 5000 x 5000; more than 16,000,000 pixels is refused"),
+    "text": (b"hello, world", f" is not an image (of {', '.join(formats())})"),
+    "bomb": (claims(9000, 9000), " is 9000 x 9000; more than 64,000,000 pixels is refused; make it smaller"),
 }
 
 
@@ -168,7 +169,9 @@ def test_truncated_image(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:cut])
     message = refused(root, tmp_path)
     assert message.startswith(str(path))
-    assert message.endswith("; copy it again") or message.endswith(" is not an image (PNG, JPEG, WEBP, BMP)")
+    assert message.endswith("; copy it again") or message.endswith(
+        f" is not an image (of {', '.join(formats())})"
+    )
 
 
 def test_damage_inside_a_zip(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,10 @@ def test_one_label_each_of_a_file(tmp_path: Path, form: type, base: str, lists: 
     said = list[str]()
     dataset = data(root, labels="file", names=("new", "old"))
     assert content(dataset, tmp_path, said) == {10: ["old"], 20: ["new"], 30: ["old"], 50: ["new"]}
-    assert said == [f"data: 1 images of {root} have no label and are left out"]
+    assert said == [
+        f"data: 5 images in {root}; nothing skipped",
+        f"data: 1 images of {root} have no label and are left out",
+    ]
 
 
 TABLE = "image,big,red,wet\ncat/a.png,1,0,1\ncat/b.png,0,0,0\ndog/a.png,0,1,0\n"
@@ -76,13 +80,13 @@ def test_names_that_are_missing_are_listed_to_paste(
     root = folder(tmp_path / "data", FILES | more)
     with pytest.raises(UserError) as caught:
         data(root, labels=labels).spec()
-    first, line = str(caught.value).split("\n")
+    first, lines = str(caught.value).split("\n", 1)
     assert first == f'data.labels = "{labels}" needs data.names; those of {root} are'
-    key, _, value = line.partition(" = ")
-    assert key == "names" and json.loads(value) == names
+    advice = tomllib.loads(lines)
+    kind = {"label_kind": "many_of_k"} if "red" in names else {}
+    assert advice == {"names": names, **kind}
     # And pasted, they do.
-    kind = "many_of_k" if "red" in names else "one_of_k"
-    opened(data(root, labels=labels, names=tuple(names), label_kind=kind), tmp_path)
+    opened(data(root, labels=labels, names=tuple(names), **kind), tmp_path)
 
 
 def test_folders_and_names_disagree(tmp_path: Path) -> None:
@@ -102,8 +106,16 @@ def test_folders_and_names_disagree(tmp_path: Path) -> None:
 BAD_JSON = {
     "list": ('["a"]', '1: should be {"a.png": "cat", ...} or {"a.png": ["red", "big"], ...}'),
     "syntax": ('{\n"a" "b"}', "2: is not JSON: Expecting ':' delimiter"),
-    "number": ('{\n"d.png": 3}', "2: image 'd.png' should have a label or a list of labels"),
-    "numbers": ('{"d.png": [3]}', "1: image 'd.png' should have a label or a list of labels"),
+    "number": ('{\n"d.png": 3.5}', "2: image 'd.png' should have a label or a list of labels; got 3.5"),
+    "numbers": ('{"d.png": [3]}', "1: image 'd.png' should have a label or a list of labels; got [3]"),
+    "table": (
+        '{"d.png": {"big": 2}}',
+        "1: image 'd.png' should have a label or a list of labels; got {'big': 2}",
+    ),
+    "key": (
+        '{"d.png": "old",\n"b.png": "new",\n"d.png": "new"}',
+        "3: lists 'd.png' a second time; remove one of the two",
+    ),
     "nothing": ("{}", "1: lists no images"),
     "unknown": (
         '{"d.png": "old",\n"b.png": "knew"}',
@@ -130,14 +142,19 @@ def test_bad_json(tmp_path: Path, case: str) -> None:
     assert said == f"{root / 'labels.json'}:{message.replace('{root}', str(root))}"
 
 
+HEADER = "should be 'file,label', or 'file' and the name of each label, once"
+NO_LABEL = (
+    "image 'b.png' has no label; give it one, or remove it from the list to leave it out, "
+    'or say data.label_kind = "many_of_k"'
+)
 BAD_CSV = {
-    "empty": ("", "1: should be 'file,label', or 'file' and the name of each label, once"),
-    "header": ("file\n", "1: should be 'file,label', or 'file' and the name of each label, once"),
-    "columns": ("file,a,a\n", "1: should be 'file,label', or 'file' and the name of each label, once"),
+    "empty": ("", f"1: {HEADER}; it is empty"),
+    "header": ("file\n", f"1: {HEADER}; got 'file'"),
+    "columns": ("file,a,a\n", f"1: {HEADER}; got 'file,a,a'"),
     "width": ("file,label\nd.png,new,old\n", "2: has 3 columns; the first line has 2"),
     "value": (
-        "file,new,old\nd.png,1,0\nb.png,0,yes\n",
-        "3: 'old' is 'yes', not 0 or 1 (a column of label names is called 'label')",
+        "file,new,old\nd.png,1,0\nb.png,0,maybe\n",
+        "3: 'old' is 'maybe', not 0 or 1 (a column of label names is called 'label')",
     ),
     "rows": ("file,label\n", "1: lists no images"),
     "unknown": (
@@ -147,7 +164,7 @@ BAD_CSV = {
     "column": ("file,new,odd\nd.png,1,0\n", "1: label 'odd' is not one of data.names; did you mean 'old'?"),
     "none": (
         "file,new,old\nd.png,1,0\nb.png,0,0\n",
-        "3: image 'b.png' has 0 labels; it should have 1, or say data.label_kind = \"many_of_k\"",
+        f"3: {NO_LABEL}",
     ),
 }
 
@@ -162,7 +179,8 @@ def test_bad_csv(tmp_path: Path, case: str) -> None:
 def test_other_troubles_with_label_files(tmp_path: Path) -> None:
     root, names = tmp_path / "data", ("new", "old")
     assert bad(tmp_path, FILES, labels="file", names=names) == (
-        f'{root} holds no labels.json or labels.csv, which data.labels = "file" needs'
+        f"{root} holds no labels.json, labels.csv, labels.tsv, dataset.json, metadata.jsonl or metadata.csv, "
+        'one of which data.labels = "file" needs'
     )
     assert bad(tmp_path, {"labels.csv": CSV}, labels="file", names=("new", "old", "mew")) == (
         f"data.names lists 'mew', but {root / 'labels.csv'} has no such label; did you mean 'new'?"

@@ -23,7 +23,7 @@ pytestmark = needs_torch_fidelity
 
 
 def features(images: Tensor, layer: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """In float64, for formulas written anew."""
+    """In float64, for independently written formulas."""
     from support.tiny_extractor import TinyExtractor
 
     (found,) = TinyExtractor(TINY_NAME, [layer])(images)
@@ -108,14 +108,14 @@ def test_precision_and_recall(data: Samples) -> None:
 
 
 def test_grey_images_and_many_chunks(data: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
-    grey = Noise()
-    grey.spec = DataSpec(shape=(1, 8, 8))
+    gray = Noise()
+    gray.spec = DataSpec(shape=(1, 8, 8))
     monkeypatch.setattr(base, "CHUNK", 16)
     metric = FrechetDistance(extractor=TINY_NAME, samples=40, seed=1)
-    extractor = metric.open(grey.spec)
-    parts = [grey.sample(n, 3 + place) for place, n in enumerate((16, 16, 8))]
+    extractor = metric.open(gray.spec)
+    parts = [gray.sample(n, 3 + place) for place, n in enumerate((16, 16, 8))]
     expected = features(base.to_bytes(torch.cat(parts)).repeat(1, 3, 1, 1), "flat")
-    assert np.allclose(metric.generated(extractor, grey).numpy(), expected, atol=1e-4)
+    assert np.allclose(metric.generated(extractor, gray).numpy(), expected, atol=1e-4)
 
 
 def test_nothing_global_is_moved(data: Samples) -> None:

@@ -50,7 +50,7 @@ TINY_FID = FrechetDistance(extractor=TINY_NAME, samples=50)
     [
         (
             TINY_FID.model_copy(update={"real": 61}),
-            "metric 'fidelity_fid' compares with 61 real images, but the data has 60; set real = 60 or less",
+            "metric 'fidelity_fid' needs 61 real images, but the data has 60; set real = 60 or less",
         ),
         (
             KernelDistance(extractor=TINY_NAME, samples=50),
@@ -58,7 +58,7 @@ TINY_FID = FrechetDistance(extractor=TINY_NAME, samples=50)
         ),
         (
             PrecisionRecall(extractor=TINY_NAME, samples=9, real=3),
-            "metric 'fidelity_precision_recall' looks for 3 neighbours, but real is 3; set neighbours = 2 or less",
+            "metric 'fidelity_precision_recall' needs 3 neighbours, but real is 3; set neighbours = 2 or less",
         ),
         (
             InceptionScore(extractor=TINY_NAME, samples=9),
@@ -66,7 +66,7 @@ TINY_FID = FrechetDistance(extractor=TINY_NAME, samples=50)
         ),
         (
             InceptionScore(extractor="dinov2-vit-s-14"),
-            "metric 'fidelity_inception_score' needs an extractor that tells classes apart, which 'dinov2-vit-s-14' "
+            "metric 'fidelity_inception_score' needs an extractor with class outputs, which 'dinov2-vit-s-14' "
             'does not; use extractor = "inception-v3-compat"',
         ),
     ],
@@ -79,7 +79,7 @@ def test_other_extractors_and_data_are_refused() -> None:
     assert refusal(FrechetDistance(extractor="tiny-tst")).startswith(
         "torch-fidelity has no extractor 'tiny-tst'; did you mean 'tiny-test'? (known: clip-rn101, "
     )
-    points = "metric 'fidelity_fid' looks at images of 1 or 3 channels; the data are of shape 2"
+    points = "metric 'fidelity_fid' needs images of 1 or 3 channels, got data of shape 2"
     assert refusal(TINY_FID, spec=DataSpec(shape=(2,))) == points
 
 

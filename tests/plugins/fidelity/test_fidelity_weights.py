@@ -73,12 +73,12 @@ def test_without_network_the_error_says_where_the_file_goes(
     urlopen = mock.Mock(side_effect=urllib.error.URLError("Name or service not known"))
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     assert refusal(FrechetDistance()) == (
-        "the weights of extractor 'inception-v3-compat' could not be fetched (Name or service not known); on a "
-        "machine with network, get\n"
+        "the weights of extractor 'inception-v3-compat' could not be downloaded (Name or service not known); on a "
+        "machine with a network connection, download\n"
         "  https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth\n"
-        "and put it here as\n"
+        "and copy it to\n"
         f"  {hub}/checkpoints/weights-inception-2015-12-05-6726825d.pth\n"
-        'or name another place in the run file: weights = "PATH"'
+        'or set its path in the run file: weights = "PATH"'
     )
     # One request, which does not wait for ever, and no second try.
     assert [each.kwargs for each in urlopen.call_args_list] == [{"timeout": weights.TIMEOUT_S}]
@@ -122,7 +122,7 @@ def test_weights_that_want_to_execute_are_refused(tmp_path: Path) -> None:
     file, mark = tmp_path / "evil.pth", tmp_path / "executed"
     torch.save({"fc.weight": Evil(mark)}, file)
     message = refusal(FrechetDistance(weights=file))
-    assert message.startswith(f"{file}: refused: the pickle in it wants to execute 'posix.mkdir'")
+    assert message.startswith(f"{file}: refused: its pickle would execute 'posix.mkdir'")
     assert not mark.exists()
 
 
@@ -131,7 +131,7 @@ def test_weights_that_want_to_execute_are_refused(tmp_path: Path) -> None:
     [
         (None, "weights = FILE: cannot be read: No such file or directory"),
         (b"no weights", "FILE: not a PyTorch checkpoint of tensors"),
-        ([1], "FILE: not a PyTorch checkpoint of tensors by name"),
+        ([1], "FILE: not a PyTorch checkpoint of named tensors"),
         ({"fc.weight": torch.zeros(1)}, "FILE: not the weights of extractor 'inception-v3-compat': Error(s) in loading"),
     ],
 )  # fmt: skip
@@ -147,9 +147,9 @@ def test_other_weights_are_refused(tmp_path: Path, content: Any, expected: str) 
 def test_dinov2_comes_from_the_hub_folder(hub: Path, data: Samples) -> None:
     metric = FrechetDistance(extractor="dinov2-vit-b-14", samples=4, real=4)
     message = refusal(metric)
-    assert message.startswith("extractor 'dinov2-vit-b-14' could not be made (")
+    assert message.startswith("extractor 'dinov2-vit-b-14' could not be created (")
     assert message.endswith(
-        "without network it needs, copied from the torch hub folder of a machine where it ran:\n"
+        "without a network connection it needs, copied from the torch hub folder of a machine where it ran:\n"
         f"  {hub}/facebookresearch_dinov2_main  (the repository facebookresearch/dinov2) and\n"
         f"  {hub}/checkpoints/dinov2_vitb14_pretrain.pth  (its weights)"
     )
@@ -170,5 +170,5 @@ def test_dinov2_comes_from_the_hub_folder(hub: Path, data: Samples) -> None:
     file = hub / "w.pth"
     torch.save({"a": torch.zeros(1)}, file)
     assert refusal(metric.model_copy(update={"weights": file})) == (
-        "extractor 'dinov2-vit-b-14' takes no weights file; leave 'weights' out"
+        "extractor 'dinov2-vit-b-14' takes no weights file; remove 'weights'"
     )

@@ -226,8 +226,8 @@ def test_verdict_that_is_not_per_sample_is_explained(name: str, given: Shape) ->
     with pytest.raises(UserError) as error:
         make(name)(play(packed, normal(N, 3, 8, 8), normal(N, 3, 8, 8)))
     assert str(error.value) == (
-        f"term '{name}' needs one verdict for each sample: for an input of shape [4, 3, 8, 8] the "
-        f"discriminator gave logits of shape {list(given)}; their first dimension must be 4"
+        f"term '{name}' needs one output per sample: for an input of shape [4, 3, 8, 8] the "
+        f"discriminator returned logits of shape {list(given)}; expected 4 as their first dimension"
     )
 
 

@@ -55,7 +55,7 @@ def test_a_code_that_is_not_there(tmp_path: Path, code: str) -> None:
     fakes = Coded([0, 1, 2])
     with pytest.raises(UserError) as error:
         CodeAccuracy(judge=tmp_path, code=code).compute(fakes, NO_DATA)
-    assert str(error.value) == f"metric 'code_accuracy': no categorical code '{code}' (there are: c1)"
+    assert str(error.value) == f"metric 'code_accuracy': no categorical code '{code}' (available: c1)"
     assert fakes.asked == [1]
 
 
@@ -67,6 +67,8 @@ def test_a_judge_that_does_not_fit(tmp_path: Path) -> None:
 
     assert refusal().startswith(f"{tmp_path / 'j'} is no judge: it has no judge.json; ")
     blank_judge(spec("many_of_k")).save(tmp_path / "j")
-    assert refusal() == "metric 'code_accuracy' needs a judge of one of K classes; this one is 'many_of_k'"
+    assert (
+        refusal() == "metric 'code_accuracy' needs a one-of-K judge, got one with labels of kind 'many_of_k'"
+    )
     blank_judge(spec(side=32)).save(tmp_path / "j")
     assert refusal().startswith("the judge takes images of 3x32x32 and these are 3x16x16; ")

@@ -133,7 +133,7 @@ def refusal(metric: ConditionAccuracy, spec: DataSpec = SPEC) -> str:
         ),
         ([["red", "red"]], "condition 0 (counted from 0): label 'red' is named twice in one condition"),
         ([[]], "condition 0 (counted from 0): a condition names 1 to 2 labels; got 0: (none)"),
-        (["red"], 'condition 0 (counted from 0) is no list of names: "red"'),
+        (["red"], 'condition 0 (counted from 0): expected a list of names, got "red"'),
         ([], 'expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
         ("[", "not JSON: Expecting value: line 1 column 2 (char 1)"),
     ],
@@ -147,7 +147,7 @@ def test_a_missing_list_and_too_many_samples(tmp_path: Path) -> None:
     lost = ConditionAccuracy(judge=tmp_path, conditions=tmp_path / "none.json")
     assert refusal(lost) == f"{tmp_path / 'none.json'}: cannot be read: No such file or directory"
     assert refusal(metric(tmp_path, LIST, n=25_001)) == (
-        "metric 'condition_accuracy' asks for 100,004 samples at once, more than 100,000; lower n"
+        "metric 'condition_accuracy' needs 100,004 samples at once, at most 100,000; lower n"
     )
 
 
@@ -164,7 +164,7 @@ def test_a_judge_that_does_not_fit(tmp_path: Path) -> None:
         "the judge tells apart many of 3 labels (a, b, c) and the data have many of 3 labels (red, green, blue); "
     )
     assert refusal(asked, DataSpec(shape=SPEC.shape)) == (
-        "metric 'condition_accuracy' needs data whose conditions are named labels; these have labels of kind 'none'"
+        "metric 'condition_accuracy' needs data whose conditions are named labels, got labels of kind 'none'"
     )
 
 

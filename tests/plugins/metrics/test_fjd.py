@@ -161,7 +161,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
             FrechetJudgeDistance(judge=tmp_path, **fields).compute(Given(fakes.images, spec), data)
         return str(error.value)
 
-    few = "metric 'fjd': 16 samples do not span the judge's 16 features; set {} = 17 or more"
+    few = "metric 'fjd': 16 samples cannot span the judge's 16 features; set {} = 17 or more"
     assert refusal(real=16, samples=30) == few.format("real")
     assert refusal(real=20, samples=16) == few.format("samples")
     assert refusal(real=21, samples=30) == (

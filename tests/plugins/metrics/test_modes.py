@@ -33,14 +33,14 @@ class Given:
 
 
 def drawn(shape: Shape, count: int = 2500, seed: int = 0) -> Tensor:
-    """A draw of the mixture, written anew."""
+    """A draw of the mixture, written independently."""
     rng = np.random.default_rng(seed)
     if shape == "ring8":
         turn = np.exp(1j * np.pi / 4 * rng.integers(8, size=count)) * 2
-        centres, scale, sigma = np.stack([turn.real, turn.imag], 1), math.sqrt(2), 0.02
+        centers, scale, sigma = np.stack([turn.real, turn.imag], 1), math.sqrt(2), 0.02
     else:
-        centres, scale, sigma = rng.integers(-2, 3, size=(count, 2)) * 2.0, 2 * math.sqrt(2), 0.05
-    return torch.tensor((centres + sigma * rng.standard_normal((count, 2))) / scale, dtype=torch.float32)
+        centers, scale, sigma = rng.integers(-2, 3, size=(count, 2)) * 2.0, 2 * math.sqrt(2), 0.05
+    return torch.tensor((centers + sigma * rng.standard_normal((count, 2))) / scale, dtype=torch.float32)
 
 
 def measure(fake: Tensor, shape: Shape = "ring8", samples: int = 2500) -> tuple[float, float]:
@@ -51,9 +51,9 @@ def measure(fake: Tensor, shape: Shape = "ring8", samples: int = 2500) -> tuple[
 
 @pytest.mark.parametrize("shape", ["ring8", "grid25"])
 def test_the_mixture_is_that_of_the_data(shape: Shape) -> None:
-    centres, sigma = mixture(shape)
+    centers, sigma = mixture(shape)
     theirs, their_sigma = toy2d.mixture(shape)
-    assert np.allclose(centres.double().numpy(), theirs, rtol=0, atol=1e-6)
+    assert np.allclose(centers.double().numpy(), theirs, rtol=0, atol=1e-6)
     assert sigma == pytest.approx(their_sigma, rel=1e-12)
 
 
@@ -61,7 +61,7 @@ def test_the_mixture_is_that_of_the_data(shape: Shape) -> None:
 def test_a_perfect_generator(shape: Shape, count: int) -> None:
     modes, share = measure(drawn(shape, 50_000), shape, 50_000)
     assert modes == count
-    # In the plane the distance from the centre is Rayleigh distributed.
+    # In the plane the distance from the center is Rayleigh distributed.
     assert share == pytest.approx(1 - math.exp(-(3**2) / 2), abs=0.002)
 
 
@@ -83,9 +83,9 @@ def test_a_mode_ends_at_three_sigma(shape: Shape, sigma: float, scale: float, of
 
 
 def test_share_counts_points_and_modes_count_once() -> None:
-    centre, nowhere = [math.sqrt(2), 0.0], [0.0, 0.0]
+    center, nowhere = [math.sqrt(2), 0.0], [0.0, 0.0]
     other, broken = [-math.sqrt(2), 0.0], [math.nan, 0.0]
-    fake = torch.tensor([centre, centre, other, nowhere, broken])
+    fake = torch.tensor([center, center, other, nowhere, broken])
     assert measure(fake, samples=5) == (2.0, 0.6)
 
 
@@ -99,8 +99,7 @@ def test_images_are_refused() -> None:
     with pytest.raises(UserError) as caught:
         Modes().compute(Given(torch.zeros(4, 3, 8, 8)), Samples(torch.zeros(4, 3, 8, 8)))
     assert str(caught.value) == (
-        "metric 'modes' is for points in the plane, as data 'toy2d' gives them; "
-        "the samples have shape (3, 8, 8)"
+        "metric 'modes' needs 2-D points, as from data 'toy2d', got samples of shape (3, 8, 8)"
     )
 
 
@@ -109,6 +108,6 @@ def test_another_shape_than_that_of_the_data_is_refused(shape: Shape, data: Shap
     with pytest.raises(UserError) as caught:
         Modes(shape=shape).compute(Given(drawn(data)), Samples(drawn(data)))
     assert str(caught.value) == (
-        f"metric 'modes' has shape = \"{shape}\", but much of the data lies outside of its modes; "
-        "set the shape of the data"
+        f"metric 'modes' has shape = \"{shape}\", but much of the data is outside its modes; "
+        "set it to data.shape"
     )

@@ -42,7 +42,7 @@ def by_loops(real: list[list[float]], fake: list[list[float]], k: int) -> dict[s
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_the_figures_are_those_of_the_definitions(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Chunks that leave a rest, so that each sample has to be told from itself in the right place.
+    # Chunks that leave a rest, so that each sample has to be excluded from its own neighbours at the right place.
     monkeypatch.setattr(module, "CHUNK", 7)
     real, fake = normal(40, 3, seed=0), normal(25, 3, seed=1) * 1.3 + 0.4
     expected = by_loops(real.tolist(), fake.tolist(), k)
@@ -108,10 +108,10 @@ def test_real_samples_are_drawn_by_the_seed_and_nothing_global() -> None:
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     fakes, data = Given(uint8_images(30)), Samples(uint8_images(20))
     for fields, expected in (
-        ({"real": 5}, "metric 'prdc': 5 samples have no 5 neighbours; set real = 6 or more"),
+        ({"real": 5}, "metric 'prdc': k = 5 needs more than 5 samples; set real = 6 or more"),
         (
             {"real": 20, "samples": 5},
-            "metric 'prdc': 5 samples have no 5 neighbours; set samples = 6 or more",
+            "metric 'prdc': k = 5 needs more than 5 samples; set samples = 6 or more",
         ),
         ({}, "metric 'prdc' compares 10,000 real samples, but the data has 20; set real = 20 or less"),
     ):

@@ -113,5 +113,5 @@ def test_too_few_real_samples_are_explained() -> None:
     with pytest.raises(UserError) as error:
         distance(noise(1000, 2), Samples(noise(600, 2)), 1000)
     assert str(error.value) == (
-        "metric 'sliced_wasserstein' compares 1000 samples, but the data has 600; set samples = 600 or less"
+        "metric 'sliced_wasserstein' needs 1000 samples, but the data has 600; set samples = 600 or less"
     )

@@ -158,13 +158,13 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 
     for shape in ((3, 64, 64), (1, 28, 28), (2,), (3, 28, 32)):
         assert refusal(judge_spec(), shape) == (
-            "metric 'stacked_mnist' is for stacked digits, as data 'stacked_mnist' gives them; the samples have "
+            "metric 'stacked_mnist' needs stacked digits, as from data 'stacked_mnist', got samples of "
             f"shape {shape}"
         )
     advice = "train one with data 'mnist'"
-    needs = "metric 'stacked_mnist' needs a judge of ten digits of 1x28x28 or 1x32x32; this one takes"
-    assert refusal(judge_spec(16)) == f"{needs} 1x16x16 and tells 10 labels apart; {advice}"
-    assert refusal(judge_spec(names=("a", "b"))) == f"{needs} 1x28x28 and tells 2 labels apart; {advice}"
+    needs = "metric 'stacked_mnist' needs a judge of ten digits of 1x28x28 or 1x32x32, got one of"
+    assert refusal(judge_spec(16)) == f"{needs} 10 labels of 1x16x16; {advice}"
+    assert refusal(judge_spec(names=("a", "b"))) == f"{needs} 2 labels of 1x28x28; {advice}"
     assert refusal(judge_spec(), real=21) == (
         "metric 'stacked_mnist' compares 21 real samples, but the data has 20; set real = 20 or less"
     )

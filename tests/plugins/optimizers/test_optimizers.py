@@ -1,4 +1,4 @@
-"""The optimisers: each takes its paper's steps, written out in float64 numpy."""
+"""The optimizers: each takes its paper's steps, written out in float64 numpy."""
 
 from __future__ import annotations
 

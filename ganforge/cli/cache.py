@@ -1,0 +1,60 @@
+"""`ganforge cache`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def cache(context: click.Context) -> None:
+    """List what data sets have decoded and kept, and how much space it takes.
+
+    The least recently used entries are dropped once all of them exceed GANFORGE_CACHE_GIB (64 by default).
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from ganforge.api.cache import LIMIT_VARIABLE, entries, limit
+    from ganforge.outputs.cache import cache_folder
+
+    folder = cache_folder()
+    found = entries(folder)
+    for entry in found:
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        click.echo(f"{_size(entry.bytes):>10}  last used {used}  {entry.key}  {entry.holds}")
+    total = sum(entry.bytes for entry in found)
+    most = f"{_size(int(limit()))} ({LIMIT_VARIABLE})"
+    click.echo(f"{len(found)} entries, {_size(total)} of at most {most}, in {folder}")
+
+
+@cache.command()
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+def clear(keys: tuple[str, ...]) -> None:
+    """Delete the entries KEY, or all of them; data sets decode them again when they are needed.
+
+    A run in progress keeps the entry that it has opened.
+    """
+    from ganforge.api import UserError, did_you_mean
+    from ganforge.api.cache import entries
+    from ganforge.outputs.cache import cache_folder
+
+    found = {entry.key: entry for entry in entries(cache_folder())}
+    for key in keys:
+        if key not in found:
+            raise UserError(
+                f"no entry '{key}' in {cache_folder()}{did_you_mean(key, found)}; 'ganforge cache' lists them"
+            )
+    removed = [found[key] for key in keys] if keys else list(found.values())
+    for entry in removed:
+        entry.remove()
+    click.echo(f"deleted {len(removed)} entries, {_size(sum(entry.bytes for entry in removed))}")
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit that suits."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

@@ -1,0 +1,100 @@
+"""Images of another data set, each with a condition that is made of it: edges to photos, small to large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge_datasets.conditions_of import edges, grey, hole, low, outline
+
+Kind = Literal["grey", "edges", "outline", "low", "hole", "same", "left", "right"]
+AT_ONCE = 256
+"""Images that conditions are made of at a time."""
+
+
+class Derived(Dataset):
+    """The images of `of`, without their labels; the condition is an image made of each."""
+
+    type: Literal["derived"] = "derived"
+    of: Dataset = Field(description="The data set whose images these are: a table [data.of].")
+    condition: Kind = Field(
+        description="grey; edges (Sobel); outline = a line around what is bright; low = averaged down by "
+        "`factor`; hole = with the middle cut out, half of each side; same = the image itself; left, right = "
+        "that half of a picture in two halves, of which the other is the sample.",
+    )
+    factor: int = Field(4, ge=2, description='Pixels a side that become one, for condition = "low".')
+    paired: bool = Field(
+        True,
+        description="false = samples are the first half of the data, and conditions are made of the second: "
+        "none belongs to any sample, as for the task 'cycle'.",
+    )
+
+    def spec(self) -> DataSpec:
+        """Raises `UserError` where the condition cannot be made of such samples."""
+        inner = self.of.spec()
+        if not inner.is_image:
+            raise UserError(
+                f"data 'derived': makes conditions of images, and data '{self.of.type}' has samples of shape "
+                f"{inner.shape}; name another data set in [data.of]"
+            )
+        channels, height, width = inner.shape
+        self._check_sides(height, width)
+        if self.condition in ("left", "right"):
+            half = (channels, height, width // 2)
+            return DataSpec(shape=half, labels=LabelSpec(kind="image", size=half))
+        if self.condition in ("grey", "edges", "outline"):
+            channels = 1
+        if self.condition == "low":
+            height, width = height // self.factor, width // self.factor
+        return DataSpec(shape=inner.shape, labels=LabelSpec(kind="image", size=(channels, height, width)))
+
+    def build(self, split: Split, context: Context) -> Samples:
+        """Images uint8 [M, C, H, W] and conditions uint8 [M', C', H', W'], held in memory."""
+        inner = self.of.build(split, context)
+        if self.condition in ("left", "right"):
+            samples, conditions = self._halves(inner.images)
+        else:
+            samples, conditions = inner.images, self._conditions(inner.images, context)
+        groups = inner.groups
+        if not self.paired:
+            if len(samples) < 2:
+                raise UserError(f"data 'derived': paired = false needs 2 images, got {len(samples)}")
+            middle = (len(samples) + 1) // 2
+            samples, conditions = samples[:middle], conditions[middle:]
+            groups = None if groups is None else groups[:middle]
+        return Samples(samples, conditions, inner.mirror, groups, inner.random_crop, self.paired)
+
+    def _check_sides(self, height: int, width: int) -> None:
+        of = f"images of {height}x{width}"
+        if self.condition == "low" and (height % self.factor or width % self.factor):
+            raise UserError(
+                f"data 'derived': factor = {self.factor} does not divide {of}; use another factor"
+            )
+        if self.condition in ("left", "right") and width % 2:
+            raise UserError(f"data 'derived': {of} cannot be cut into two halves; use an even width")
+
+    def _halves(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The samples and the conditions."""
+        left, right = images.tensor_split(2, dim=3)
+        return (right, left) if self.condition == "left" else (left, right)
+
+    def _conditions(self, images: Tensor, context: Context) -> Tensor:
+        if self.condition == "same":
+            return images
+        make: dict[str, Callable[[Tensor], Tensor]] = {
+            "grey": grey,
+            "edges": edges,
+            "outline": outline,
+            "low": lambda part: low(part, self.factor),
+            "hole": hole,
+        }
+        found = torch.empty(len(images), *self.spec().labels.size, dtype=torch.uint8)
+        starts = range(0, len(images), AT_ONCE)
+        for start in context.track(starts, len(starts), "making conditions"):
+            part = slice(start, start + AT_ONCE)
+            found[part] = make[self.condition](images[part])
+        return found

@@ -1,0 +1,89 @@
+"""Two data sets side by side: the images of one are the conditions of the other's."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+import torch
+
+from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge_datasets.image_files import ImageFiles
+from ganforge_datasets.image_folder import ImageFolder
+
+
+class Pairs(Dataset):
+    """The images of `of`, without their labels; the condition of image i is image i of `condition`.
+
+    The images of folders and zips are in the order of their paths, and must have the same names.
+    """
+
+    type: Literal["pairs"] = "pairs"
+    of: Dataset = Field(description="The data set with the samples: a table [data.of].")
+    condition: Dataset = Field(description="The data set with the conditions: a table [data.condition].")
+    paired: bool = Field(
+        True,
+        description="false = the two have nothing to do with each other, and may differ in number, as for "
+        "the task 'cycle'.",
+    )
+
+    def spec(self) -> DataSpec:
+        """Raises `UserError` where either has no images."""
+        specs = [
+            (table, data, data.spec()) for table, data in (("of", self.of), ("condition", self.condition))
+        ]
+        for table, data, spec in specs:
+            if not spec.is_image:
+                raise UserError(
+                    f"data 'pairs': expected images, and data '{data.type}' has samples of shape "
+                    f"{spec.shape}; name another data set in [data.{table}]"
+                )
+        (_, _, of), (_, _, condition) = specs
+        return DataSpec(shape=of.shape, labels=LabelSpec(kind="image", size=condition.shape))
+
+    def build(self, split: Split, context: Context) -> Samples:
+        """Images uint8 [M, C, H, W] and conditions uint8 [M', C', H', W']; flips and crops are those of
+        `of`, which moves both alike."""
+        samples, conditions = self.of.build(split, context), self.condition.build(split, context)
+        if conditions.images.dtype != torch.uint8:
+            raise UserError(f"data 'pairs': data '{self.condition.type}' has no bytes, which conditions are")
+        if self.paired:
+            self._check_names()
+            if len(samples) != len(conditions):
+                raise UserError(
+                    f"data 'pairs': got {len(samples):,} samples and {len(conditions):,} conditions; "
+                    "expected as many of both, or data.paired = false"
+                )
+        return Samples(
+            samples.images,
+            conditions.images,
+            samples.mirror,
+            samples.groups,
+            samples.random_crop,
+            self.paired,
+        )
+
+    def _check_names(self) -> None:
+        """Raises `UserError` where images of two folders would be paired whose names differ."""
+        if not isinstance(self.of, ImageFolder) or not isinstance(self.condition, ImageFolder):
+            return
+        ours, theirs = (ImageFiles(folder.root) for folder in (self.of, self.condition))
+        there = {_stem(path) for path in theirs.paths}
+        for path in ours.paths:
+            if _stem(path) not in there:
+                raise UserError(
+                    f"{ours.store.where(path)} has no condition of the same name in {theirs.root}; add it, "
+                    "or say data.paired = false"
+                )
+        here = {_stem(path) for path in ours.paths}
+        for path in theirs.paths:
+            if _stem(path) not in here:
+                raise UserError(
+                    f"{theirs.store.where(path)} has no sample of the same name in {ours.root}; remove it, "
+                    "or say data.paired = false"
+                )
+
+
+def _stem(path: str) -> str:
+    """The path inside, without the ending."""
+    return PurePosixPath(path).with_suffix("").as_posix()
