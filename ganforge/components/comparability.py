@@ -23,7 +23,8 @@ NEUTRAL = ("type", "every", "seed", "repeats", "name")
 
 
 def describe(metric: Metric, data: DataSpec) -> dict[str, Any]:
-    """A metric's type and settings, hashes of the files they name, and its own provenance. Raises `UserError` for a missing file."""
+    """A metric's type and settings, hashes of the files they name, and the metric's own provenance.
+    Raises `UserError` for a missing file."""
     return {
         "type": metric.type,
         "settings": json.loads(metric.model_dump_json(exclude={"type", "every"})),
