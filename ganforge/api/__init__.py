@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ganforge.api.advice import Advice, Surroundings, batch_norms, has_spectral_norm
 from ganforge.api.component import Component, Shapes, memory
 from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
 from ganforge.api.errors import UserError, did_you_mean, nearest
@@ -31,6 +32,7 @@ __all__ = [
     "GROUP",
     "KINDS",
     "AbsolutePath",
+    "Advice",
     "Architecture",
     "Callback",
     "Code",
@@ -62,13 +64,16 @@ __all__ = [
     "Side",
     "Split",
     "Stream",
+    "Surroundings",
     "Task",
     "Term",
     "Track",
     "Tree",
     "UserError",
     "Verdict",
+    "batch_norms",
     "did_you_mean",
+    "has_spectral_norm",
     "hookimpl",
     "leaves",
     "mapped",

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pydantic.fields import ModelPrivateAttr
 
 if TYPE_CHECKING:
+    from ganforge.api.advice import Advice, Surroundings
     from ganforge.api.data import DataSpec
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -74,6 +75,11 @@ class Component(BaseModel, ABC):
         `shapes`: see `Task.compare`; "" is the comparison of a plain GAN. Raises `UserError` if a file is
         missing or incompatible.
         """
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        """What of `run` does not go with this component, such as a penalty that another layer breaks. Called
+        before the run, and by `ganforge check`; the networks are on the meta device, and no data are open."""
+        return []
 
     def __eq__(self, other: object) -> bool:
         """Whether both are equal as run-file tables; the state of a run's copy is ignored."""

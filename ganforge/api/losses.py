@@ -78,7 +78,7 @@ class Term(Component):
     players: ClassVar[frozenset[Role]] = frozenset({"d"})
     """The players whose objective includes the term."""
 
-    weight: Scheduled = Field(1.0, description="Weight of the term in the player's objective.")
+    weight: Scheduled = Field(1.0, ge=0, description="Weight of the term in the player's objective.")
     every: int = Field(
         1,
         ge=1,

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ganforge.api.advice import Advice, Surroundings, batch_norms
 from ganforge.api.component import Component
 from ganforge.api.data import DataSpec
 from ganforge.api.errors import UserError
@@ -97,3 +98,24 @@ class Architecture(Component):
 
         Also called on the meta device. Raises `UserError` for incompatible arguments.
         """
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        """Batch normalization needs a batch. What overrides this calls `super().advice(run)`."""
+        if run.batch > 1:
+            return []
+        layers = [layer for network in run.networks for layer in batch_norms(network)]
+        if not layers:
+            return []
+        text = (
+            f"{len(layers)} batch normalizations of nets '{self.type}' get {run.batch} sample at a time "
+            "(train.batch_size over train.accumulate and the processes) and subtract its mean"
+        )
+        if any(isinstance(layer, nn.BatchNorm1d) for layer in layers):
+            # Of vectors nothing is left but zeros, and torch refuses.
+            return [
+                Advice(
+                    f"{self.type}.batch", f"{text}: of vectors nothing is left; raise train.batch_size", True
+                )
+            ]
+        text += ", as instance normalization does; raise train.batch_size"
+        return [Advice(f"{self.type}.batch", text)]

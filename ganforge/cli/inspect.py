@@ -53,7 +53,8 @@ def preflight_report(name: str, found: Preflight, config: RunConfig) -> str:
     """The preflight in a few lines."""
     shape = "x".join(str(side) for side in found.spec.shape)
     lines = [
-        f"{name}: everything fits together",
+        f"{name}: everything fits together{', but see the warnings' if found.advice else ''}",
+        *(f"  warning        {line}" for line in found.advice),
         f"  data           {config.data.type}: {shape}, {_labels(found.spec.labels)}",
         f"  generator      {config.nets.type}: {found.g_parameters:,} parameters",
         f"  discriminator  {config.nets.type}: {found.d_parameters:,} parameters",

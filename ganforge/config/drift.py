@@ -19,6 +19,7 @@ MAY_CHANGE = (
     "train.device",
     "train.data",
     "train.timeout_s",
+    "train.silence",
     "logging",
     "wandb",
     "health",

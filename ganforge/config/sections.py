@@ -87,6 +87,11 @@ class Train(Section):
         description="With several processes, the maximum time to wait for another, in seconds; then the run "
         "ends. Must exceed the differences in how long processes take to load their data.",
     )
+    silence: tuple[str, ...] = Field(
+        (),
+        description="Advice of 'ganforge check' that is not to be shown, by its keys, such as "
+        '"gradient_penalty.batch_norm".',
+    )
     resume: Literal["never", "auto"] = Field(
         "never",
         description="If the run folder already exists: never = 'ganforge run' refuses, auto = it resumes the "

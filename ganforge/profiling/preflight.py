@@ -24,6 +24,7 @@ from ganforge.outputs.provenance import cpu_model
 from ganforge.profiling.rates import Rates, launch, measure
 from ganforge.profiling.rehearsal import DTYPES, Iteration, NeedsNumbers, rehearse
 from ganforge.profiling.roofline import Times, times
+from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import plan
 
 
@@ -52,6 +53,8 @@ class Preflight:
     images_per_iteration: int
     cost: Cost | None
     """None if an iteration cannot be counted."""
+    advice: tuple[str, ...]
+    """What the components advise against, one line each."""
     notes: tuple[str, ...]
     """What the figures leave out, one line each."""
     sample_bytes: int
@@ -74,6 +77,8 @@ def preflight(config: RunConfig) -> Preflight:
     """Checks a run file; raises `UserError` with the reason if it cannot run."""
     agreed, train = plan(config), config.train
     check_shares(train, 1)
+    # What cannot work at all is refused here, before torch finds it in its own words.
+    advice = tuple(in_lines(advice_on(agreed), config))
     device, notes = _device(train)
     if device.type == "cpu":
         keep_freed_memory()
@@ -102,6 +107,7 @@ def preflight(config: RunConfig) -> Preflight:
         images=train.images,
         images_per_iteration=train.batch_size * train.d_updates,
         cost=cost,
+        advice=advice,
         notes=tuple(notes),
         sample_bytes=math.prod(agreed.spec.shape) * (1 if agreed.spec.is_image else 4),
         process_bytes=process,

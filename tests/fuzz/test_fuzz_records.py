@@ -24,7 +24,7 @@ from ganforge.api import DataSpec, LabelSpec
 from ganforge.api.judge.judge import CARD, WEIGHTS, Judge, load_judge
 from ganforge.api.judge.network import build_network
 from ganforge.engine.checkpoint import checkpoint
-from ganforge.evaluation.sample import condition_rows, parse_condition, read_conditions
+from ganforge.evaluation.sample import condition_rows, read_conditions
 from support.fuzz import ANY_TEXT, answer, damaged, fuzz, json_values, peak_growth
 from support.toys import toy_config, toy_loop
 
@@ -42,7 +42,7 @@ NAME = st.sampled_from((*NAMES, "red", "x", "", " red cube ")) | ANY_TEXT
 @given(st.sampled_from(LABELS), st.lists(NAME, max_size=4).map(",".join) | ANY_TEXT, st.integers(1, 3))
 @fuzz(300)
 def test_condition_strings(labels: LabelSpec, text: str, n: int) -> None:
-    found = answer(lambda: condition_rows(labels, [parse_condition(text)], n, 0))
+    found = answer(lambda: condition_rows(labels, [labels.parse(text)], n, 0))
     if not isinstance(found, str):
         assert found is not None and found.shape == (n, labels.width) and found.sum() >= n
 
@@ -57,7 +57,7 @@ def test_condition_strings(labels: LabelSpec, text: str, n: int) -> None:
 @fuzz(300)
 def test_lists_of_conditions(content: bytes, labels: LabelSpec) -> None:
     (PLACE / "conditions.json").write_bytes(content)
-    found = answer(lambda: read_conditions(PLACE / "conditions.json"))
+    found = answer(lambda: read_conditions(PLACE / "conditions.json", LabelSpec()))
     if not isinstance(found, str):
         answer(lambda: condition_rows(labels, found, 1, 0))
 
@@ -78,7 +78,7 @@ def test_hostile_lists_of_conditions(content: bytes, expected: str | bytes) -> N
     file = PLACE / "hostile.json"
     file.write_bytes(content)
     text = expected.decode() if isinstance(expected, bytes) else expected
-    assert answer(lambda: read_conditions(file)) == f"{file}{text}"
+    assert answer(lambda: read_conditions(file, LabelSpec())) == f"{file}{text}"
 
 
 DATA = DataSpec(shape=(1, 8, 8), labels=LABELS[1])

@@ -128,6 +128,7 @@ def _decoded(image: Image.Image, where: str, form: Form) -> Decoded:
         wanted = 2 * max(form.height_width)
         image.draft(None, (wanted, wanted))
     deep = _is_deep(image)
+    _scale_key(image)
     ImageOps.exif_transpose(image, in_place=True)
     level, highest = _eight_bits(image, deep, where, form)
     plain, transparent = _composed(_smaller(level, form), form)
@@ -139,7 +140,25 @@ def _decoded(image: Image.Image, where: str, form: Form) -> Decoded:
 def _is_deep(image: Image.Image) -> bool:
     """Whether a file that is not loaded yet has 16 bits a channel of which Pillow keeps the upper eight: so
     it does in all modes but grey."""
-    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    for tile in getattr(image, "tile", ()):
+        if ";16" in str(tile[3]):
+            return True
+        # In PPM the largest value follows the mode.
+        if isinstance(tile[3], tuple) and image.format == "PPM" and image.mode == "RGB":
+            return any(isinstance(each, int) and each > 255 for each in tile[3])
+    return False
+
+
+def _scale_key(image: Image.Image) -> None:
+    """Scales the color of a PNG that is transparent as Pillow scales its pixels to 8 bits, but not this."""
+    key = image.info.get("transparency")
+    raw = {str(tile[3]) for tile in getattr(image, "tile", ())}
+    if image.format != "PNG" or isinstance(key, bytes | None):
+        return
+    if "RGB;16B" in raw:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif raw & {"L;2", "L;4"}:
+        image.info["transparency"] = key * (85 if "L;2" in raw else 17)
 
 
 def _eight_bits(image: Image.Image, deep: bool, where: str, form: Form) -> tuple[Image.Image, int]:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Field, Loss
+from ganforge.api import Advice, Field, Loss, Surroundings
 
 
 class Bce(Loss):
@@ -36,6 +36,19 @@ class Bce(Loss):
         lt=1,
         description="One-sided label smoothing: the target for real samples is 1 - smooth_real; 0 = off.",
     )
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        if self.smooth_real <= 0.5:
+            return []
+        return [
+            Advice(
+                "bce.smooth_real",
+                f"loss.smooth_real = {self.smooth_real:g} makes the target for real samples "
+                f"{1 - self.smooth_real:g}, closer to that of fakes (Salimans et al., 2016, "
+                "arXiv:1606.03498, section 3.4, smooths 1 to 0.9); for a target of "
+                f"{self.smooth_real:g} write smooth_real = {1 - self.smooth_real:g}",
+            )
+        ]
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         target = torch.full_like(real, 1 - self.smooth_real)

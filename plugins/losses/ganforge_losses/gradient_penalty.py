@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Field, Play, Scheduled, Term, rows
-from ganforge_losses.input_gradient import input_gradient
+from ganforge.api import Advice, Field, Play, Scheduled, Surroundings, Term, rows
+from ganforge_losses.input_gradient import input_gradient, mixed_samples
 
 
 class GradientPenalty(Term):
@@ -29,7 +29,7 @@ class GradientPenalty(Term):
         "Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028, equation 3"
     )
 
-    weight: Scheduled = Field(10.0, description="Weight of the penalty (lambda in the paper).")
+    weight: Scheduled = Field(10.0, ge=0, description="Weight of the penalty (lambda in the paper).")
     target: float = Field(
         1.0, ge=0, description="Gradient norm without penalty, in logits per unit of input."
     )
@@ -40,6 +40,9 @@ class GradientPenalty(Term):
         "wgan_gp",
         description='Where: "wgan_gp" = between real and fake samples, "dragan" = around real ones.',
     )
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        return mixed_samples(run, self.type, "Gulrajani et al., 2017, arXiv:1704.00028, section 4")
 
     def __call__(self, play: Play) -> Tensor:
         x_hat = between(play) if self.form == "wgan_gp" else _around(play)

@@ -7,7 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import Critic, UserError, leaves, total
+from ganforge.api import Advice, Critic, Surroundings, UserError, batch_norms, leaves, total
+
+
+def mixed_samples(run: Surroundings, term: str, paper: str) -> list[Advice]:
+    """Advice where one sample's gradient, which the term penalizes, depends on the rest of its batch."""
+    layers = batch_norms(run.networks.discriminator)
+    if not layers:
+        return []
+    return [
+        Advice(
+            f"{term}.batch_norm",
+            f"term '{term}' penalizes each sample's gradient, and {len(layers)} batch normalizations mix "
+            f"the samples in the discriminator ({paper}); use one without (nets.d_norm = "
+            '"none", where the nets have this key)',
+        )
+    ]
 
 
 def input_gradient(critic: Critic, x: Tensor, cond: Any, term: str) -> Tensor:

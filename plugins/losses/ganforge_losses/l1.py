@@ -24,7 +24,7 @@ class L1(Term):
     )
     players: ClassVar[frozenset[Role]] = frozenset({"g"})
 
-    weight: Scheduled = Field(100.0, description="Weight of the distance (lambda in the paper).")
+    weight: Scheduled = Field(100.0, ge=0, description="Weight of the distance (lambda in the paper).")
 
     def __call__(self, play: Play) -> Tensor:
         return (play.fake - play.real).abs().mean()

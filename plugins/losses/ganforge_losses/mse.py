@@ -5,11 +5,12 @@ Least Squares Generative Adversarial Networks (Mao et al., 2017), arXiv:1611.040
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
+from pydantic import model_validator
 from torch import Tensor
 
-from ganforge.api import Field, Loss
+from ganforge.api import Advice, Field, Loss, Surroundings
 
 
 class Mse(Loss):
@@ -27,6 +28,26 @@ class Mse(Loss):
     a: float = Field(0.0, description="Discriminator's target for fake samples.")
     b: float = Field(1.0, description="Discriminator's target for real samples.")
     c: float = Field(1.0, description="Generator's target for fake samples.")
+
+    @model_validator(mode="after")
+    def _are_apart(self) -> Self:
+        if self.a == self.b:
+            raise ValueError(
+                f"expected different targets for fakes (a) and real samples (b), got {self.a:g} twice"
+            )
+        return self
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        if self.c != self.a:
+            return []
+        return [
+            Advice(
+                "mse.targets",
+                f"loss.c = {self.c:g} is also the target for fakes (a) of the discriminator: the generator "
+                "learns to be found out (Mao et al., 2017, arXiv:1611.04076, section 3.2, has c = b, or c "
+                "between a and b)",
+            )
+        ]
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * (real - self.b).square().mean() + 0.5 * (fake - self.a).square().mean()

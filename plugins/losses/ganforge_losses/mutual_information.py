@@ -31,7 +31,7 @@ class MutualInformation(Term):
     players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
 
     weight: Scheduled = Field(
-        1.0, description="Weight of the term in the player's objective (lambda in the paper)."
+        1.0, ge=0, description="Weight of the term in the player's objective (lambda in the paper)."
     )
     continuous_weight: float = Field(
         0.1,

@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Field, Play, Scheduled, Term
-from ganforge_losses.input_gradient import input_gradient
+from ganforge.api import Advice, Field, Play, Scheduled, Surroundings, Term
+from ganforge_losses.input_gradient import input_gradient, mixed_samples
 
 
 class R1(Term):
@@ -27,8 +27,11 @@ class R1(Term):
     )
 
     weight: Scheduled = Field(
-        10.0, description="Gamma in the paper: adds gamma / 2 * E ||grad D(x)||^2 to the objective."
+        10.0, ge=0, description="Gamma in the paper: adds gamma / 2 * E ||grad D(x)||^2 to the objective."
     )
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        return mixed_samples(run, self.type, "Mescheder et al., 2018, arXiv:1801.04406")
 
     def __call__(self, play: Play) -> Tensor:
         gradient = input_gradient(play.exact_critic, play.real, play.cond, self.type)  # [N, ...]

@@ -10,7 +10,10 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Loss
+from ganforge.api import Advice, Loss, Surroundings, has_spectral_norm
+
+CONSTRAINTS = ("gradient_penalty", "weight_clip", "wgan_div", "r1", "r2")
+"""Components that bound the critic's slope in one way or another."""
 
 
 class Wasserstein(Loss):
@@ -18,6 +21,18 @@ class Wasserstein(Loss):
 
     type: Literal["wasserstein"] = "wasserstein"
     source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, equation 2"
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        if run.has(*CONSTRAINTS) or has_spectral_norm(run.networks.discriminator):
+            return []
+        return [
+            Advice(
+                "wasserstein.unconstrained",
+                "loss 'wasserstein' needs a 1-Lipschitz critic, and nothing bounds the slope of this one "
+                "(Arjovsky et al., 2017, arXiv:1701.07875, section 3); add a term 'gradient_penalty', or a "
+                "callback 'weight_clip'",
+            )
+        ]
 
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.mean() - real.mean()

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Field, Play, Scheduled, Term
+from ganforge.api import Advice, Field, Play, Scheduled, Surroundings, Term
 from ganforge_losses.gradient_penalty import between
-from ganforge_losses.input_gradient import input_gradient
+from ganforge_losses.input_gradient import input_gradient, mixed_samples
 
 
 class WassersteinDivergence(Term):
@@ -29,11 +29,14 @@ class WassersteinDivergence(Term):
         "Wasserstein Divergence for GANs (Wu, Huang, Thoma, Acharya & Van Gool, 2017), arXiv:1712.01026"
     )
 
-    weight: Scheduled = Field(2.0, description="Weight of the penalty (k in the paper).")
+    weight: Scheduled = Field(2.0, ge=0, description="Weight of the penalty (k in the paper).")
     power: float = Field(6.0, gt=1, description="Exponent of the gradient norm (p in the paper).")
     sampled: Literal["between", "both"] = Field(
         "between", description="Where: between = between real samples and fakes, both = at either."
     )
+
+    def advice(self, run: Surroundings) -> list[Advice]:
+        return mixed_samples(run, self.type, "Gulrajani et al., 2017, arXiv:1704.00028, section 4")
 
     def __call__(self, play: Play) -> Tensor:
         if self.sampled == "between":

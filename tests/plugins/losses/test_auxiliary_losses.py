@@ -216,9 +216,17 @@ def test_class_accuracy_counts_wanted_labels_among_the_highest_outputs() -> None
             fake_cond,
         )
     )
-    assert {name: value.item() for name, value in told.items()} == pytest.approx(
-        {"class_accuracy_real": 3 / 4, "class_accuracy_fake": 1 / 2}
+    found = {name: (share.part.item(), share.whole.item()) for name, share in told.items()}
+    assert found == {"class_accuracy_real": (3, 4), "class_accuracy_fake": (1, 2)}
+
+
+def test_class_accuracy_of_samples_without_labels_is_a_share_of_none() -> None:
+    outputs, cond = torch.tensor([[3.0, 2.0], [0.0, 1.0]]), torch.zeros(2, 2)
+    verdict = Verdict(outputs[:, 0], {"labels": outputs})
+    told = make("auxiliary_classifier").estimates(
+        play(lambda x, c: verdict, normal(2, 2), normal(2, 2), "d", cond, cond)
     )
+    assert [(share.part.item(), share.whole.item()) for share in told.values()] == [(0, 0), (0, 0)]
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 4)], ids=str)
