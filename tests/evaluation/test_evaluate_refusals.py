@@ -49,7 +49,7 @@ def test_a_judge_that_wants_to_execute(place: Path, metric: str) -> None:
     torch.save({"model": Evil(f"touch {trace}")}, place / "evil.pth")
     expected = "a checkpoint does not name its labels; import it first"
     if metric == "condition_accuracy":
-        expected = "refused: the pickle in it wants to execute 'posix.system'"
+        expected = "refused: its pickle would execute 'posix.system'"
     assert expected in refusal(place, metric, judge="evil.pth")
     assert not trace.exists()
 

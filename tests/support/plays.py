@@ -13,7 +13,6 @@ PENALTIES = ["gradient_penalty", "r1", "r2"]
 ELSEWHERE = {
     "adaptive_weight",
     "cycle_consistency",
-    "encoder_side",
     "identity",
     "lecam",
     "perceptual",

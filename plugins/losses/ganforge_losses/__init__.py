@@ -13,7 +13,6 @@ from ganforge_losses.boundary_seeking import BoundarySeeking
 from ganforge_losses.cycle_consistency import CycleConsistency
 from ganforge_losses.dual_contrastive import DualContrastive
 from ganforge_losses.ebgan import Ebgan
-from ganforge_losses.encoder_side import EncoderSide
 from ganforge_losses.feature_matching import FeatureMatching
 from ganforge_losses.gradient_penalty import GradientPenalty
 from ganforge_losses.hinge import Hinge
@@ -48,7 +47,6 @@ def ganforge_components() -> Iterable[type[Component]]:
         AdaptiveWeight,
         AuxiliaryClassifier,
         CycleConsistency,
-        EncoderSide,
         FeatureMatching,
         GradientPenalty,
         Identity,

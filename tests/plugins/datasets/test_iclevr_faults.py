@@ -29,7 +29,7 @@ def test_root_missing(tmp_path: Path) -> None:
     root = tmp_path / "nowhere"
     assert refused(root, tmp_path) == (
         f"{root} does not exist; set data.root to the folder or zip with i-CLEVR, "
-        "or leave it out to draw such scenes"
+        "or remove it to render similar scenes"
     )
 
 

@@ -129,10 +129,9 @@ def refusal(metric: ConditionAccuracy, spec: DataSpec = SPEC) -> str:
         ([["red"], ["gren"]], "condition 1 (counted from 0): unknown label 'gren'; nearest: green (labels: red, green, blue)"),
         (
             [["red", "green", "blue"]],
-            "condition 0 (counted from 0): expected 1 to 2 labels per condition, got 3: red, green, blue",
+            "condition 0 (counted from 0): expected 0 to 2 labels per condition, got 3: red, green, blue",
         ),
         ([["red", "red"]], "condition 0 (counted from 0): label 'red' is listed twice in one condition"),
-        ([[]], "condition 0 (counted from 0): expected 1 to 2 labels per condition, got 0: (none)"),
         (["red"], 'condition 0 (counted from 0): expected a list of names, got "red"'),
         ([], 'expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
         ("[", "not JSON: Expecting value: line 1 column 2 (char 1)"),
