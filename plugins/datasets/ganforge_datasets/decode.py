@@ -24,7 +24,7 @@ LARGE = 16_000_000
 up to 256 MiB for a moment."""
 MAX_PIXELS = 64_000_000
 """A larger image is refused before it is decoded."""
-MOST_JPEG_PIXELS = 160_000_000
+MAX_JPEG_PIXELS = 160_000_000
 """So for JPEGs, whose decoder scales by 1/2 to 1/8 as it goes."""
 MAX_SIDE = 2**15
 """A longer one is refused: the weights of a resampling grow with the side, whatever the area."""
@@ -93,7 +93,7 @@ def decode_image(data: bytes, where: str, form: Form) -> Decoded:
     except UserError:
         raise
     except Image.DecompressionBombError:
-        raise UserError(f"{where} has more than {MOST_JPEG_PIXELS:,} pixels, which is refused") from None
+        raise UserError(f"{where} has more than {MAX_JPEG_PIXELS:,} pixels, which is refused") from None
     except UnidentifiedImageError:
         raise UserError(f"{where} is not an image (of {', '.join(formats())})") from None
     # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others on damaged files.
@@ -102,7 +102,7 @@ def decode_image(data: bytes, where: str, form: Form) -> Decoded:
 
 
 def _refuse_size(image: Image.Image, where: str) -> None:
-    most = MOST_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+    most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
     if image.width * image.height > most:
         raise UserError(
             f"{where} is {image.width} x {image.height}; more than {most:,} pixels is refused; "

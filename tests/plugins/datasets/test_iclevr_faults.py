@@ -38,7 +38,7 @@ def test_list_missing(tmp_path: Path, name: str) -> None:
     root = loose(tmp_path / "data")
     (root / name).unlink()
     assert refused(root, tmp_path) == (
-        f"{root} holds no {name}; give a folder or zip with train.json, objects.json and images"
+        f"{root} has no {name}; expected a folder or zip with train.json, objects.json and images"
     )
 
 
