@@ -127,7 +127,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "empty file": (lambda data: (data / "images" / "b.png").write_bytes(b""), "b.png", "is empty (0 bytes)"),
     "truncated": (cut, "b.png", "copy it again"),
     "missing": (lambda data: (data / "images" / "b.png").unlink(), "'b.png'", "which"),
-    "no lists": (lambda data: (data / "train.json").unlink(), "holds no train.json", "give a folder or zip"),
+    "no lists": (lambda data: (data / "train.json").unlink(), "has no train.json", "expected a folder or zip"),
     "upwards": (zipped("../evil.png"), "images.zip", "'../evil.png', which points outside of the zip; refused"),
     "absolute": (zipped("/etc/evil.png"), "images.zip", "'/etc/evil.png', which points outside of the zip"),
     "half a zip": (half_a_zip, "images.zip", "is not a zip, or is cut short; copy it again"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganforge.api import UserError
 
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 """Of an array; a larger one is refused by its header."""
 
 
@@ -41,9 +41,9 @@ def _npz(data: bytes, where: str) -> NDArray[np.generic]:
         if len(members) != 1:
             names = ", ".join(member.filename.removesuffix(".npy") for member in members[:5])
             raise UserError(f"{where} holds {len(members)} arrays ({names}); expected one image a file")
-        if members[0].file_size > MOST_BYTES:
+        if members[0].file_size > MAX_BYTES:
             raise UserError(
-                f"{where} unpacks to {members[0].file_size:,} bytes; at most {MOST_BYTES:,} are read"
+                f"{where} unpacks to {members[0].file_size:,} bytes; at most {MAX_BYTES:,} are read"
             )
         if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UserError(f"{where} is compressed neither by deflate nor not at all; save it again")
