@@ -67,14 +67,14 @@ def evaluate(
     asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint)
     context = data_context(lambda line: click.echo(line, err=True))
     if real:
-        click.echo(describe(ceiling.evaluate_real(run_folder, discover(), asked, context)))
+        click.echo(as_table(ceiling.evaluate_real(run_folder, discover(), asked, context)))
         return
     record = evaluation.evaluate(run_folder, discover(), asked, context)
-    click.echo(describe(record))
+    click.echo(as_table(record))
     click.echo(f"recorded in {run_folder / evaluation.RECORD}")
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def as_table(record: Mapping[str, Any]) -> str:
     """The record as a short table."""
     from ganforge.outputs.recall_chart import INFIX, recall_table, recalls
 

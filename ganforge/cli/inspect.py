@@ -28,7 +28,7 @@ def check(config: Path, overrides: tuple[str, ...], open_data: bool) -> None:
 
     settings = load(config, discover(), overrides)
     found = preflight(settings)
-    click.echo(describe(str(config), found, settings))
+    click.echo(preflight_report(str(config), found, settings))
     if open_data:
         _open(settings, found)
 
@@ -49,7 +49,7 @@ def _open(config: RunConfig, found: Preflight) -> None:
             click.echo(f"data: {bare:,} samples carry no label")
 
 
-def describe(name: str, found: Preflight, config: RunConfig) -> str:
+def preflight_report(name: str, found: Preflight, config: RunConfig) -> str:
     """The preflight in a few lines."""
     shape = "x".join(str(side) for side in found.spec.shape)
     lines = [
@@ -66,7 +66,7 @@ def describe(name: str, found: Preflight, config: RunConfig) -> str:
 
 def _costs(found: Preflight, config: RunConfig) -> list[str]:
     """Memory, compute and time; empty where these are not known."""
-    from ganforge.outputs.progress import duration, pace
+    from ganforge.outputs.progress import duration, throughput
 
     if found.cost is None or found.seconds_per_image is None or found.peak_bytes is None:
         return []
@@ -79,7 +79,7 @@ def _costs(found: Preflight, config: RunConfig) -> list[str]:
         f"  arithmetic     {iteration.flops / found.images_per_iteration / 1e9:.3g} GFLOP per image; "
         f"matrix rate here {rates.matrix / 1e9:,.0f} GFLOP/s, memory {rates.memory[-1][1] / 1e9:,.0f} GB/s",
         f"  time           about {duration(found.images * found.seconds_per_image)} for "
-        f"{found.images:,} images, at {pace(found.seconds_per_image)}, on {found.device}",
+        f"{found.images:,} images, at {throughput(found.seconds_per_image)}, on {found.device}",
     ]
 
 

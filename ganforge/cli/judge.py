@@ -63,7 +63,7 @@ def train(
     wanted = judging.JudgeTraining(epochs=epochs, max_minutes=max_minutes, seed=seed)
     trained = judging.train_judge(settings, wanted, context)
     trained.save(out)
-    click.echo(describe(trained))
+    click.echo(judge_report(trained))
     click.echo(f"judge written to {out}")
 
 
@@ -86,11 +86,11 @@ def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...
     judging.refuse_existing(out)
     imported = import_checkpoint(checkpoint, settings.data.spec())
     imported.save(out)
-    click.echo(describe(imported))
+    click.echo(judge_report(imported))
     click.echo(f"judge written to {out}")
 
 
-def describe(judge: Judge) -> str:
+def judge_report(judge: Judge) -> str:
     """The judge in a few lines: what it is, and its accuracy on held-out real images."""
     card = judge.card
     parameters = sum(weight.numel() for weight in judge.parameters())

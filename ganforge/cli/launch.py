@@ -82,7 +82,7 @@ def launch(count: int) -> int:
             result = context.wait(0)
     finally:
         context.close()
-    return _told(result.failures, ended)
+    return _report(result.failures, ended)
 
 
 def _has_ended(pid: int) -> bool:
@@ -135,7 +135,7 @@ class _Post:
                 continue
 
 
-def _told(failures: Mapping[int, ProcessFailure], ended: Container[int]) -> int:
+def _report(failures: Mapping[int, ProcessFailure], ended: Container[int]) -> int:
     """The exit code of the first failure; reports a process that died without a message of its own.
 
     `ended`: ranks that had exited before the others were terminated.

@@ -81,12 +81,12 @@ def run(
     registry = discover()
     settings = load(config, registry, overrides)
     if dry_run:
-        from ganforge.cli.inspect import describe
+        from ganforge.cli.inspect import preflight_report
         from ganforge.profiling.preflight import preflight
 
         found = preflight(settings)
         click.echo(dumps(settings))
-        click.echo(describe(str(config), found, settings))
+        click.echo(preflight_report(str(config), found, settings))
         return
     if wanted(processes):
         # Errors in the run file are reported here, once, not by every process.

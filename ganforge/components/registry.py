@@ -108,7 +108,7 @@ def discover() -> Registry:
     modules: list[tuple[Plugin, ModuleType]] = []
     broken: list[Broken] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
-        plugin = _describe(entry)
+        plugin = _plugin_of(entry)
         if {plugin.name, plugin.distribution} & disabled:
             continue
         try:
@@ -118,7 +118,7 @@ def discover() -> Registry:
     return Registry.from_modules(modules, broken)
 
 
-def _describe(entry: EntryPoint) -> Plugin:
+def _plugin_of(entry: EntryPoint) -> Plugin:
     if entry.dist is None:
         return Plugin(entry.name)
     return Plugin(entry.name, entry.dist.name, entry.dist.version)

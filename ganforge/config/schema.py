@@ -22,7 +22,7 @@ from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
 from ganforge.config.nested import nested_kinds, with_exact
-from ganforge.config.sections import Ema, Health, LearningRate, Logging, Player, Section, Train, Wandb
+from ganforge.config.sections import Ema, Health, LearningRate, Logging, PlayerConfig, Section, Train, Wandb
 
 LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")
@@ -47,8 +47,8 @@ class RunConfig(Section):
         (), description="Callbacks that act on a network after its updates."
     )
     metrics: tuple[Metric, ...] = Field((), description="Metrics of the generator, computed during training.")
-    generator: Player = Field(description="The generator's settings.")
-    discriminator: Player = Field(description="The discriminator's settings.")
+    generator: PlayerConfig = Field(description="The generator's settings.")
+    discriminator: PlayerConfig = Field(description="The discriminator's settings.")
     train: Train = Field(Train(), description="Length, batch size, precision and device of training.")
     lr: LearningRate = Field(LearningRate(), description="The schedule of both learning rates.")
     ema: Ema = Field(Ema(), description="The moving average of the generator.")
@@ -199,7 +199,7 @@ def _default(kind: str, registry: Registry) -> tuple[Any, Any]:
 
 def _player(optimizer: tuple[Any, Any], side: str) -> tuple[Any, Any]:
     create: Any = create_model
-    player = create("Player", __base__=Player, optimizer=optimizer)
+    player = create("PlayerConfig", __base__=PlayerConfig, optimizer=optimizer)
     description = _info(side).description
     if optimizer[1] is ...:
         return player, Field(description=description)

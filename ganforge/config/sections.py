@@ -106,7 +106,7 @@ class Train(Section):
     )
 
 
-class Player(Section):
+class PlayerConfig(Section):
     """`[generator]` or `[discriminator]`."""
 
     optimizer: Optimizer = Field(description="The player's optimizer.")

@@ -23,7 +23,7 @@ def pack_game(game: Game) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]
         players[role] = {"updates": player.updates, "groups": groups, "scaler": scaler}
     tensors |= game.live.state()
     return tensors, {
-        "tally": game.tally.state(),
+        "tally": game.means.state(),
         "players": players,
         "undeclared": game.live.undeclared(),
     }
@@ -31,7 +31,7 @@ def pack_game(game: Game) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]
 
 def unpack_game(game: Game, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
     """Puts back what `pack_game` returned; `checkpoint.MISFITS` where it is of other networks."""
-    game.tally.restore(state["tally"])
+    game.means.restore(state["tally"])
     for role, player in game.players.items():
         saved = state["players"][role]
         player.network.load_state_dict(dict(tensors[f"network_{role}"]))

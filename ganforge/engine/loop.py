@@ -131,11 +131,11 @@ class Loop:
         for player in self.game.players.values():
             set_hyperparameters(player, factor * self.guard.history.lr[player.role], self.images_seen)
         self.game.live.at(self.images_seen)
-        self.game.runtime.pace.iteration()
+        self.game.runtime.work_timer.iteration()
         coming = partial(turns, self.schedule, self.batches.at, self.iteration * train.d_updates)
         play = self.game.play if self.replays is None else self.replays.play
         self.trial.iterate(play, self.iteration, coming, measure)
-        self.game.runtime.pace.stop()
+        self.game.runtime.work_timer.stop()
         self.iteration += 1
         self.images_seen += self.per_iteration
         if self.average is not None:
@@ -150,7 +150,7 @@ class Loop:
         return self.images_seen // every > (self.images_seen - self.per_iteration) // every
 
     def _log(self, images_per_second: float) -> None:
-        means = shares(self.pool.means(self.game.tally.take()))
+        means = shares(self.pool.means(self.game.means.take()))
         rates = {
             f"lr/{role}": float(player.optimizer.param_groups[0]["lr"])
             for role, player in self.game.players.items()
@@ -161,7 +161,7 @@ class Loop:
             return
         health = self.guard.signals(means, self.schedule)
         row = self._row({"images_per_second": images_per_second, **cost, **rates, **means, **health})
-        for finding in self.guard.look(row):
+        for finding in self.guard.inspect(row):
             self.tell_event({"event": "finding", **asdict(finding)})
             self.say(f"health: {finding.line()}")
             self.say(f"  try: {finding.advice}")
@@ -212,7 +212,7 @@ class Loop:
         if values:
             self._row({f"metric/{name}": value for name, value in values.items()})
             everything = len(self._due_metrics()) == len(self.config.metrics)
-            for line in self.best.look(values, self.images_seen, everything):
+            for line in self.best.update(values, self.images_seen, everything):
                 self.say(line)
         self.owes_metrics = values is None
         # A checkpoint of this moment, if there is one, still says that they are owed.
@@ -250,7 +250,7 @@ class Loop:
     def save(self) -> None:
         """Begins to write a checkpoint of this point of the run; `saver.wait()` waits for its end."""
         check_agreement(self.game, self.average, self.images_seen)
-        self.game.tally.merge(self.game.runtime.mean)
+        self.game.means.merge(self.game.runtime.mean)
         self.game.live.gather(self.game.runtime)
         if self.game.runtime.is_main:
             self.guard.mark(self.images_seen)
@@ -276,7 +276,7 @@ class Loop:
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Puts back what `state` gave; the run then goes on as if it had not stopped."""
+        """Restores `state`; the run then continues as if it had not stopped."""
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
         self.owes_metrics = state["owes_metrics"]

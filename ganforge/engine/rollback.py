@@ -49,7 +49,7 @@ class History:
 
 @dataclass(frozen=True)
 class Continue:
-    """The run goes on as it is."""
+    """The run continues unchanged."""
 
 
 @dataclass(frozen=True)

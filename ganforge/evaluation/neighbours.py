@@ -99,7 +99,7 @@ def find_neighbours(folder: Path, registry: Registry, asked: Search, out: Path, 
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, _sheet(shown, picked, data))
     write_json(out.with_suffix(".json"), record)
-    return describe(record)
+    return summary_text(record)
 
 
 def refuse_misfit(asked: Search, data: Samples) -> None:
@@ -171,7 +171,7 @@ def listed(found: Neighbours, names: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def describe(record: dict[str, Any]) -> str:
+def summary_text(record: dict[str, Any]) -> str:
     """The summary, for the terminal."""
     space = "a judge's features" if record["judge"] else f"pixels, {record['resizer']}"
     figures = {

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Format = Literal["png", "svg"]
 MAX_CURVES = 16
 Floats = NDArray[np.floating[Any]]
+
+
+def blank(width: float, height: float) -> Figure:
+    """A figure of this size in inches. Whoever draws nothing does not wait for matplotlib: half a second."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def render(figure: Figure, kind: Format) -> bytes:
@@ -26,7 +35,7 @@ def scatter(points: Floats) -> Figure:
     """Points [n, D]: the first two coordinates as a scatter plot, or a histogram if D is 1.
     Non-finite points are left out."""
     points = points[np.isfinite(points).all(axis=1)]
-    figure = Figure(figsize=(5, 5), layout="constrained")
+    figure = blank(5, 5)
     axes = figure.add_subplot()
     if points.shape[1] == 1:
         axes.hist(points[:, 0], bins=64)
@@ -53,7 +62,7 @@ def curves(waves: Floats) -> Figure:
 def plane(points: Floats, data: Floats, logits: Floats, extent: float) -> Figure:
     """Samples [n, 2] over data [m, 2] and the contours of the critic's logits [S, S] on the
     square from -extent to extent; brighter is more real."""
-    figure = Figure(figsize=(6, 5), layout="constrained")
+    figure = blank(6, 5)
     axes = figure.add_subplot()
     axis = np.linspace(-extent, extent, len(logits))
     if np.isfinite(logits).all():

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 
+from ganforge.outputs.figures import blank
 from ganforge.outputs.grid import to_uint8
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Strip:
 def draw_sheet(samples: Sequence[Strip], real: Sequence[Strip]) -> Figure:
     """Samples and their neighbours on the left; for comparison, real images and theirs on the right."""
     columns = 1 + len(samples[0].neighbours)
-    figure = Figure(figsize=(2 * columns + 1.2, 1.15 * len(samples) + 0.6), layout="constrained")
+    figure = blank(2 * columns + 1.2, 1.15 * len(samples) + 0.6)
     halves = figure.add_gridspec(1, 2)
     _draw_block(figure.add_subfigure(halves[0, 0]), samples, "sample", "nearest training images")
     _draw_block(figure.add_subfigure(halves[0, 1]), real, "real image", "nearest others")

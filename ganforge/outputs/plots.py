@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from typing import TYPE_CHECKING, Any
 
 from ganforge.outputs.atomic import write_bytes
-from ganforge.outputs.figures import Format, render
+from ganforge.outputs.figures import Format, blank, render
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Series = dict[str, tuple[list[float], list[float]]]
 """Name of a curve -> images seen, values."""
@@ -133,7 +133,7 @@ def running_mean(values: Sequence[float], reach: int) -> list[float]:
 
 def _draw(chart: Chart, series: Series) -> Figure:
     parts = _parts(chart, series)
-    figure = Figure(figsize=(8, 0.8 + (2.6 if chart.panels else 3.2) * len(parts)), layout="constrained")
+    figure = blank(8, 0.8 + (2.6 if chart.panels else 3.2) * len(parts))
     for index, (unit, part) in enumerate(parts, start=1):
         _draw_axes(figure.add_subplot(len(parts), 1, index), chart.prefix, unit, part)
     figure.suptitle(chart.title)
@@ -151,6 +151,8 @@ def _parts(chart: Chart, series: Series) -> list[tuple[str, Series]]:
 
 
 def _draw_axes(axes: Axes, prefix: str, unit: str, series: Series) -> None:
+    from matplotlib.ticker import EngFormatter
+
     for key, (seen, values) in series.items():
         label = LEGEND.get(key, key.removeprefix(prefix))
         if key in ONE_ITERATION and len(seen) > 2 * REACH:

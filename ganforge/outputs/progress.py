@@ -47,12 +47,12 @@ class Progress:
         if self._bar is not None:
             if row:
                 kept = self._losses | self._metric
-                shown = self._pace(images_seen) + [f"{k} {v}" for k, v in kept.items()]
+                shown = self._rate_and_eta(images_seen) + [f"{k} {v}" for k, v in kept.items()]
                 self._bar.set_postfix_str("  ".join(shown), refresh=False)
             self._bar.n = images_seen
             self._bar.refresh()
         elif row:
-            shown = self._pace(images_seen) + [f"{k} {v}" for k, v in (losses | metrics).items()]
+            shown = self._rate_and_eta(images_seen) + [f"{k} {v}" for k, v in (losses | metrics).items()]
             self.say("  ".join([f"{images_seen:,}/{self.total:,} images", *shown]))
 
     def say(self, line: str) -> None:
@@ -68,7 +68,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def _pace(self, images_seen: int) -> list[str]:
+    def _rate_and_eta(self, images_seen: int) -> list[str]:
         if not self._rate:
             return []
         left = duration(max(0, self.total - images_seen) / self._rate)
@@ -100,7 +100,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-def pace(seconds_per_image: float) -> str:
+def throughput(seconds_per_image: float) -> str:
     """`1,240 images/s`, `0.34 images/s`, or from four seconds on `4.2 s per image`."""
     if seconds_per_image >= 4:
         figures = ",.0f" if seconds_per_image >= 10 else ".1f"

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ganforge.outputs.atomic import write_bytes
-from ganforge.outputs.figures import render
+from ganforge.outputs.figures import blank, render
 from ganforge.outputs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INFIX = "_recall/"
 """Separates, in the name of a number, the user's metric name from the label."""
@@ -57,7 +58,7 @@ def write_recall_charts(run: RunFolder, metrics: list[dict[str, Any]]) -> list[P
 def draw_recall(name: str, shares: Shares, ceiling: Shares) -> Figure:
     """Bars, the lowest at the top; a mark at each label's `ceiling`, where known."""
     labels = list(shares)
-    figure = Figure(figsize=(7, 1.2 + 0.24 * len(labels)), layout="constrained")
+    figure = blank(7, 1.2 + 0.24 * len(labels))
     axes = figure.add_subplot()
     axes.barh(labels, list(shares.values()), color="tab:blue", height=0.7)
     known = [label for label in labels if label in ceiling]

@@ -144,7 +144,7 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Removes temporary files that a killed process left."""
         for folder in (self.path, self.grids, *self.grids.glob("*/")):
             for each in folder.glob(".*.tmp"):

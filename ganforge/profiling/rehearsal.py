@@ -27,7 +27,7 @@ from ganforge.config import Train
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.distributed.stop_request import StopRequest
-from ganforge.engine.distributed.stragglers import Pace
+from ganforge.engine.distributed.stragglers import WorkTimer
 from ganforge.engine.kernels.im2col import SCRATCH
 from ganforge.engine.loop import Loop
 from ganforge.engine.update.game import Game
@@ -206,7 +206,7 @@ class _Alone(Runtime):
         self.precision, self.device = train.precision, device
         self.rank, self.world, self.hosts = 0, 1, [""]
         # For the CPU: there is nothing to time.
-        self.pace, self.stop = Pace(torch.device("cpu")), StopRequest()
+        self.work_timer, self.stop = WorkTimer(torch.device("cpu")), StopRequest()
 
     def autocast(self) -> AbstractContextManager[None]:
         if self.precision == "no":

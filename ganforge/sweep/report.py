@@ -10,13 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 from ganforge.outputs.atomic import write_bytes
 from ganforge.outputs.figures import render
 from ganforge.outputs.progress import duration
 from ganforge.outputs.report_style import CSS
-from ganforge.sweep.charts import history, importance, learning, parallel
 from ganforge.sweep.folder import SweepFolder
 from ganforge.sweep.spec import Sweep
 from ganforge.sweep.study import open_study
@@ -24,6 +21,7 @@ from ganforge.sweep.summary import Summary, TrialRecord, summarize
 
 if TYPE_CHECKING:
     import optuna
+    from matplotlib.figure import Figure
 
 MIN_COMPLETE = 20
 """Complete trials needed to show importances without a warning."""
@@ -70,6 +68,9 @@ def importances(study: optuna.Study, summary: Summary) -> dict[str, float]:
 
 
 def _page(folder: SweepFolder, sweep: Sweep, summary: Summary, shares: Mapping[str, float]) -> str:
+    # Here, because matplotlib takes half a second to import.
+    from ganforge.sweep import charts
+
     title = escape(folder.path.absolute().name)
     objective = sweep.objective
     facts = [
@@ -80,11 +81,11 @@ def _page(folder: SweepFolder, sweep: Sweep, summary: Summary, shares: Mapping[s
     parts = [f"<header><h1>{title}</h1><p class='facts'>{escape(' · '.join(facts))}</p></header>"]
     if summary.trials:
         parts.append(
-            _section("Parallel coordinates", _figure(parallel(summary, sweep), "trials by parameter"))
+            _section("Parallel coordinates", _figure(charts.parallel(summary, sweep), "trials by parameter"))
         )
         parts.append(_section("Importance of the parameters", _importance(summary, shares)))
-        parts.append(_section("History", _figure(history(summary, sweep), "values by trial")))
-        on_the_way = learning(summary, sweep)
+        parts.append(_section("History", _figure(charts.history(summary, sweep), "values by trial")))
+        on_the_way = charts.learning(summary, sweep)
         if on_the_way is not None:
             parts.append(_section("Learning curves", _figure(on_the_way, "values by images seen")))
         parts.append(_section("Trials", _table(sweep, summary)))
@@ -99,6 +100,8 @@ def _page(folder: SweepFolder, sweep: Sweep, summary: Summary, shares: Mapping[s
 
 
 def _importance(summary: Summary, shares: Mapping[str, float]) -> str:
+    from ganforge.sweep import charts
+
     complete = sum(trial.state == "complete" for trial in summary.trials)
     if not shares:
         return "<p>Needs two complete trials with different values.</p>"
@@ -111,7 +114,9 @@ def _importance(summary: Summary, shares: Mapping[str, float]) -> str:
         "By PED-ANOVA (arXiv:2304.10255): how far the parameter's distribution in the best trials differs "
         f"from that in all trials, as shares of 1{few}."
     )
-    return f"{_figure(importance(dict(shares)), 'share by parameter')}<p class='facts'>{escape(note)}</p>"
+    return (
+        f"{_figure(charts.importance(dict(shares)), 'share by parameter')}<p class='facts'>{escape(note)}</p>"
+    )
 
 
 def _table(sweep: Sweep, summary: Summary) -> str:

@@ -72,8 +72,8 @@ class Session:
         main, seen = self.runtime.is_main, self.config.train.images
         with self.folder.claimed() if main else contextlib.nullcontext():
             if main:
-                checkpoint.sweep(self.folder.checkpoints)
-                self.folder.sweep()
+                checkpoint.remove_leftovers(self.folder.checkpoints)
+                self.folder.remove_leftovers()
             # The others wait here until the folder holds still.
             self.runtime.any(False)
             say = Progress(seen).say if main else _silent

@@ -63,7 +63,7 @@ def main(
     overrides: tuple[str, ...],
     out: Path | None,
 ) -> None:
-    """Time ganforge beside a tutorial's loop and an expert's, on the same work."""
+    """Time ganforge, a tutorial's loop and an expert's on the same work."""
     began = time.monotonic()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -79,7 +79,7 @@ def main(
                 figures = run_work(work, ways or tuple(WAYS), settings, Path(folder), seconds, rounds, memory)
             found.append(figures)
             click.echo("\n".join(lines(figures)))
-    click.echo(f"{time.monotonic() - began:.0f} s in all")
+    click.echo(f"{time.monotonic() - began:.0f} s in total")
     asked = {
         "seconds": seconds,
         "rounds": rounds,

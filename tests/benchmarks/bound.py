@@ -46,7 +46,7 @@ class Counter(TorchDispatchMode):
 
 def cost(iterate: Callable[[], object]) -> Cost:
     """Of one iteration. The counter knows products and convolutions, of any order of differentiation;
-    what it leaves out is small beside them."""
+    what it leaves out is small compared with them."""
     with Counter() as counter:
         iterate()
     return Cost(counter.flops, counter.bytes)
@@ -71,17 +71,17 @@ def matrix_rate(device: torch.device, numbers: str, seconds: float = 0.5) -> flo
     try:
         a @ b
         while best == float("inf") or time.perf_counter() < until:
-            settle(device)
+            synchronize(device)
             start = time.perf_counter()
             a @ b
-            settle(device)
+            synchronize(device)
             best = min(best, time.perf_counter() - start)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = allowed
     return 2 * side**3 / best
 
 
-def settle(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Waits for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -59,7 +59,7 @@ class Elsewhere:
         assert self._answer() == READY
 
     def __call__(self, iterations: int) -> float:
-        """Seconds an iteration."""
+        """Seconds per iteration."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{iterations}\n")
         self.process.stdin.flush()

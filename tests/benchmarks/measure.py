@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.bound import settle
+from benchmarks.bound import synchronize
 from benchmarks.loops import Way
 
 WARM_UP = 3
@@ -36,19 +36,19 @@ def timed(way: Way, device: torch.device) -> Timed:
     """Stretches of `way` in this process."""
 
     def stretch(iterations: int) -> float:
-        settle(device)
+        synchronize(device)
         start = time.perf_counter()
         for _ in range(iterations):
             way.iterate()
-        way.settle()
-        settle(device)
+        way.synchronize()
+        synchronize(device)
         return (time.perf_counter() - start) / iterations
 
     return stretch
 
 
 def alternate(ways: Mapping[str, Timed], seconds: float, rounds: int) -> dict[str, list[float]]:
-    """Seconds an iteration of each way in each round. Each way gets about `seconds` in all, and at
+    """Seconds per iteration of each loop in each round. Each way gets about `seconds` in all, and at
     least an iteration a round; who begins changes from round to round."""
     lengths = {name: _length(way, seconds / rounds) for name, way in ways.items()}
     times: dict[str, list[float]] = {name: [] for name in ways}

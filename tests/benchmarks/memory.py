@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks.bound import settle
+from benchmarks.bound import synchronize
 from benchmarks.settings import Settings, options
 from support.paths import TESTS
 
@@ -48,8 +48,8 @@ def main(work: str, way: str, settings: Settings) -> None:
         loop = WAYS[way](job)
         for _ in range(ITERATIONS):
             loop.iterate()
-        loop.settle()
-        settle(job.device)
+        loop.synchronize()
+        synchronize(job.device)
         peak = _resident_peak()
         found = {"resident_mib": peak, "own_mib": peak - before}
         if settings.device == "cuda":

@@ -1,9 +1,9 @@
-"""What a busy neighbour costs: a training alone, and with processes beside it that never sleep.
+"""What a busy neighbour costs: a training alone, and next to processes that never sleep.
 
     cd tests && python -m benchmarks.neighbour --json neighbour.json
 
 The ways take turns in processes of their own, so that a machine that slows down slows all of them;
-`default` is torch as it comes, the others are what ganforge could set before torch is loaded.
+`default` is torch's default, the others are what ganforge could set before torch is loaded.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ WAYS: dict[str, dict[str, str]] = {
     "spin 5000": {"GOMP_SPINCOUNT": "5000"},
     "1 thread": {"OMP_NUM_THREADS": "1"},
 }
-"""Name -> variables of the environment; those of ganforge are what it chooses beside these neighbours."""
+"""Name -> variables of the environment; those of ganforge are its choice next to these neighbours."""
 
 
 @contextlib.contextmanager
 def neighbours(count: int) -> Iterator[None]:
-    """So many processes that compute all the time, until the block ends."""
+    """`count` processes that compute all the time, until the block ends."""
     code = "while True: pass"
     busy = [subprocess.Popen([sys.executable, "-S", "-c", code]) for _ in range(count)]
     try:
@@ -58,7 +58,7 @@ def environment(way: Mapping[str, str]) -> dict[str, str]:
 def measure(
     work: str, count: int, ways: Mapping[str, Mapping[str, str]], seconds: float, rounds: int, folder: Path
 ) -> dict[str, Spread]:
-    """Images per second of each way beside `count` neighbours."""
+    """Images per second of each variant next to `count` neighbours."""
     settings = Settings(64, "cpu")
     job = settings.open(work, folder, "expert")
     with neighbours(count), contextlib.ExitStack() as processes:
@@ -86,7 +86,7 @@ def measure(
 def main(
     work: str, counts: tuple[int, ...], ways: tuple[str, ...], seconds: float, rounds: int, out: Path | None
 ) -> None:
-    """Images per second of a training, alone and beside busy processes."""
+    """Images per second of a training, alone and next to busy processes."""
     here = machine(torch.device("cpu"))
     click.echo("  ".join(f"{name}: {value}" for name, value in here.items()))
     chosen = {name: WAYS[name] for name in ways or WAYS}

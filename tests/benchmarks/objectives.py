@@ -16,7 +16,7 @@ CONTINUOUS = 0.1
 
 
 class Objective(NamedTuple):
-    """Each a function of logits [N] that gives a scalar."""
+    """Each a function of logits [N] that returns a scalar."""
 
     on_real: Callable[[Tensor], Tensor]
     on_fake: Callable[[Tensor], Tensor]

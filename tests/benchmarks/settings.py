@@ -63,7 +63,7 @@ class Settings:
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of `Settings.options`, and to its function one argument `settings`."""
+    """Adds the options of `Settings.options` to a command, whose function receives them as `settings`."""
 
     @functools.wraps(command)
     def with_settings(

@@ -1,4 +1,4 @@
-"""The memory that training takes beside its data, in a process of its own.
+"""The memory that training takes in addition to its data, in a process of its own.
 
 python -m benchmarks.streaming streamed --images 96000
 
@@ -32,7 +32,7 @@ ITERATIONS = 4
 
 def measure(data: str, images: int, settings: Settings) -> dict[str, float]:
     """Peak MiB of a new process that trains on that many images of 64x64, noise, and reads each of them:
-    `anonymous_mib` above what its imports took, as looked at after every batch, and `resident_mib` in all,
+    `anonymous_mib` above what its imports took, as measured after every batch, and `resident_mib` in total,
     pages of files included; the same while the data set was built, `build_anonymous_mib`; on a GPU,
     `gpu_mib` of its tensors."""
     command = [sys.executable, "-m", "benchmarks.streaming", data, "--images", str(images)]

@@ -140,7 +140,7 @@ class Slow:
     def iterate(self) -> None:
         self.clock[0] += self.step
 
-    def settle(self) -> None: ...
+    def synchronize(self) -> None: ...
 
 
 def test_ways_take_turns_and_ratios_are_by_round(monkeypatch: pytest.MonkeyPatch) -> None:

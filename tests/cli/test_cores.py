@@ -1,4 +1,4 @@
-"""How many threads a run on the CPU uses beside other work: chosen before torch is loaded, and by nobody
+"""How many threads a run on the CPU uses next to other work: chosen before torch is loaded, and by nobody
 else than the user where the user has chosen."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def test_a_core_that_is_busy_gets_no_thread(free: float, expected: Choice) -> No
 
 
 def ticks(busy: dict[int, int], idle: dict[int, int]) -> str:
-    """/proc/stat of cores with so many ticks of work, and of waiting, half of it for a disk."""
+    """/proc/stat of cores with these ticks of work, and of waiting, half of it for a disk."""
     cores = (f"cpu{core} {busy[core]} 0 0 {idle[core] // 2} {idle[core] // 2} 0 0 0 7 7" for core in busy)
     return "\n".join(["cpu 1 2 3 4 5 6 7 8 0 0", *cores, "intr 5 6", "ctxt 9"])
 

@@ -1,4 +1,4 @@
-"""`ganforge doctor`: sound where it is, and a fault with its remedy where it is not."""
+"""`ganforge doctor`: reports that all is well, or a fault with its remedy."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ Install = Callable[[str, str], None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a plugin beside the installed ones, the way pip does."""
+    """Adds a plugin to the installed ones, the way pip does."""
     site = tmp_path / ".cache" / "site"
     site.mkdir(parents=True)
     monkeypatch.syspath_prepend(site)

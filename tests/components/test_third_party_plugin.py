@@ -1,4 +1,4 @@
-"""A plugin of someone else's: written, installed with pip beside ganforge, and used."""
+"""A plugin of someone else's: written, installed with pip next to ganforge, and used."""
 
 from __future__ import annotations
 

@@ -46,17 +46,21 @@ WORDS = {
 PATTERN = re.compile("|".join(rf"(?P<w{n}>\b{word}\b)" for n, word in enumerate(WORDS)), re.IGNORECASE)
 
 ROOMS = (
-    "ganforge/api",
     "ganforge/cli",
-    "ganforge/components",
     "ganforge/config",
     "ganforge/engine",
     "ganforge/evaluation",
     "ganforge/outputs",
     "ganforge/profiling",
     "ganforge/sweep",
-    "ganforge/training",
-    "plugins",
+    "plugins/architectures",
+    "plugins/callbacks",
+    "plugins/ganforge-fidelity",
+    "plugins/losses",
+    "plugins/metrics",
+    "plugins/optimizers",
+    "plugins/priors",
+    "plugins/tasks",
 )
 PAGES = ("*.md", "docs/*.md", "docker/*.md", "examples/*.md", "plugins/**/*.md")
 

@@ -1,4 +1,4 @@
-"""Between two lines of the log the host never waits for the device: it queues work and goes on."""
+"""Between two lines of the log the host never waits for the device: it only queues work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from support.games import TASKS, of_any_task, sections_of
 from support.toys import toy_config, toy_loop, toy_registry
 from support.waits import Waits
 
@@ -18,7 +19,8 @@ HOST_SIDE = "engine/data/batches.py"
 DCGAN = {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "layer"}
 COMBINATIONS: dict[str, dict[str, Any]] = {
     **{f"loss {name}": {"loss": {"type": name}} for name in REGISTRY.of("loss")},
-    **{f"term {name}": {"terms": [{"type": name}]} for name in REGISTRY.of("terms")},
+    **{f"term {name}": {"terms": [{"type": name}]} for name in of_any_task(REGISTRY.of("terms"))},
+    **{f"task {name}": sections_of(name) for name in TASKS},
     **{f"callback {name}": {"callbacks": [{"type": name}]} for name in REGISTRY.of("callbacks")},
     **{
         f"optimizer {name}": {side: {"optimizer": {"type": name}} for side in ("generator", "discriminator")}

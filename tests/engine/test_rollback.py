@@ -231,7 +231,7 @@ def test_the_mirror_follows_a_rollback_and_alerts(tmp_path: Path) -> None:
         mirror._copy(told)
     # 96 and 128 are behind what W&B has, and it takes no row back.
     assert record.rows == [64, 128, 160]
-    # The events of before the mirror began are not told again.
+    # Events from before the mirror started are not reported again.
     assert record.alerts == ["rollback at 64 images: because"]
 
 

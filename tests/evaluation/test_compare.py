@@ -14,33 +14,33 @@ def test_the_whole_table(tmp_path: Path) -> None:
     gp = {"type": "gradient_penalty", "weight": 10.0}
     make(tmp_path / "plain", records=[record(metric())])
     make(
-        tmp_path / "penalised",
+        tmp_path / "penalized",
         config(terms=[gp], train={"images": 9000, "batch_size": 32}),
         [*rows(), {"images_seen": 5000, "seconds": 5000.0}],
         [record(metric(7.25), images=5000)],
         device="cuda", gpu="NVIDIA H200", parameters={},
     )  # fmt: skip
-    done = compare(tmp_path, "plain", "penalised")
+    done = compare(tmp_path, "plain", "penalized")
     assert (done.code, done.err) == (0, "")
     assert done.out == (
         "- not comparable, mmd [a] and [b]: their dependencies were not recorded in every run\n"
         "\n"
         "## Evaluation\n"
         "\n"
-        "|     |               plain |           penalised |\n"
+        "|     |               plain |           penalized |\n"
         "| --- | ------------------: | ------------------: |\n"
         "| fid | 12.5 ± 0.25 (n = 3) | 7.25 ± 0.25 (n = 3) |\n"
         "\n"
         "## During training\n"
         "\n"
-        "|         |                      plain |                  penalised |\n"
+        "|         |                      plain |                  penalized |\n"
         "| ------- | -------------------------: | -------------------------: |\n"
         "| mmd [a] | 0.5 ± 0.1, at 2,000 images |                          - |\n"
         "| mmd [b] |                          - | 0.5 ± 0.1, at 2,000 images |\n"
         "\n"
         "## Cost\n"
         "\n"
-        "|                   |  plain |       penalised |\n"
+        "|                   |  plain |       penalized |\n"
         "| ----------------- | -----: | --------------: |\n"
         "| images seen       |  4,000 | 5,000, of 9,000 |\n"
         "| wall time         |    25s |           1h23m |\n"
@@ -55,7 +55,7 @@ def test_the_whole_table(tmp_path: Path) -> None:
         "\n"
         "## Settings that differ\n"
         "\n"
-        "|                               | plain |        penalised |\n"
+        "|                               | plain |        penalized |\n"
         "| ----------------------------- | ----: | ---------------: |\n"
         "| train.images                  |  4000 |             9000 |\n"
         "| terms.gradient_penalty.type   |     - | gradient_penalty |\n"

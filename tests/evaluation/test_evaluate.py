@@ -124,7 +124,7 @@ def test_keys_can_be_set_in_the_file_and_in_the_run(place: Path) -> None:
 
 
 def test_a_metric_with_one_seed_is_computed_with_several(place: Path) -> None:
-    """Such as one that looks at the real data, which are opened for it, and draws conditions."""
+    """Such as one that needs the real data, which are opened for it, and draws conditions."""
     for seed in (3, 4, 5):
         assert (
             call(place, "evaluate", "mine", "--metrics", "d.toml", *sets(f"metrics.0.seed={seed}")).code == 0

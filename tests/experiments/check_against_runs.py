@@ -4,7 +4,7 @@
 
 Check and run are each a process, and take turns, so that a machine that slows down slows both. On one thread
 of a CPU the times are processor time, which other processes change less than the clock on the wall; the
-wall's is written down besides. Peak memory is that of the whole process, as the system tells it, or of the
+wall-clock time is recorded as well. Peak memory is that of the whole process, as the system tells it, or of the
 GPU's tensors; to what check says the data set is added, of which it knows one sample.
 """
 
@@ -31,7 +31,7 @@ from ganforge.components.registry import discover
 from ganforge.config import RunConfig, load
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.profiling import preflight
-from ganforge.profiling.rates import clock_of, settle
+from ganforge.profiling.rates import clock_of, synchronize
 from ganforge.profiling.silent import Silent
 from ganforge.training.build import build_loop, load_samples, plan
 
@@ -75,12 +75,12 @@ class Run:
     def turn(self, seconds: float) -> dict[str, float]:
         device = self.runtime.device
         clock, done = clock_of(device), 0
-        settle(device)
+        synchronize(device)
         started, began = clock(), time.perf_counter()
         while done < MIN_ROUNDS or time.perf_counter() - began < seconds:
             self.loop._iterate(False)
             done += 1
-        settle(device)
+        synchronize(device)
         spent, wall = (clock() - started) / done, (time.perf_counter() - began) / done
         peak = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else _resident_peak()
         return {"seconds": spent, "wall": wall, "peak_mib": peak, "data_mib": self.data / 2**20}

@@ -22,6 +22,7 @@ from ganforge.api import Context, Role
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.training.build import build_loop, plan
+from support.games import OF_TASK, TASKS, of_any_task, sections_of
 from support.toys import Recorder, toy_config, toy_registry
 
 CODES = {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2}
@@ -47,7 +48,7 @@ def cases() -> Iterator[Case]:
     accumulation, and what else draws random numbers."""
     kinds = toy_registry().components
     variants: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-        (name, {"type": name}, {}) for name in sorted(kinds["terms"])
+        (name, {"type": name}, {}) for name in of_any_task(kinds["terms"])
     ]
     variants += [
         ("gradient_penalty dragan", {"type": "gradient_penalty", "form": "dragan"}, {}),
@@ -63,6 +64,15 @@ def cases() -> Iterator[Case]:
         augmented = {"callbacks": [{"type": "diff_augment"}], "data": {**DATA, "mirror": True}}
         yield Case("relativistic + r1 + r2, r3gan", {"type": "relativistic"}, R3GAN_TERMS, accumulate, R3GAN)
         yield Case("hinge, augmented, mirrored", {"type": "hinge"}, ({"type": "r1"},), accumulate, augmented)
+        for task in TASKS:
+            sections = sections_of(task)
+            loss, terms = sections.pop("loss", {"type": "bce"}), tuple(sections.pop("terms", ()))
+            terms += tuple(
+                {"type": term} for term, of in OF_TASK.items() if of == task and term in kinds["terms"]
+            )
+            if task != "generate":
+                name = " + ".join([f"task {task}", *dict.fromkeys(term["type"] for term in terms)])
+                yield Case(name, loss, terms, accumulate, sections)
 
 
 def quick() -> Iterator[Case]:
@@ -75,6 +85,8 @@ def quick() -> Iterator[Case]:
         "bce + gradient_penalty dragan": (1,),
         "bce + auxiliary_classifier": (1,),
         "hinge, augmented, mirrored": (2,),
+        "task translate + l1 + r1": (2,),
+        "task upscale + l1": (1,),
     }
     return (case for case in cases() if case.accumulate in wanted.get(case.name, ()))
 
@@ -83,7 +95,7 @@ def gradients(case: Case, alone: bool) -> dict[str, Tensor]:
     """`role/update` -> the gradient of that update, averaged and flat; `alone`: as if this process
     were the only one."""
     train = {"batch_size": 8, "accumulate": case.accumulate}
-    # An architecture whose samples do not look at each other: BatchNorm sees its own process's alone.
+    # An architecture whose samples are independent of each other: BatchNorm sees its own process's alone.
     sections = {"prior": CODES, "nets": NETS, "data": DATA, **case.sections}
     config = toy_config(loss=case.loss, terms=list(case.terms), train=train, **sections)
     runtime = Runtime(config.train)

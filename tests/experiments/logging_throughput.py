@@ -83,7 +83,7 @@ def measured(kind: str, home: Path) -> dict[str, float]:
 
 
 def end_mirror(status: Path) -> None:
-    """A mirror goes on trying for ten minutes, beside the next run."""
+    """A mirror keeps trying for ten minutes, next to the next run."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         # The mirror leads a session of its own.
         os.killpg(json.loads(status.read_text())["pid"], signal.SIGKILL)

@@ -213,7 +213,7 @@ class Torturer:
                 shutil.rmtree(half)  # the run itself would, and have that room
             ballast = self.run.parent / "ballast"
             space = os.statvfs(self.run.parent)
-            # The file that truncates the log is written beside it.
+            # The file that truncates the log is written next to it.
             ballast.write_bytes(bytes(space.f_bavail * space.f_bsize - 2 * log.stat().st_size - largest))
             self._finish(self._start(self.run), code=2)
             ballast.unlink()

@@ -36,7 +36,7 @@ ANY_LABEL = st.sampled_from(NAMES) | ANY_TEXT
 
 
 def opened(kind: str) -> Samples | str:
-    """The data set with the label file that lies in `ROOT`, or what is said of it."""
+    """The data set with the label file in `ROOT`, or its error."""
     dataset = data(ROOT, labels="file", names=NAMES, label_kind=kind)
     found = answer(lambda: dataset.build("train", context(PLACE / "cache")))
     if isinstance(found, Samples):

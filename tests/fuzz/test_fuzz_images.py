@@ -169,7 +169,7 @@ def test_memory_of_bombs(tmp_path: Path) -> None:
 
 
 def pack(path: Path, mebibytes: int, how: int, says: int | None = None) -> None:
-    """A zip of so many mebibytes of zeros, whose headers may say another size."""
+    """A zip of `mebibytes` of zeros, whose headers may say another size."""
     with zipfile.ZipFile(path, "w", how, compresslevel=9) as archive, archive.open("a.png", "w") as member:
         for _ in range(mebibytes):
             member.write(bytes(MIB))

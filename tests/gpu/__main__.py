@@ -94,7 +94,7 @@ def run_training(out: Path, data: Path | None, device: str, seconds: float) -> s
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder with iclevr/ and mnist/; else drawn images."
 )
-@click.option("--minutes", default=10.0, help="What is not begun by then is left out.")
+@click.option("--minutes", default=10.0, help="Whatever has not started by then is skipped.")
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Parts; repeatable.  [default: all]")
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", help="cpu: to try this script.")
 @click.option("--seconds", default=2.0, help="For each way of each work.")

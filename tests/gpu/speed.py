@@ -131,7 +131,7 @@ def _best(work: Callable[[], object], device: torch.device) -> float:
         def iterate(self) -> None:
             work()
 
-        def settle(self) -> None: ...
+        def synchronize(self) -> None: ...
 
     stretch = timed(Way(), device)  # type: ignore[arg-type]
     return min(stretch(5) for _ in range(4))

@@ -13,7 +13,7 @@ from ganforge.engine.acceleration.graph_replay import WARM_UP
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
-from support.replayed import KINDS, PENALISED, replays_of
+from support.replayed import KINDS, PENALIZED, replays_of
 from support.stops import StopAfter
 from support.toys import Recorder, toy_config, toy_loop, weights_of
 
@@ -24,7 +24,7 @@ ON_GPU: dict[str, dict[str, Any]] = {
     "rmsprop": {"generator": {"optimizer": {"type": "rmsprop"}}},
     "compiled": {"train": {"compile": "on", "images": 8 * 30}},
     "bf16": {"train": {"precision": "bf16", "images": 8 * 30}},
-    "penalised in bf16": {**PENALISED, "train": {**PENALISED["train"], "precision": "bf16"}},
+    "penalized in bf16": {**PENALIZED, "train": {**PENALIZED["train"], "precision": "bf16"}},
 }
 
 
@@ -62,7 +62,7 @@ def test_cuda_graphs_do_what_plain_updates_do(tmp_path: Path, kind: str) -> None
     assert_equal(weights_of(fast), weights_of(plain))
 
 
-@pytest.mark.parametrize("kind", ["dcgan", "penalised", "codes", "compiled", "bf16", "penalised in bf16"])
+@pytest.mark.parametrize("kind", ["dcgan", "penalized", "codes", "compiled", "bf16", "penalized in bf16"])
 def test_a_run_on_a_gpu_resumes_exactly(tmp_path: Path, kind: str) -> None:
     sections = ON_GPU[kind]
     whole, _ = loop_of(tmp_path / "whole", sections)
@@ -78,7 +78,7 @@ def test_a_run_on_a_gpu_resumes_exactly(tmp_path: Path, kind: str) -> None:
 
 def test_without_deterministic_kernels_graphs_stay_close(tmp_path: Path) -> None:
     loops = [
-        loop_of(tmp_path / graphs, PENALISED, deterministic=False, cuda_graphs=graphs)[0]
+        loop_of(tmp_path / graphs, PENALIZED, deterministic=False, cuda_graphs=graphs)[0]
         for graphs in ("off", "auto")
     ]
     assert all(loop.run(StopRequest()) for loop in loops)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ganforge.cli.evaluate import describe
+from ganforge.cli.evaluate import as_table
 from ganforge.outputs.recall_chart import draw_recall, recall_table, recalls, write_recall_charts
 from ganforge.outputs.report import write_report
 from ganforge.outputs.run_folder import RunFolder
@@ -50,7 +50,7 @@ def test_the_table_has_a_bar_for_each_label() -> None:
 
 def test_the_terminal_shows_the_table_in_place_of_the_numbers() -> None:
     record = {"network": "ema", "images_seen": 64, "metrics": [row()]}
-    assert describe(record).splitlines() == [
+    assert as_table(record).splitlines() == [
         "generator after 64 images (moving average)",
         "condition_accuracy",
         f"  {'test_accuracy':40} 0.5000 ± 0.1000",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from matplotlib.axes import Axes
 from PIL import Image
 
 from ganforge.outputs.grid import save_grid
@@ -19,6 +18,9 @@ from ganforge.outputs.plots import draw_charts, plot_run, running_mean, select
 from ganforge.outputs.report import write_report
 from ganforge.outputs.run_folder import RunFolder
 from support.html_page import Page
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @pytest.fixture

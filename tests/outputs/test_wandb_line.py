@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganforge.outputs.mirror.files import MirrorStatus
-from ganforge.outputs.mirror.link import describe
+from ganforge.outputs.mirror.link import status_line
 from ganforge.outputs.run_folder import RunFolder
 
 
@@ -44,4 +44,4 @@ from ganforge.outputs.run_folder import RunFolder
     ],
 )
 def test_what_the_user_is_told(status: MirrorStatus, running: bool, line: str) -> None:
-    assert describe(RunFolder(Path("a b")), status, running) == line
+    assert status_line(RunFolder(Path("a b")), status, running) == line

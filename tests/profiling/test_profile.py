@@ -16,7 +16,7 @@ from ganforge.profiling.profile import Profile, profile_run
 from support.command_line import EXAMPLE, TINY, call, sets
 from support.toys import toy_config, toy_loop, weights_of
 
-PENALISED = {
+PENALIZED = {
     "nets": {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "layer"},
     "terms": [{"type": "gradient_penalty"}],
 }
@@ -43,7 +43,7 @@ def profiled(folder: Path, out: Path | None = None, **sections: Any) -> Profile:
 
 
 def test_every_part_has_its_time_and_the_shares_are_the_whole(tmp_path: Path) -> None:
-    found = profiled(tmp_path, **PENALISED)
+    found = profiled(tmp_path, **PENALIZED)
     assert [part.name for part in found.parts] == PARTS
     assert all(part.ms > 0 for part in found.parts if part.name != "logging")
     assert found.images_per_second == pytest.approx(8 * 1000 / sum(part.ms for part in found.parts))
@@ -54,7 +54,7 @@ def test_every_part_has_its_time_and_the_shares_are_the_whole(tmp_path: Path) ->
 
 
 class Clock:
-    """Each look at it is a second later."""
+    """Each call is a second later."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -75,7 +75,7 @@ def test_time_belongs_to_exactly_one_part(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_parts_come_in_the_order_of_an_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, _ = toy_loop(tmp_path, toy_config(**PENALISED))
+    loop, _ = toy_loop(tmp_path, toy_config(**PENALIZED))
     watch = Watch(torch.device("cpu"))
     attach(loop, watch)
     seen: list[str] = []
@@ -91,8 +91,8 @@ def test_parts_come_in_the_order_of_an_update(tmp_path: Path, monkeypatch: pytes
 
 
 def test_being_watched_changes_no_weight(tmp_path: Path) -> None:
-    plain, _ = toy_loop(tmp_path, toy_config(**PENALISED))
-    watched, _ = toy_loop(tmp_path, toy_config(**PENALISED))
+    plain, _ = toy_loop(tmp_path, toy_config(**PENALIZED))
+    watched, _ = toy_loop(tmp_path, toy_config(**PENALIZED))
     attach(watched, Watch(torch.device("cpu")))
     for loop in (plain, watched):
         loop._iterate(False)
@@ -103,7 +103,7 @@ def test_being_watched_changes_no_weight(tmp_path: Path) -> None:
 
 def test_the_trace_is_json_with_the_parts_as_ranges(tmp_path: Path) -> None:
     out = tmp_path / "trace.json"
-    found = profiled(tmp_path, out, **PENALISED)
+    found = profiled(tmp_path, out, **PENALIZED)
     names = {event.get("name") for event in json.loads(out.read_text())["traceEvents"]}
     assert set(PARTS) - {"logging"} <= names
     assert found.slowest and all(part.name in names for part in found.slowest)

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ganforge.profiling.flops import flops
 from ganforge.profiling.rehearsal import rehearse
 from ganforge.training.build import plan
-from support.replayed import KINDS, PENALISED
+from support.replayed import KINDS, PENALIZED
 from support.toys import toy_config, toy_loop
 
 ITERATIONS = 12
@@ -47,7 +47,7 @@ def test_an_average_iteration_is_counted_as_it_is_played(tmp_path: Path, kind: s
 
 def test_a_penalty_costs_what_its_share_of_the_updates_says() -> None:
     def count(**sections: Any) -> float:
-        agreed = plan(toy_config(**{**PENALISED, **sections}))
+        agreed = plan(toy_config(**{**PENALIZED, **sections}))
         return rehearse(agreed, agreed.networks("meta"), torch.device("cpu")).flops
 
     none = count(terms=[])

@@ -21,7 +21,7 @@ class Bomb(Term):
 
     def __call__(self, play: Play) -> Tensor:
         Bomb.calls += 1
-        assert Bomb.calls < 1000, "the run goes on for ever"
+        assert Bomb.calls < 1000, "the run never ends"
         bad = Bomb.calls - 1 >= self.at if self.lasting else Bomb.calls - 1 == self.at
         return play.real_verdict.logits.mean() * (float("nan") if bad else 0.0)
 

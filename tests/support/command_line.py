@@ -72,5 +72,5 @@ def refused(place: Path, *arguments: object) -> list[str]:
 
 
 def complaint(done: Done) -> str:
-    """What stands on stderr besides the line that says which data there are."""
+    """What is on stderr other than the line about the data."""
     return "".join(line for line in done.err.splitlines(keepends=True) if not line.startswith("data: "))

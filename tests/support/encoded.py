@@ -1,4 +1,4 @@
-"""Image files made by hand, of kinds that no encoder at hand would write."""
+"""Image files made by hand, of kinds that no available encoder would write."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ for act in ({acts}):
 
 
 def fuzz(examples: int) -> settings:
-    """So many examples, times `GANFORGE_FUZZ`."""
+    """This many examples, times `GANFORGE_FUZZ`."""
     return settings(
         max_examples=examples * TIMES,
         derandomize=True,

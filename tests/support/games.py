@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 MLP = {"type": "mlp", "g_hidden": [16], "d_hidden": [16]}
@@ -13,6 +14,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "data": {**IMAGES, "mirror": True},
         "nets": {
             "type": "unet",
+            "dropout": 0.0,
             "width": 4,
             "d_width": 4,
             "d_layers": 1,
@@ -28,7 +30,15 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "upscale": {
         "data": {**IMAGES, "small": 4},
-        "nets": {"type": "upscaler", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1},
+        "nets": {
+            "type": "upscaler",
+            "width": 4,
+            "blocks": 1,
+            "norm": "none",
+            "d_width": 4,
+            "d_layers": 1,
+            "d_norm": "none",
+        },
         "terms": [{"type": "l1"}],
     },
     "autoencode": {
@@ -44,3 +54,29 @@ TASKS: dict[str, dict[str, Any]] = {
 def sections_of(task: str) -> dict[str, Any]:
     """The sections of a small run of `task`, its own included."""
     return {"task": {"type": task}, "prior": {"type": "normal", "dim": 8}, **TASKS[task]}
+
+
+OF_TASK = {"reconstruction": "autoencode", "cycle_consistency": "cycle", "identity": "cycle"}
+"""Term -> the task that it is made for."""
+OTHERWISE = {"adaptive_weight", "perceptual"}
+"""Terms that need another term, or a file: tested where they are defined."""
+DOUBLE_BACKWARD = {"gradient_penalty", "r1", "r2", "wgan_div"}
+"""Terms that differentiate the critic twice, which goes without batch norm."""
+
+
+def of_any_task(terms: Iterable[str]) -> list[str]:
+    """Those of `terms` that a plain GAN can have by themselves."""
+    return sorted(set(terms) - OF_TASK.keys() - OTHERWISE)
+
+
+def sections_for(term: str) -> dict[str, Any]:
+    """The sections of a small run with this term alone."""
+    if term in OF_TASK:
+        return {**sections_of(OF_TASK[term]), "terms": [{"type": term}]}
+    nets: dict[str, Any] = {"type": "dcgan", "width": 4, "condition_dim": 4}
+    prior: dict[str, Any] = {"type": "normal", "dim": 8}
+    if term in DOUBLE_BACKWARD:
+        nets["d_norm"] = "none"
+    if term == "mutual_information":
+        prior = {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2}
+    return {"nets": nets, "prior": prior, "terms": [{"type": term}]}

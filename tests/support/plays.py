@@ -10,7 +10,16 @@ from ganforge.api import Critic, Draw, Play, Role, Term
 
 TERMS = {c.type_name(): c for c in ganforge_losses.ganforge_components() if issubclass(c, Term)}
 PENALTIES = ["gradient_penalty", "r1", "r2"]
-ELSEWHERE = {"wgan_div"}
+ELSEWHERE = {
+    "adaptive_weight",
+    "cycle_consistency",
+    "encoder_side",
+    "identity",
+    "lecam",
+    "perceptual",
+    "reconstruction",
+    "wgan_div",
+}
 """Terms with a test file of their own."""
 N = 4
 

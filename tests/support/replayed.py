@@ -8,7 +8,7 @@ from ganforge.engine.acceleration.graph_replay import Replays
 from ganforge.engine.loop import Loop
 
 ADAM = {"optimizer": {"type": "adam", "lr": 1e-3}}
-PENALISED: dict[str, Any] = {
+PENALIZED: dict[str, Any] = {
     "nets": {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "none", "spectral_norm": True},
     "loss": {"type": "wasserstein"},
     "terms": [{"type": "gradient_penalty", "every": 3}],
@@ -24,7 +24,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "train": {"fakes": "reused", "images": 8 * 30},
         "generator": {"optimizer": {"type": "adam", "lr": 1e-5}},
     },
-    "penalised": PENALISED,
+    "penalized": PENALIZED,
     "wgan": {
         "loss": {"type": "wasserstein"},
         "callbacks": [{"type": "weight_clip"}],

@@ -6,7 +6,7 @@ from ganforge.engine.distributed.stop_request import StopRequest
 
 
 class StopAfter(StopRequest):
-    """Asks for a stop once it has been looked at so many times."""
+    """Requests a stop once it has been read this many times."""
 
     def __init__(self, iterations: int) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ READS = frozenset({"aten::_local_scalar_dense", "aten::is_nonzero", "aten::equal
 """Operations that hand a value to Python, or a shape that depends on one: a capture refuses them."""
 
 STATISTICS = frozenset({"running_mean", "running_var"})
-"""Arguments that the kernels of BatchNorm change though their signatures do not say so."""
+"""Arguments that the kernels of BatchNorm change though their signatures do not show it."""
 
 
 HANDLES: dict[int, torch.Generator] = {}

@@ -1,4 +1,4 @@
-"""What `ganforge-fidelity` is tested with: noise to look at, a small extractor, and no network."""
+"""What `ganforge-fidelity` is tested with: noise as images, a small extractor, and no network connection."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,8 +80,9 @@ class ToyPlugin:
         return [Squares]
 
 
+@functools.cache
 def toy_registry() -> Registry:
-    """The installed components and `squares`."""
+    """The installed components and `squares`; discovered once for all tests."""
     installed = registry.discover()
     assert not installed.broken, installed.broken
     modules = [(plugin, _Given(installed, plugin)) for plugin in installed.plugins]

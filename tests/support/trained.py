@@ -1,4 +1,4 @@
-"""A finished run to go on with, and what is said of how it goes on."""
+"""A finished run to continue, and what is reported about its continuation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def place(trained: Path, tmp_path: Path) -> Path:
 
 
 def said(done: Done) -> list[str]:
-    """The lines about how a run goes on."""
+    """The lines about how a run continues."""
     return [line for line in done.err.splitlines() if line.startswith("continues")]
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ from ganforge.engine.loop import Loop
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge_losses import GradientPenalty
 from ganforge_losses.r1 import R1
+from support.remembering import Anchored, Last, Local
 from support.toys import toy_config, toy_loop
 
 METRIC = {"type": "sliced_wasserstein", "every": 16, "samples": 40}
@@ -59,7 +61,7 @@ def updates() -> None:
 
 
 def sampling() -> None:
-    """The work is shared, and nobody can tell by the samples; BatchNorm's statistics are the main one's."""
+    """The work is shared, and the samples do not show it; BatchNorm's statistics are the main one's."""
     loop = fresh_loop()
     for _ in range(2):
         loop._iterate(measure=False)
@@ -101,6 +103,37 @@ def stopping() -> None:
     say(f"stopped: {loop.game.runtime.gather(torch.tensor(told)).tolist()}, {stop.reason}")
 
 
+def remembering() -> None:
+    """What is declared to be each process's own differs, and comes back to each; all else is the same."""
+    remembering = {"terms": (Anchored(),), "callbacks": (Last(),)}
+
+    def loop_of(parts: dict[str, Any]) -> Loop:
+        config = toy_config(nets={"type": "mlp"}).model_copy(update=parts)
+        return toy_loop(Path(tempfile.mkdtemp()), config)[0]
+
+    loop = loop_of(remembering)
+    runtime, memory = loop.game.runtime, loop.game.live.memory
+    for _ in range(3):
+        loop._iterate(measure=False)
+    loop.save()
+    loop.saver.wait()
+    means, fakes = runtime.gather(memory["terms.0._mean"]), runtime.gather(memory["callbacks.0._fake"])
+    tensors, state = loop.state()
+    other = loop_of(remembering)
+    other.restore(tensors, state)
+    back = runtime.gather(other.game.live.memory["callbacks.0._fake"])
+    rows = torch.equal(tensors["memory"]["callbacks.0._fake"], fakes)
+    say(f"memory: equal {bool(means[0] == means[1])}, own {bool(fakes[0] != fakes[1])}, rows {rows}, "
+        f"back {torch.equal(back, fakes)}")  # fmt: skip
+    undeclared = loop_of({"terms": (Local(),)})
+    undeclared.game.runtime.hosts = ["left", "right"]
+    undeclared._iterate(measure=False)
+    try:
+        undeclared.save()
+    except UserError as error:
+        say(str(error).partition(". ")[0])
+
+
 def disagreement() -> None:
     """A weight that differs is found at the checkpoint, and none is written."""
     loop = fresh_loop()
@@ -123,6 +156,7 @@ def main() -> None:
     sampling()
     metrics()
     stopping()
+    remembering()
     disagreement()
     runtime = fresh_loop().game.runtime
     runtime.close(together=True)

@@ -14,6 +14,7 @@ from ganforge.config import RunConfig
 from ganforge.engine.loop import Loop
 from ganforge.profiling.preflight import preflight
 from ganforge.training.build import plan
+from support.games import of_any_task
 from support.toys import toy_config, toy_loop, toy_registry
 
 REGISTRY = toy_registry()
@@ -61,7 +62,7 @@ def two_updates(loop: Loop) -> None:
         after = {key: [p.detach() for p in players[key].network.parameters()] for key in (role, rival)}
         assert any(not torch.equal(a, b) for a, b in zip(before[role], after[role], strict=True))
         assert all(torch.equal(a, b) for a, b in zip(before[rival], after[rival], strict=True))
-    assert all(value == value for value in loop.game.tally.take().values())
+    assert all(value == value for value in loop.game.means.take().values())
 
 
 def test_every_architecture_is_combined() -> None:
@@ -76,7 +77,9 @@ LEGAL_REASONS = (
 @pytest.mark.parametrize("nets", sorted(NETS))
 def test_what_fits_trains_and_what_does_not_is_refused(tmp_path: Path, nets: str) -> None:
     trained = refused = 0
-    pairs = [(loss, None) for loss in REGISTRY.of("loss")] + [("bce", term) for term in REGISTRY.of("terms")]
+    pairs = [(loss, None) for loss in REGISTRY.of("loss")] + [
+        ("bce", term) for term in of_any_task(REGISTRY.of("terms"))
+    ]
     for how in conditionings(nets):
         for loss, term in pairs:
             config = build_config(nets, how, loss, term)
@@ -98,7 +101,7 @@ def test_what_fits_trains_and_what_does_not_is_refused(tmp_path: Path, nets: str
 @pytest.mark.parametrize("loss", sorted(REGISTRY.of("loss")))
 def test_every_loss_with_every_term(tmp_path: Path, nets: str, loss: str) -> None:
     for how in conditionings(nets):
-        for term in REGISTRY.of("terms"):
+        for term in of_any_task(REGISTRY.of("terms")):
             if how == "concat" and term == "auxiliary_classifier":
                 continue
             two_updates(toy_loop(tmp_path, build_config(nets, how, loss, term))[0])

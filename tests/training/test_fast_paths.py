@@ -64,7 +64,7 @@ PRODUCTS: dict[str, tuple[dict[str, int], dict[str, int]]] = {
         {"scattered": 10, "gathered": 4, "correlated": 3},
         {"value": 13, "input": 9, "weight": 9},
     ),
-    # Five penalised updates of D: G's last layer, and the input gradient of D's first layer in the penalty and
+    # Five penalized updates of D: G's last layer, and the input gradient of D's first layer in the penalty and
     # once more in its backward pass, through layer norm. One update of G: both thin layers once.
     "mnist/wgan_gp.toml": ({"scattered": 17}, {"value": 48, "input": 23, "weight": 42}),
 }

@@ -1,4 +1,4 @@
-"""Being interrupted: whenever a signal comes, what is left is sound, or nothing."""
+"""Being interrupted: whenever a signal comes, what is left is intact, or nothing."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_second_interrupt_during_a_save_leaves_a_sound_run(
     for _ in range(2):
         process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    # Both may come before Python has looked at the first; then it is one.
+    # Both may come before Python has handled the first; then it is one.
     assert process.returncode in (130, 75)
     checkpoint.load_newest(folder, pytest.fail)
     seen = int(checkpoint.complete(folder)[-1].name) + 32

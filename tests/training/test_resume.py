@@ -1,4 +1,4 @@
-"""Going on: changed settings and changed surroundings."""
+"""Resuming: changed settings and changed environments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ganforge.api import Samples
 from ganforge.config import validate
 from ganforge.config.drift import changes
 from ganforge.engine.checkpoint import checkpoint
-from ganforge.engine.checkpoint.environment import differences, fingerprint
+from ganforge.engine.checkpoint.environment import data_fingerprint, differences
 from support.command_line import EXAMPLE, TINY, call, contents, sets
 from support.toys import toy_config, toy_document, toy_registry
 from support.trained import place as place
@@ -128,7 +128,7 @@ def test_other_surroundings_are_said_and_the_run_goes_on(place: Path) -> None:
 
 @pytest.fixture
 def another_number(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Threads that torch uses, one more than when the run began."""
+    """Threads that torch uses, one more than when the run started."""
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
     yield before + 1
@@ -166,9 +166,9 @@ def test_a_checkpoint_that_does_not_say_is_not_accused(place: Path) -> None:
 def test_a_fingerprint_sees_a_changed_image_and_a_changed_label() -> None:
     images = torch.randint(0, 255, (1000, 3, 4, 4), dtype=torch.uint8)
     labels = torch.zeros(1000, 2, dtype=torch.uint8)
-    first = fingerprint(Samples(images, labels))
+    first = data_fingerprint(Samples(images, labels))
     assert first.startswith("1000 samples, ")
-    assert fingerprint(Samples(images.clone(), labels.clone())) == first
+    assert data_fingerprint(Samples(images.clone(), labels.clone())) == first
     changed = images.clone()
     changed[0, 0, 0, 0] ^= 1
     relabelled = labels.clone()
@@ -179,5 +179,5 @@ def test_a_fingerprint_sees_a_changed_image_and_a_changed_label() -> None:
         Samples(images),
         Samples(images[:999], labels[:999]),
     ]
-    assert len({first, *map(fingerprint, others)}) == 5
+    assert len({first, *map(data_fingerprint, others)}) == 5
     assert differences({"a": "1", "b": "2"}, {"b": "3"}) == ["a was 1 and is absent", "b was 2 and is 3"]

@@ -1,4 +1,4 @@
-"""`train.resume = "auto"`: a run starts, goes on or ends, and nothing is lost that is not its own."""
+"""`train.resume = "auto"`: a run starts, continues or ends, and nothing is lost that is not its own."""
 
 from __future__ import annotations
 

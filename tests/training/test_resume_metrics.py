@@ -1,4 +1,4 @@
-"""Metrics of a run that goes on: what a stop puts off is made up for, and the best stays the best."""
+"""Metrics of a resumed run: what a stop postponed is computed, and the best value is kept."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ganforge.api.data import DataSpec
 from ganforge.api.errors import UserError
-from ganforge.api.judge.network import Architecture, JudgeNetwork, build_network
+from ganforge.api.judge.network import JudgeArchitecture, JudgeNetwork, build_network
 
 WEIGHTS = "weights.safetensors"
 CARD = "judge.json"
@@ -38,7 +38,7 @@ class JudgeCard(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
-    architecture: Architecture
+    architecture: JudgeArchitecture
     width: int = Field(0, ge=0, le=MAX_WIDTH)
     """Of the small network's first stage; 0 for the others."""
     data: DataSpec
@@ -65,7 +65,7 @@ class Judge(nn.Module):
         network: JudgeNetwork,
         data: DataSpec,
         *,
-        architecture: Architecture,
+        architecture: JudgeArchitecture,
         width: int = 0,
         trained_on: Mapping[str, Any] | None = None,
         accuracy: Mapping[str, float] | None = None,

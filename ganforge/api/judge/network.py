@@ -12,7 +12,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Architecture = Literal["small_resnet", "resnet18"]
+JudgeArchitecture = Literal["small_resnet", "resnet18"]
 
 STAGES = 4
 RESNET18_FEATURES = 512
@@ -31,7 +31,7 @@ class JudgeNetwork(nn.Module):
         return logits
 
 
-def build_network(architecture: Architecture, channels: int, classes: int, width: int) -> JudgeNetwork:
+def build_network(architecture: JudgeArchitecture, channels: int, classes: int, width: int) -> JudgeNetwork:
     """A network with fresh weights; `width` is that of the small network's first stage."""
     if architecture == "resnet18":
         return JudgeNetwork(_resnet18(), RESNET18_FEATURES, classes)

@@ -177,7 +177,7 @@ class Replays:
         self.replayed += 1
         # What an eager update counts in Python.
         me.updates += 1
-        self.game.tally.count(self._updates[key].names)
+        self.game.means.count(self._updates[key].names)
         if self.game.measures.first_bad is not None:
             for noted in self._updates[key].noted:
                 self.game.measures.first_bad.note(*noted)
@@ -185,7 +185,7 @@ class Replays:
 
     def _record(self, me: Player, batch: Batch) -> Update:
         """Leaves no traces in Python either."""
-        game, updates, counts = self.game, me.updates, dict(self.game.tally.counts)
+        game, updates, counts = self.game, me.updates, dict(self.game.means.counts)
         watched = game.measures.first_bad
         recording = self.blank()
         # During capture, a generator may only be seeded to its current state.
@@ -196,10 +196,10 @@ class Replays:
             recording.record(lambda: game.update(me.role, batch))
         finally:
             game.measures.first_bad = watched
-        after = game.tally.counts
+        after = game.means.counts
         names = tuple(name for name in after for _ in range(after[name] - counts.get(name, 0)))
         me.updates = updates
-        game.tally.recount(counts)
+        game.means.recount(counts)
         return Update(recording, names, tuple(notes.kept))
 
     def _show(self, batch: Batch) -> Batch:

@@ -24,7 +24,7 @@ class Moment:
         self.weights = {role: _copies(player.parameters) for role, player in game.players.items()}
         self.rest = _copies(_rest(game))
         self.updates = {role: player.updates for role, player in game.players.items()}
-        self.counts = dict(game.tally.counts)
+        self.counts = dict(game.means.counts)
         watched = game.measures.first_bad
         self.noted = None if watched is None else watched.mark()
 
@@ -37,7 +37,7 @@ class Moment:
         for role, player in self.game.players.items():
             player.updates = self.updates[role]
             player.forget_gradients()
-        self.game.tally.recount(self.counts)
+        self.game.means.recount(self.counts)
         if self.game.measures.first_bad is not None and self.noted is not None:
             self.game.measures.first_bad.back_to(self.noted)
         self.game.kept.clear()
@@ -63,7 +63,7 @@ def _rest(game: Game) -> Iterable[Tensor]:
         for state in player.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
     yield from game.live.memory.values()
-    yield game.tally.sums
+    yield game.means.sums
 
 
 def _distance(a: Copies, b: Copies) -> Tensor:

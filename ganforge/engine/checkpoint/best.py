@@ -30,7 +30,7 @@ class Best:
         """Images seen when it was measured; -1 = not yet."""
         self._told = False
 
-    def look(self, values: Mapping[str, float], images_seen: int, everything: bool) -> list[str]:
+    def update(self, values: Mapping[str, float], images_seen: int, everything: bool) -> list[str]:
         """Takes the metrics' values of one row; `everything`: no metric was left out. Returns a warning
         for the user: once, if no metric has a value of this name."""
         if not self.metric:

@@ -104,7 +104,7 @@ def _last_healthy(folder: Path, state: Mapping[str, Any]) -> Path | None:
     return None if seen is None else folder / f"{seen:012d}"
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Removes what a killed process left incomplete; call it while no other process saves."""
     if not folder.is_dir():
         return

@@ -23,7 +23,7 @@ def surroundings(runtime: Runtime, samples: Samples) -> dict[str, str]:
         "device": device_name(runtime.device),
         "processes": str(runtime.world),
         "torch": str(torch.__version__),
-        "data": fingerprint(samples),
+        "data": data_fingerprint(samples),
     }
     if runtime.device.type == "cpu":
         # How a sum is split among threads determines its last bits.
@@ -56,7 +56,7 @@ def device_name(device: torch.device) -> str:
     return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def fingerprint(samples: Samples) -> str:
+def data_fingerprint(samples: Samples) -> str:
     """Such as `18009 samples, 3f9c21ab77d0`: the hash covers some of the samples, so that it costs
     nothing, and all labels."""
     total = len(samples)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from ganforge.engine.distributed.runtime import Runtime
-from ganforge.engine.distributed.stragglers import Laggards
+from ganforge.engine.distributed.stragglers import Stragglers
 
 
 class Pool:
@@ -17,13 +17,13 @@ class Pool:
     def __init__(self, runtime: Runtime, say: Callable[[str], None]) -> None:
         self.runtime = runtime
         self.say = say
-        self._laggards = Laggards()
+        self._stragglers = Stragglers()
 
     def means(self, row: dict[str, float]) -> dict[str, float]:
         """The mean of each value over the processes; all have the same names."""
         if self.runtime.world == 1:
             return row
-        mine = torch.tensor([self.runtime.pace.take(), *row.values()], dtype=torch.float64)
+        mine = torch.tensor([self.runtime.work_timer.take(), *row.values()], dtype=torch.float64)
         everyone = self.runtime.gather(mine).cpu()
         self._tell(everyone[:, 0].tolist())
         return dict(zip(row, everyone[:, 1:].mean(dim=0).tolist(), strict=True))
@@ -37,7 +37,7 @@ class Pool:
         return dict(zip(values, numbers.tolist(), strict=True))
 
     def _tell(self, times: list[float]) -> None:
-        for rank in self._laggards.look(times):
+        for rank in self._stragglers.find(times):
             self.say(
                 f"warning: process {rank} ({self.runtime.hosts[rank]}) is a straggler: {times[rank]:.1f} ms "
                 f"of work per iteration, {statistics.median_low(times):.1f} ms in the median process; the "

@@ -33,7 +33,7 @@ from ganforge.api import UserError
 from ganforge.config import Train
 from ganforge.engine.distributed.rendezvous import meet
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
-from ganforge.engine.distributed.stragglers import Pace
+from ganforge.engine.distributed.stragglers import WorkTimer
 from ganforge.engine.kernels.determinism import choose_kernels
 from ganforge.engine.kernels.malloc import keep_freed_memory
 from ganforge.engine.kernels.matmul_precision import round_products
@@ -85,7 +85,7 @@ class Runtime:
             )
         self.hosts: list[str] = self._hosts()
         """Rank -> hostname."""
-        self.pace = Pace(self.device)
+        self.work_timer = WorkTimer(self.device)
         self.stop = StopRequest()
         """The run's stop request; it is all-reduced with the gradients."""
         self._heard: Tensor | None = None
@@ -116,7 +116,7 @@ class Runtime:
         the processes' stop requests."""
         if self.world == 1:
             return
-        self.pace.stop()
+        self.work_timer.stop()
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = torch.cat([*(gradient.flatten() for gradient in gradients), self._wish(gradients[0])])
         with self._together():
@@ -127,7 +127,7 @@ class Runtime:
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
         self._heard = told.clone()
-        self.pace.start()
+        self.work_timer.start()
 
     def asked_to_stop(self) -> bool:
         """Whether any process requested a stop in this iteration, as carried by the gradients; the same in

@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-ELSEWHERE = "another process of the run was asked to stop"
+OTHER_PROCESS = "another process of the run was asked to stop"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -38,7 +38,7 @@ class StopRequest:
     def adopt(self, by_signal: bool) -> None:
         """Another process was asked to stop, so this one is, too."""
         self.by_signal = self.by_signal or by_signal
-        self.reason = self.reason or ELSEWHERE
+        self.reason = self.reason or OTHER_PROCESS
 
     @contextlib.contextmanager
     def cut_short(self) -> Iterator[None]:

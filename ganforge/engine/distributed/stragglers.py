@@ -16,7 +16,7 @@ MEASURED = 64
 """Iterations of each row that are measured, the first ones: a CUDA event is not free."""
 
 
-class Pace:
+class WorkTimer:
     """The time of this process's own work, from `start` to `stop`, by iteration.
 
     On a GPU it is the device's time, read only on request: a host clock would measure how fast work
@@ -64,14 +64,14 @@ def _event() -> torch.cuda.Event:
     return event
 
 
-class Laggards:
+class Stragglers:
     """Monitors the processes' times, row after row."""
 
     def __init__(self) -> None:
         self._rows: dict[int, int] = {}
         self._named: set[int] = set()
 
-    def look(self, times: Sequence[float]) -> list[int]:
+    def find(self, times: Sequence[float]) -> list[int]:
         """The processes that have now been slow for `PATIENCE` rows; each is reported once."""
         median = statistics.median_low(times)
         for rank, mine in enumerate(times):

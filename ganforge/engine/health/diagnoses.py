@@ -35,7 +35,7 @@ class Diagnosis(ABC):
     advice: ClassVar[str]
 
     @abstractmethod
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         """`rows` as the sentinel keeps them, None for non-finite values; `peaks`: the largest value of
         each gradient norm and learning rate before the newest row."""
 
@@ -54,7 +54,7 @@ class NonFinite(Diagnosis):
     )
     smallest_scale = 1.0
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         row = rows[-1]
         scales = {role: row[f"health/scale_{role}"] for role in ROLES if f"health/scale_{role}" in row}
         small = tuple(role for role, scale in scales.items() if scale < self.smallest_scale)
@@ -96,7 +96,7 @@ class DiscriminatorOverpowers(Diagnosis):
     separation = 0.99
     gain = 1e-4
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         row = rows[-1]
         told_apart, gain = row.get("health/separation"), row.get("health/g_gain")
         real, fake = row.get("score/real"), row.get("score/fake")
@@ -125,7 +125,7 @@ class ModeCollapse(Diagnosis):
     of_all = 0.05
     within = 0.1
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         all_pairs, within = (rows[-1].get(f"health/{key}") for key in ("diversity", "diversity_within"))
         if all_pairs is not None and all_pairs < self.of_all:
             return Symptom(
@@ -151,7 +151,7 @@ class VanishingGeneratorGradient(Diagnosis):
     of_weights = 1e-4
     hopeless = 1e-8
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         gradient, weights = rows[-1].get("grad/g"), rows[-1].get("health/weights_g")
         peak = peaks.get("grad/g")
         if gradient is None or not weights or not peak:
@@ -189,7 +189,7 @@ class Oscillation(Diagnosis):
     far = 0.3
     most = 1.5
 
-    def look(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
         jumps = [row.get("health/g_jump") for row in rows[-self.window :]]
         known = [min(jump, self.most) for jump in jumps if jump is not None]
         if len(known) < self.window:

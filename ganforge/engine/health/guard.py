@@ -77,9 +77,9 @@ class Guard:
         if self.game.measures.first_bad is not None and all(map(math.isfinite, means.values())):
             self.game.measures.first_bad.all_well()
 
-    def look(self, row: Mapping[str, float | int]) -> list[Finding]:
+    def inspect(self, row: Mapping[str, float | int]) -> list[Finding]:
         """Findings that are new in this row."""
-        return self.sentinel.look(row) if self.on else []
+        return self.sentinel.inspect(row) if self.on else []
 
     def findings(self, images_seen: int) -> Findings:
         """The active findings, the same in every process; none if the policy does not act on them."""

@@ -52,7 +52,7 @@ class Sentinel:
         self._shown: dict[str, int] = {}
         """Consecutive rows that show the symptom; if negative, that do not."""
 
-    def look(self, row: Row) -> list[Finding]:
+    def inspect(self, row: Row) -> list[Finding]:
         """Takes the next row; returns the new findings."""
         if "loss/g" not in row:
             return []
@@ -61,7 +61,7 @@ class Sentinel:
         for name, diagnosis in self.diagnoses.items():
             symptom = None
             if diagnosis.at_once or row["iteration"] >= self.grace:
-                symptom = diagnosis.look(self._rows, self._peaks)
+                symptom = diagnosis.check(self._rows, self._peaks)
             before = self._shown.get(name, 0)
             self._shown[name] = max(before, 0) + 1 if symptom is not None else min(before, 0) - 1
             if symptom is None:
@@ -76,7 +76,7 @@ class Sentinel:
 
     def replay(self, rows: Iterable[Row]) -> list[Finding]:
         """All findings in the rows of a run."""
-        return [finding for row in rows for finding in self.look(row)]
+        return [finding for row in rows for finding in self.inspect(row)]
 
     @property
     def calm(self) -> bool:

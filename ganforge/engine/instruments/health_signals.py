@@ -67,7 +67,7 @@ class FirstBad:
         if names not in self._noted:
             self._noted[names] = Noted(values)
         if self._noted[names].add(self.updates, values):
-            self._look()
+            self._search()
 
     def tick(self) -> None:
         """An update, of either player, is complete."""
@@ -82,7 +82,7 @@ class FirstBad:
     def read(self) -> dict[str, int]:
         """Name -> number of updates of both players before its first non-finite one; names that were always
         finite are left out. Synchronizes the device."""
-        self._look()
+        self._search()
         for names, updates, first in self._looked:
             for name, row in zip(names, first.tolist(), strict=True):
                 if row < len(updates) and name.startswith(CAUSES):
@@ -111,7 +111,7 @@ class FirstBad:
             noted.updates = updates.copy()
             noted.values[: len(updates)].copy_(values)
 
-    def _look(self) -> None:
+    def _search(self) -> None:
         """Searches the recorded rows, on the device."""
         for names, noted in self._noted.items():
             count = len(noted.updates)

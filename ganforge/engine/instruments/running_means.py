@@ -34,7 +34,7 @@ class Added(NamedTuple):
     """[n], one per name."""
 
 
-class Tally:
+class RunningMeans:
     """Mean of each named scalar since the last `take`; neither `add` nor `flush` synchronizes the device.
 
     The sums are one preallocated vector, changed in place with one operation per micro-batch.
@@ -54,7 +54,7 @@ class Tally:
         """A scalar tensor, counted from the next `flush` on; then its graph is freed."""
         self._waiting.append((name, value))
 
-    def settle(self) -> Added | None:
+    def flush(self) -> Added | None:
         """Adds everything since the last call in one operation. Call it before a name is added twice: a GPU
         adds duplicates in any order."""
         if not self._waiting:
@@ -85,7 +85,7 @@ class Tally:
 
     def take(self) -> dict[str, float]:
         """The means, in one transfer, and resets them."""
-        self.settle()
+        self.flush()
         counts = list(self.counts.values())
         sums = self.sums[: len(counts)].tolist()
         means = (torch.tensor(sums) / torch.tensor(counts)).tolist()
@@ -96,13 +96,13 @@ class Tally:
 
     def merge(self, mean: Callable[[Tensor], Tensor]) -> None:
         """Replaces the sums by their `mean` over the processes: what a resumed run starts with."""
-        self.settle()
+        self.flush()
         if any(self.counts.values()):
             self.sums.copy_(mean(self.sums))
 
     def state(self) -> dict[str, tuple[float, int]]:
         """Sums and counts so far, so that a stop in the middle of an interval loses nothing."""
-        self.settle()
+        self.flush()
         sums = self.sums[: len(self.counts)].tolist()
         return {name: (total, self.counts[name]) for name, total in zip(self.counts, sums, strict=True)}
 

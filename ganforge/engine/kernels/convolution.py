@@ -113,6 +113,7 @@ def value(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) ->
     if not _ours(x, weight, geometry, scatters=geometry.transposed):
         return torch.ops.aten.convolution(x, weight, bias, *geometry)  # type: ignore[no-any-return]
     product = patches.scattered if geometry.transposed else patches.gathered
+    # [N, O, h, w]; transposed: [N, C, H, W]
     result = product(x, weight, bias, _result(x, weight, geometry), geometry.stride, geometry.padding)
     return result if _channels_last(x) or _channels_last(weight) else result.contiguous()
 
@@ -122,7 +123,7 @@ def input_gradient(g: Tensor, weight: Tensor, x: Tensor, geometry: Geometry) -> 
     if not (are_single(g, weight) and _ours(x, weight, geometry, scatters=not geometry.transposed)):
         return _gradients(g, x, weight, geometry, [True, False, False])[0]
     product = patches.gathered if geometry.transposed else patches.scattered
-    return product(g, weight, None, x.shape[2:], geometry.stride, geometry.padding)
+    return product(g, weight, None, x.shape[2:], geometry.stride, geometry.padding)  # like x
 
 
 def weight_gradient(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
@@ -130,7 +131,7 @@ def weight_gradient(g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) ->
     if not (are_single(g, x) and _ours(x, weight, geometry, scatters=False, of_weights=True)):
         return _gradients(g, x, weight, geometry, [False, True, False])[1]
     small, large = (x, g) if geometry.transposed else (g, x)
-    return patches.correlated(small, large, weight.shape[2:], geometry.stride, geometry.padding)
+    return patches.correlated(small, large, weight.shape[2:], geometry.stride, geometry.padding)  # like w
 
 
 def by_products(x: Tensor, weight: Tensor, geometry: Geometry, dtype: torch.dtype) -> bool:

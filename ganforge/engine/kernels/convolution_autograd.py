@@ -142,11 +142,11 @@ class _Convolution(Function):
             torchs = torch.ops.aten.convolution_backward(g, x, weight, [g.shape[1]], *ctx.geometry, wanted)
             return (*torchs, None)
         if ctx.needs_input_grad[0]:
-            of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)
+            of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)  # like x
         if ctx.needs_input_grad[1]:
-            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)
+            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)  # like w
         if ctx.needs_input_grad[2]:
-            of_bias = g.sum(dim=(0, 2, 3))
+            of_bias = g.sum(dim=(0, 2, 3))  # [O]
         return of_x, of_weight, of_bias, None
 
 
@@ -164,7 +164,7 @@ class _OfInput(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
-        of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)
+        of_x = _InputGradient.apply(g, weight, x.detach(), ctx.geometry)  # like x
         return of_x, None, None, None, None
 
 
@@ -184,9 +184,9 @@ class _OfWeight(Function):
         weight, x = ctx.saved_tensors
         of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)
+            of_weight = _WeightGradient.apply(g, x, weight.detach(), ctx.geometry)  # like w
         if ctx.needs_input_grad[1]:
-            of_bias = g.sum(dim=(0, 2, 3))
+            of_bias = g.sum(dim=(0, 2, 3))  # [O]
         return of_weight, of_bias, None, None, None
 
 
@@ -218,9 +218,9 @@ class _InputGradient(Function):
         g, weight = ctx.saved_tensors
         of_g = of_weight = None
         if ctx.needs_input_grad[0]:
-            of_g = _convolved(u, weight, ctx.geometry)
+            of_g = _convolved(u, weight, ctx.geometry)  # like g
         if ctx.needs_input_grad[1]:
-            of_weight = _WeightGradient.apply(g, u, weight.detach(), ctx.geometry)
+            of_weight = _WeightGradient.apply(g, u, weight.detach(), ctx.geometry)  # like w
         return of_g, of_weight, None, None
 
 
@@ -238,9 +238,9 @@ class _WeightGradient(Function):
         g, x = ctx.saved_tensors
         of_g = of_x = None
         if ctx.needs_input_grad[0]:
-            of_g = _convolved(x, v, ctx.geometry)
+            of_g = _convolved(x, v, ctx.geometry)  # like g
         if ctx.needs_input_grad[1]:
-            of_x = _InputGradient.apply(g, v, x.detach(), ctx.geometry)
+            of_x = _InputGradient.apply(g, v, x.detach(), ctx.geometry)  # like x
         return of_g, of_x, None, None
 
 

@@ -50,11 +50,13 @@ def gathered(
     large: Tensor, weight: Tensor, bias: Tensor | None, size: Pair, stride: Pair, padding: Pair
 ) -> Tensor:
     """The convolution, [N, O, h, w] with `size` (h, w), and `bias` [O]."""
-    small, kernel = _empty(large, (len(large), len(weight), *size)), _matrix(weight).t()
+    small = _empty(large, (len(large), len(weight), *size))  # [N, O, h, w]
+    kernel = _matrix(weight).t()  # [a b C, O]
     for some in _parts(len(large), math.prod(size), len(kernel) * kernel.element_size()):
-        rows, result = _patches(large[some], weight.shape[2:], stride, padding), _pixels(small[some])
+        rows = _patches(large[some], weight.shape[2:], stride, padding)  # [n h w, a b C]
+        result = _pixels(small[some])  # [n h w, O]
         if bias is None:
-            torch.mm(rows, kernel, out=result)
+            torch.mm(rows, kernel, out=result)  # [n h w, O]
         else:
             torch.addmm(bias, rows, kernel, out=result)
     return small
@@ -70,9 +72,10 @@ def correlated(small: Tensor, large: Tensor, kernel: Pair, stride: Pair, padding
     if total.dtype != large.dtype:
         total.zero_()
     for some in parts:
-        one, other = _pixels(small[some]).t(), _patches(large[some], kernel, stride, padding)
+        one = _pixels(small[some]).t()  # [O, n h w]
+        other = _patches(large[some], kernel, stride, padding)  # [n h w, a b C]
         if total.dtype == large.dtype:
-            torch.addmm(matrix, one, other, beta=int(some.start > 0), out=matrix)
+            torch.addmm(matrix, one, other, beta=int(some.start > 0), out=matrix)  # [O, a b C]
         else:
             matrix += one.mm(other)
     return total.to(large.dtype)
@@ -89,16 +92,19 @@ def scattered(
     for some in _parts(len(small), h * w, matrix.shape[1] * matrix.element_size()):
         images = large[some]
         if whole:
-            torch.mm(_pixels(small[some]), matrix, out=_matrix(images))
+            torch.mm(_pixels(small[some]), matrix, out=_matrix(images))  # [n, O] -> [n, H W C]
         elif channels < THIN:
             # Planes [C, N, H, W], so that the innermost dimension is long.
-            columns = SCRATCH.take(images, (*kernel, channels, len(images), h, w))
+            columns = SCRATCH.take(images, (*kernel, channels, len(images), h, w))  # [a, b, C, n, h, w]
+            # [a b C, O] @ [O, n h w] -> [a b C, n h w]
             torch.mm(matrix.t(), _pixels(small[some]).t(), out=columns.flatten(0, 2).flatten(1))
+            # [C, n, H, W]
             planes = images.new_zeros(channels, len(images), *size, dtype=_sums(images.dtype))
             _add_up(columns.permute(3, 4, 5, 0, 1, 2), planes.permute(1, 2, 3, 0), stride, padding)
-            images.copy_(planes.transpose(0, 1))
+            images.copy_(planes.transpose(0, 1))  # [n, C, H, W]
         else:
-            columns = SCRATCH.take(images, (len(images), h, w, *kernel, channels))
+            columns = SCRATCH.take(images, (len(images), h, w, *kernel, channels))  # [n, h, w, a, b, C]
+            # [n h w, O] @ [O, a b C] -> [n h w, a b C]
             torch.mm(_pixels(small[some]), matrix, out=columns.flatten(0, 2).flatten(1))
             sums = images.zero_().to(_sums(images.dtype))  # `images` itself, if that is their type
             _add_up(columns, sums.permute(0, 2, 3, 1), stride, padding)
@@ -132,13 +138,13 @@ def _add_up(columns: Tensor, images: Tensor, stride: Pair, padding: Pair) -> Non
     taken from."""
     _, h, w, *kernel, _ = columns.shape
     for a in range(kernel[0]):
-        from_rows, to_rows = _meeting(h, images.shape[1], a, stride[0], padding[0])
+        from_rows, to_rows = _overlap(h, images.shape[1], a, stride[0], padding[0])
         for b in range(kernel[1]):
-            from_columns, to_columns = _meeting(w, images.shape[2], b, stride[1], padding[1])
+            from_columns, to_columns = _overlap(w, images.shape[2], b, stride[1], padding[1])
             images[:, to_rows, to_columns].add_(columns[:, from_rows, from_columns, a, b])
 
 
-def _meeting(small: int, large: int, offset: int, stride: int, padding: int) -> tuple[slice, slice]:
+def _overlap(small: int, large: int, offset: int, stride: int, padding: int) -> tuple[slice, slice]:
     """The pixels along one side that an offset of the kernel connects, excluding the padding."""
     shift = offset - padding
     first = max(0, -(shift // stride))
@@ -150,13 +156,15 @@ def _meeting(small: int, large: int, offset: int, stride: int, padding: int) -> 
 
 def _patches(large: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
     """im2col: [N, C, H, W] -> [N h w, a b C]."""
-    images = large.permute(0, 2, 3, 1)
+    images = large.permute(0, 2, 3, 1)  # [N, H, W, C]
     if any(padding):
+        # [N, H + 2p, W + 2p, C]
         images = F.pad(images, (0, 0, padding[1], padding[1], padding[0], padding[0]))
+    # [N, h, w, C, a, b]
     seen = images.contiguous().unfold(1, kernel[0], stride[0]).unfold(2, kernel[1], stride[1])
-    seen = seen.permute(0, 1, 2, 4, 5, 3)
+    seen = seen.permute(0, 1, 2, 4, 5, 3)  # [N, h, w, a, b, C]
     rows = seen if math.prod(seen.shape[1:3]) == 1 else SCRATCH.take(large, seen.shape).copy_(seen)
-    return rows.flatten(3).flatten(0, 2)
+    return rows.flatten(3).flatten(0, 2)  # [N h w, a b C]
 
 
 def _pixels(images: Tensor) -> Tensor:

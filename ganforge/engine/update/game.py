@@ -67,9 +67,9 @@ class Game:
         """What the discriminator's update has made and the generator's reuses, by micro-batch."""
 
     @property
-    def tally(self) -> Any:
+    def means(self) -> Any:
         """The running means of what is logged."""
-        return self.measures.tally
+        return self.measures.means
 
     def play(self, turns: Turns, measure: bool = False) -> None:
         """An iteration: its updates, one after the other."""

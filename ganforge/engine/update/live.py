@@ -117,7 +117,8 @@ class Live:
 
     def gather(self, runtime: Runtime) -> None:
         """Before a checkpoint, in all processes: brings together what each of them remembers for itself."""
-        self._gathered = {name: runtime.gather(self.memory[name]) for name in sorted(self.own)}
+        if runtime.world > 1:
+            self._gathered = {name: runtime.gather(self.memory[name]) for name in sorted(self.own)}
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """The group of tensors of a checkpoint, where there is memory; [world, ...] where each process has

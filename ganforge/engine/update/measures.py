@@ -14,7 +14,7 @@ from ganforge.api import Loss, Play, Role, Share, Term, leaves, per_sample
 from ganforge.components.faults import blame
 from ganforge.components.results import check_estimates, check_scalar
 from ganforge.engine.instruments.health_signals import FirstBad, jump, separation, weight_norm
-from ganforge.engine.instruments.running_means import WHOLE, Tally
+from ganforge.engine.instruments.running_means import WHOLE, RunningMeans
 from ganforge.engine.update.live import Live
 
 
@@ -27,15 +27,15 @@ class Measures:
     def __init__(self, live: Live, device: torch.device, watched: bool) -> None:
         """`watched`: the run's health is monitored, so the signals for it are measured."""
         self.live = live
-        self.tally = Tally(device)
+        self.means = RunningMeans(device)
         self.first_bad = FirstBad() if watched else None
 
     def objective(self, role: Role, parts: Mapping[str, Tensor], whole: Tensor) -> None:
         """The value of each part of a player's objective, unweighted, and of the whole."""
         for name, value in parts.items():
             kind = "adversarial" if name == "adversarial" else "term"
-            self.tally.add(f"{kind}/{role}" if kind == name else f"{kind}/{role}/{name}", value)
-        self.tally.add(f"loss/{role}", whole)
+            self.means.add(f"{kind}/{role}" if kind == name else f"{kind}/{role}/{name}", value)
+        self.means.add(f"loss/{role}", whole)
 
     def verdicts(self, role: Role, plays: Sequence[Play]) -> None:
         """What the loss calls D(x) and D(G(z)) before the step, and what it estimates."""
@@ -52,12 +52,12 @@ class Measures:
 
     def gradient_norm(self, role: Role, norm: Tensor) -> None:
         """Of all gradients of a player together."""
-        self.tally.add(f"grad/{role}", norm)
+        self.means.add(f"grad/{role}", norm)
 
     def stepped(self, role: Role, network: nn.Module) -> None:
         """After the step of an update that measures."""
         if self.first_bad is not None:
-            self.tally.add(f"health/weights_{role}", weight_norm(network))
+            self.means.add(f"health/weights_{role}", weight_norm(network))
 
     def separation(self, plays: Sequence[Play]) -> None:
         """How well the discriminator tells the two apart, where it does so best."""
@@ -69,7 +69,7 @@ class Measures:
             )
             for play in plays
         ]
-        self.tally.add("health/separation", shown[0] if len(shown) == 1 else torch.stack(shown).amax())
+        self.means.add("health/separation", shown[0] if len(shown) == 1 else torch.stack(shown).amax())
 
     def again(self, before: Sequence[Play], fakes: Sequence[Tensor], logits: Sequence[Any]) -> None:
         """The same latents after the generator's step: how they are judged now, and how far they moved."""
@@ -78,12 +78,12 @@ class Measures:
         if self.first_bad is None:
             return
         was = _mean([self._score(self.live.loss, play.fake_verdict.logits) for play in before])
-        self.tally.add("health/g_gain", after - was)
+        self.means.add("health/g_gain", after - was)
         if len(before[0].real) > 1:
             moved = [
                 jump(play.fake.detach(), fake, play.real) for play, fake in zip(before, fakes, strict=True)
             ]
-            self.tally.add("health/g_jump", _mean(moved))
+            self.means.add("health/g_jump", _mean(moved))
 
     def updated(self) -> None:
         """An update is over."""
@@ -93,7 +93,7 @@ class Measures:
 
     def flush(self) -> None:
         """Adds what was logged since the last call to the running means."""
-        added = self.tally.settle()
+        added = self.means.flush()
         if added is not None and self.first_bad is not None:
             self.first_bad.note(*added)
 
@@ -101,10 +101,10 @@ class Measures:
         """Logs the mean score of each comparison's logits, and the mean of these."""
         scores = {each: self._score(self.live.loss, tree) for each, tree in logits.items()}
         mean = _mean(list(scores.values()))
-        self.tally.add(f"score/{name}", mean)
+        self.means.add(f"score/{name}", mean)
         if len(scores) > 1:
             for each, score in scores.items():
-                self.tally.add(f"score/{name}/{each}", score)
+                self.means.add(f"score/{name}/{each}", score)
         return mean
 
     def _score(self, loss: Loss, logits: Any) -> Tensor:
@@ -129,10 +129,10 @@ class Measures:
         for name, values in found.items():
             shares = [value for value in values if isinstance(value, Share)]
             if shares:
-                self.tally.add(f"estimate/{name}", _mean([share.part for share in shares]))
-                self.tally.add(f"estimate/{name}{WHOLE}", _mean([share.whole for share in shares]))
+                self.means.add(f"estimate/{name}", _mean([share.part for share in shares]))
+                self.means.add(f"estimate/{name}{WHOLE}", _mean([share.whole for share in shares]))
             else:
-                self.tally.add(
+                self.means.add(
                     f"estimate/{name}", _mean([value for value in values if isinstance(value, Tensor)])
                 )
 

@@ -73,10 +73,10 @@ class WandbLink:
         status = MirrorStatus.load(self._run.wandb / "status.json")
         if status.pid != self.process.pid:
             status = MirrorStatus()
-        return describe(self._run, status, running=self.process.poll() is None)
+        return status_line(self._run, status, running=self.process.poll() is None)
 
 
-def describe(run: RunFolder, status: MirrorStatus, running: bool) -> str:
+def status_line(run: RunFolder, status: MirrorStatus, running: bool) -> str:
     """One line about the record: where it is, and what to type to upload it."""
     log = f"log: {run.wandb / 'mirror.log'}"
     why = f" ({status.reason})" if status.reason else ""

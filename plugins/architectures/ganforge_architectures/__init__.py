@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ganforge.api import Component, hookimpl
+from ganforge_architectures.began import BEGAN
 from ganforge_architectures.biggan import BigGAN
 from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.mlp import MLP
@@ -15,6 +16,7 @@ from ganforge_architectures.unet import UNet
 from ganforge_architectures.upscaler import Upscaler
 
 __all__ = [
+    "BEGAN",
     "DCGAN",
     "MLP",
     "R3GAN",
@@ -29,4 +31,4 @@ __all__ = [
 
 @hookimpl
 def ganforge_components() -> Iterable[type[Component]]:
-    return [BigGAN, DCGAN, MLP, R3GAN, ResNet, Translator, UNet, Upscaler]
+    return [BEGAN, BigGAN, DCGAN, MLP, R3GAN, ResNet, Translator, UNet, Upscaler]

@@ -18,16 +18,16 @@ from ganforge.api import Architecture, DataSpec, Field, Networks
 from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.conditioning import BatchNorm, scheme
 from ganforge_architectures.layers import Layers, normal, orthogonal
-from ganforge_architectures.plans import Plan
+from ganforge_architectures.plans import BlockPlan
 from ganforge_architectures.residual import UpBlock
 from ganforge_architectures.resnet import Discriminator
 from ganforge_architectures.shapes import image_side
 
 PLANS = {
-    28: Plan(7, (4, 4, 4), (4, 4, 4, 4), 2),  # the 32x32 networks with one up-block fewer
-    32: Plan(4, (4, 4, 4, 4), (4, 4, 4, 4), 2),
-    64: Plan(4, (16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
-    128: Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+    28: BlockPlan(7, (4, 4, 4), (4, 4, 4, 4), 2),  # the 32x32 networks with one up-block fewer
+    32: BlockPlan(4, (4, 4, 4, 4), (4, 4, 4, 4), 2),
+    64: BlockPlan(4, (16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
+    128: BlockPlan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
 }
 ATTENTION = {28: 0, 32: 0, 64: 32, 128: 64}
 """Image side -> side of the feature map with self-attention, as in the paper and its code; 0 = none."""
@@ -129,7 +129,7 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: BlockPlan,
         width: int,
         channels: int,
         *,

@@ -8,7 +8,7 @@ from ganforge.api import UserError
 
 
 @dataclass(frozen=True)
-class Plan:
+class BlockPlan:
     """The blocks for one image side; widths are in multiples of the architecture's width."""
 
     base: int

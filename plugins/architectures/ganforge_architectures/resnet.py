@@ -29,16 +29,16 @@ from ganforge_architectures.conditioning import (
 )
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, xavier
-from ganforge_architectures.plans import Plan
+from ganforge_architectures.plans import BlockPlan
 from ganforge_architectures.residual import DownBlock, StemBlock, UpBlock
 from ganforge_architectures.shapes import image_side
 
 PLANS = {
-    28: Plan(7, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one up-block fewer
-    32: Plan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
-    48: Plan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: Plan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
-    128: Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+    28: BlockPlan(7, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one up-block fewer
+    32: BlockPlan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
+    48: BlockPlan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: BlockPlan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+    128: BlockPlan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
 }
 
 
@@ -123,7 +123,7 @@ class Generator(nn.Module):
     def __init__(
         self,
         first: LatentInput,
-        plan: Plan,
+        plan: BlockPlan,
         width: int,
         channels: int,
         *,
@@ -163,7 +163,7 @@ class Discriminator(nn.Module):
     def __init__(
         self,
         shape: tuple[int, ...],
-        plan: Plan,
+        plan: BlockPlan,
         width: int,
         how: Scheme,
         heads: Mapping[str, int],

@@ -63,7 +63,7 @@ class Translator(Patched):
         height, width = data.shape[1:]
         if condition[1:] != (height, width):
             raise UserError(
-                f"nets 'translator': the condition has {condition[1]}x{condition[2]} pixels but the image "
+                f"nets 'translator': the condition has {condition[1]}x{condition[2]} pixels, but the image "
                 f"{height}x{width}; make them equal, or use nets 'upscaler' for a smaller one"
             )
         if height % 4 or width % 4 or min(height, width) < 8:

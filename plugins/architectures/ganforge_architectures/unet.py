@@ -62,7 +62,7 @@ class UNet(Patched):
             return Networks(NoCondition(self.type), discriminator)
         if condition[1:] != data.shape[1:]:
             raise UserError(
-                f"nets 'unet': the condition has {condition[1]}x{condition[2]} pixels but the image "
+                f"nets 'unet': the condition has {condition[1]}x{condition[2]} pixels, but the image "
                 f"{data.shape[1]}x{data.shape[2]}; make them equal, or use nets 'upscaler' for a smaller one"
             )
         generator = Generator(

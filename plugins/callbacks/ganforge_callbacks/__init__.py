@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from ganforge.api import Component, hookimpl
 from ganforge_callbacks.diff_augment import DiffAugment
+from ganforge_callbacks.history import History
 from ganforge_callbacks.weight_clip import WeightClip
 
 
 @hookimpl
 def ganforge_components() -> Iterable[type[Component]]:
-    return [DiffAugment, WeightClip]
+    return [DiffAugment, History, WeightClip]

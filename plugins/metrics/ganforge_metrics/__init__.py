@@ -11,6 +11,7 @@ from ganforge_metrics.fjd import FrechetJudgeDistance
 from ganforge_metrics.mmd import MMD
 from ganforge_metrics.modes import Modes
 from ganforge_metrics.mutual_information import MutualInformation
+from ganforge_metrics.pair_error import PairError
 from ganforge_metrics.prdc import PRDC
 from ganforge_metrics.sliced_wasserstein import SlicedWasserstein
 from ganforge_metrics.stacked_mnist import StackedMNIST
@@ -25,6 +26,7 @@ def ganforge_components() -> Iterable[type[Component]]:
         MMD,
         Modes,
         MutualInformation,
+        PairError,
         PRDC,
         SlicedWasserstein,
         StackedMNIST,

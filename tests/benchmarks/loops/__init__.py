@@ -21,7 +21,7 @@ class Way(Protocol):
     def iterate(self) -> None:
         """The updates of the discriminator, then that of the generator."""
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         """Reads what was logged, as at a line of the log."""
 
 

@@ -47,8 +47,8 @@ class EngineLoop:
         # An iteration between two lines of the log, which is what nearly all of them are.
         self.loop._iterate(False)
 
-    def settle(self) -> None:
-        self.loop.game.tally.take()
+    def synchronize(self) -> None:
+        self.loop.game.means.take()
 
     def facts(self) -> dict[str, Any]:
         """Whether the fast paths ran."""

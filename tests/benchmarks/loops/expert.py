@@ -52,7 +52,7 @@ class ExpertLoop:
         self._update_generator(len(real), cond)
         self.iterations += 1
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         self.logged.tolist()
         self.logged.zero_()
 

@@ -46,7 +46,7 @@ class Pictures(Dataset[tuple[Tensor, Tensor]]):
 
 
 class Endless:
-    """The numbers of every batch, without an end at which the workers would start anew."""
+    """The numbers of every batch, without an end at which the workers would restart."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -87,7 +87,7 @@ class TutorialLoop:
         self._update_generator(len(real), cond)
         self.iterations += 1
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         self.history.clear()
 
     def _update_discriminator(self, real: Tensor, cond: Tensor | None) -> None:

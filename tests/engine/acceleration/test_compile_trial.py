@@ -1,4 +1,4 @@
-"""`train.compile`: which form is played when, what is chosen for a reason, and that a run goes on with it."""
+"""`train.compile`: which mode runs when, which one is chosen and why, and that a resumed run keeps it."""
 
 from __future__ import annotations
 

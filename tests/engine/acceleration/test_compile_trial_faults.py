@@ -38,7 +38,7 @@ def test_a_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
         assert [p.requires_grad for p in after] == flags and all(p.grad is None for p in after)
         rehearsed._iterate(True)
         assert same(rehearsed, plain)
-        assert rehearsed.game.tally.state() == plain.game.tally.state()
+        assert rehearsed.game.means.state() == plain.game.means.state()
     assert rehearsed.state()[1]["players"] == plain.state()[1]["players"]
 
 
@@ -83,7 +83,7 @@ def test_a_failure_costs_a_line_and_no_bit(
         plain._iterate(number == 4)
         loop._iterate(number == 4)
     assert same(loop, plain)
-    assert loop.game.tally.state() == plain.game.tally.state()
+    assert loop.game.means.state() == plain.game.means.state()
     assert recorder.lines == [
         module.WORKING,
         "warning: the networks are not compiled (RuntimeError: no kernel for that); the run continues without. "
@@ -107,7 +107,7 @@ def test_two_processes_run_in_one_form(tmp_path: Path) -> None:
 def test_what_the_rehearsal_compiled_is_what_updates_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each pass of a network in each iteration; and nothing is compiled besides."""
+    """Each pass of a network in each iteration; and nothing else is compiled."""
     graphs: list[object] = []
     runs: list[object] = []
 
@@ -129,7 +129,7 @@ def test_what_the_rehearsal_compiled_is_what_updates_run(
     for measure in (False, True, False):
         runs.clear()
         loop._iterate(measure)
-        # G and D twice for D, and both for G; what is looked at for the log runs eagerly.
+        # G and D twice for D, and both for G; what is measured for the log runs eagerly.
         assert len(runs) == 5
     assert len(graphs) == before
 

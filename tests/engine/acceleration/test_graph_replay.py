@@ -20,7 +20,7 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
 from ganforge.engine.update.device_optimizer import keep_on_device
-from support.replayed import ADAM, KINDS, PENALISED, replays_of
+from support.replayed import ADAM, KINDS, PENALIZED, replays_of
 from support.tape import TapeGraph, capture
 from support.tape import graphs_on_tape as graphs_on_tape
 from support.toys import Recorder, toy_config, toy_loop, weights_of
@@ -54,7 +54,7 @@ def test_a_run_by_replays_is_the_plain_run_bit_for_bit(tmp_path: Path, kind: str
     assert plain.run(StopRequest()) and fast.run(StopRequest())
     # With a lazy penalty there are two kinds of updates of the discriminator.
     replays = replays_of(fast)
-    assert replays.recorded == {"penalised": 3, "lazy": 4}.get(kind, 2)
+    assert replays.recorded == {"penalized": 3, "lazy": 4}.get(kind, 2)
     # Every iteration but the first ones and those that log is played by recordings.
     assert replays.replayed == (30 - len(log.rows) - WARM_UP) * len(fast.schedule) > 0
     assert len(log.lines) == 1 and log.lines[0].startswith("cuda graphs: on (")
@@ -71,12 +71,12 @@ def test_a_run_by_replays_is_the_plain_run_bit_for_bit(tmp_path: Path, kind: str
 
 @pytest.mark.usefixtures("graphs_on_tape")
 def test_a_run_by_replays_resumes_exactly(tmp_path: Path) -> None:
-    whole, _ = loop_of(tmp_path / "whole", True, **PENALISED)
+    whole, _ = loop_of(tmp_path / "whole", True, **PENALIZED)
     whole.run(StopRequest())
-    half = {**PENALISED, "train": {"d_updates": 3, "images": 24 * 14}}
+    half = {**PENALIZED, "train": {"d_updates": 3, "images": 24 * 14}}
     first, _ = loop_of(tmp_path / "parts", True, **half)
     first.run(StopRequest())
-    second, log = loop_of(tmp_path / "parts", True, **PENALISED)
+    second, log = loop_of(tmp_path / "parts", True, **PENALIZED)
     second.restore(*checkpoint.load_newest(tmp_path / "parts", print))
     second.run(StopRequest())
     assert log.lines == ["cuda graphs: on (3 updates recorded)"]

@@ -113,10 +113,10 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / f".{10:012d}.old.tmp").mkdir()
     checkpoint.save(tmp_path, ONE, state(15), keep=9)
     (tmp_path / f"{15:012d}").rename(tmp_path / f".{15:012d}.old.tmp")
-    checkpoint.sweep(tmp_path)
+    checkpoint.remove_leftovers(tmp_path)
     assert names(tmp_path) == [f"{10:012d}", f"{15:012d}"]
     checkpoint.load(tmp_path / f"{15:012d}")
-    checkpoint.sweep(tmp_path / "nowhere")
+    checkpoint.remove_leftovers(tmp_path / "nowhere")
 
 
 def with_format(folder: Path, version: object) -> Path:

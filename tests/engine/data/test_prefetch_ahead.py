@@ -149,7 +149,7 @@ def test_an_error_surfaces_as_itself_when_its_batch_is_asked_for(
     with pytest.raises(OSError) as caught:
         streamed.at(2)
     assert caught.value is error
-    assert same(streamed.at(2), resident.at(2)), "it is read anew"
+    assert same(streamed.at(2), resident.at(2)), "it is read again"
 
 
 def test_resident_images_start_no_thread(mapped: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ from ganforge.engine.distributed.log_reduction import Pool
 from ganforge.engine.distributed.rendezvous import name_of_start
 from ganforge.engine.distributed.runtime import Runtime, check_shares
 from ganforge.engine.distributed.stop_request import StopRequest
-from ganforge.engine.distributed.stragglers import PATIENCE, Laggards
-from ganforge.engine.instruments.running_means import Tally
+from ganforge.engine.distributed.stragglers import PATIENCE, Stragglers
+from ganforge.engine.instruments.running_means import RunningMeans
 from ganforge.engine.replica_check import checksum
 
 CPU = torch.device("cpu")
@@ -135,16 +135,16 @@ def test_the_checksum_is_that_of_the_formula() -> None:
 
 
 def test_a_slow_process_is_named_once_after_several_rows() -> None:
-    slow, laggards = [10.0, 11.0, 17.0], Laggards()
-    found = [laggards.look(slow) for _ in range(PATIENCE + 2)]
+    slow, stragglers = [10.0, 11.0, 17.0], Stragglers()
+    found = [stragglers.find(slow) for _ in range(PATIENCE + 2)]
     assert found == [[]] * (PATIENCE - 1) + [[2]] + [[]] * 2
 
 
 def test_a_process_that_is_slow_now_and_then_is_not_named() -> None:
-    laggards = Laggards()
+    stragglers = Stragglers()
     for _ in range(PATIENCE):
-        assert laggards.look([10.0, 40.0]) == []
-        assert laggards.look([10.0, 14.9]) == []
+        assert stragglers.find([10.0, 40.0]) == []
+        assert stragglers.find([10.0, 14.9]) == []
 
 
 class TwoProcesses:
@@ -154,7 +154,7 @@ class TwoProcesses:
 
     def __init__(self, others: list[float]) -> None:
         self.others = others
-        self.pace = SimpleNamespace(take=lambda: 20.0)
+        self.work_timer = SimpleNamespace(take=lambda: 20.0)
         self.messages = 0
 
     def gather(self, x: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ def test_a_row_is_the_mean_of_the_processes_and_names_the_slow_one() -> None:
 
 
 def test_a_merged_tally_goes_on_from_the_mean() -> None:
-    tally = Tally()
+    tally = RunningMeans()
     for value in (1.0, 3.0):
         tally.add("loss", torch.tensor(value))
     tally.merge(lambda sums: sums / 2)

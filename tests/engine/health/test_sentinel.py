@@ -21,13 +21,15 @@ def row(iteration: int, **values: Any) -> dict[str, Any]:
 
 def test_a_pattern_is_believed_after_patience_and_grace_and_told_once() -> None:
     sentinel = Sentinel(patience=3, grace=4)
-    told = [[each.diagnosis for each in sentinel.look(row(i, health__diversity=0.01))] for i in range(1, 10)]
+    told = [
+        [each.diagnosis for each in sentinel.inspect(row(i, health__diversity=0.01))] for i in range(1, 10)
+    ]
     assert told == [[], [], [], [], [], ["mode_collapse"], [], [], []]
     assert not sentinel.calm
     for i in (10, 11):
-        sentinel.look(row(i))
+        sentinel.inspect(row(i))
         assert not sentinel.calm and sentinel.active
-    sentinel.look(row(12))
+    sentinel.inspect(row(12))
     assert sentinel.calm and not sentinel.active
 
 

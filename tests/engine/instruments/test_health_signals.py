@@ -65,7 +65,7 @@ def test_a_mark_is_gone_back_to_and_forward(monkeypatch: pytest.MonkeyPatch) -> 
     first.tick()
     after = first.mark()
     first.back_to(before)
-    # Fills the rows, which are then looked through.
+    # Fills the rows, which are then searched.
     for _ in range(3):
         first.note(("term/d/r1",), bad)
     first.back_to(after)
@@ -94,7 +94,7 @@ for count in (10, 50):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which tells of memory")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc, which reports memory")
 def test_watching_takes_no_memory_from_one_line_of_the_log_to_the_next(tmp_path: Path) -> None:
     """Small tensors that outlive an update keep the heap between them from being used again."""
     command = [sys.executable, "-c", GROWTH, str(tmp_path)]

@@ -61,7 +61,7 @@ def critic(name: str) -> nn.Module:
     return network
 
 
-def penalised(network: nn.Module, ours: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def penalized(network: nn.Module, ours: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Logits, input gradients, and the gradient of logits and penalty together for each weight."""
     torch.manual_seed(1)
     network.zero_grad()
@@ -78,8 +78,8 @@ def penalised(network: nn.Module, ours: bool) -> tuple[Tensor, Tensor, dict[str,
 def test_a_penalty_is_that_of_torch(name: str) -> None:
     network = critic(name).eval()  # of spectral norm, lest each pass move its vectors
     network.train("spectral" not in name)
-    logits, gradient, weights = penalised(network, ours=True)
-    expected_logits, expected_gradient, expected = penalised(network, ours=False)
+    logits, gradient, weights = penalized(network, ours=True)
+    expected_logits, expected_gradient, expected = penalized(network, ours=False)
     torch.testing.assert_close(logits, expected_logits, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-10)
     assert weights.keys() == expected.keys()
@@ -144,7 +144,7 @@ def test_a_penalty_costs_one_pass_of_each_kind(name: str) -> None:
     assert second.seen == {"value": passes, "weight": passes - resampling}
 
 
-def test_a_gradient_of_weights_can_be_penalised_as_well() -> None:
+def test_a_gradient_of_weights_can_be_penalized_as_well() -> None:
     network = critic("dcgan")
     x = normal(4, 3, 32, 32, seed=2)
 
@@ -178,7 +178,7 @@ def test_what_has_no_batch_or_is_complex_is_left_to_torch() -> None:
 
 
 class Cautious(nn.Module):
-    """A critic that computes its layers anew in the backward pass, or in a precision of its own."""
+    """A critic that recomputes its layers in the backward pass, or in a precision of its own."""
 
     def __init__(self, how: str) -> None:
         super().__init__()
@@ -247,4 +247,4 @@ def test_a_generator_may_look_at_the_slope_of_a_frozen_critic(tmp_path: Path) ->
         player.terms["slope"] = Slope()
     for role in ("d", "g"):
         loop.game.update(role, loop.batches.at(0))  # type: ignore[arg-type]
-    assert math.isfinite(loop.game.tally.take()["term/g/slope"])
+    assert math.isfinite(loop.game.means.take()["term/g/slope"])

@@ -13,25 +13,13 @@ from ganforge.api import Role, UserError
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.loop import Loop
 from ganforge.engine.update.game import Game
+from support.games import OTHERWISE, sections_for
 from support.toys import toy_config, toy_loop, toy_registry, weights_of
 
 pytestmark = pytest.mark.numeric
 
 LOSSES = sorted(toy_registry().of("loss"))
-TERMS = sorted(toy_registry().of("terms"))
-DOUBLE_BACKWARD = {"gradient_penalty", "r1", "r2", "wgan_div"}
-
-
-def nets_for(term: str) -> dict[str, Any]:
-    """Networks that the term can work with."""
-    nets: dict[str, Any] = {"type": "dcgan", "width": 4, "condition_dim": 4}
-    return nets | ({"d_norm": "none"} if term in DOUBLE_BACKWARD else {})
-
-
-def prior_for(term: str) -> dict[str, Any]:
-    if term == "mutual_information":
-        return {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2}
-    return {"type": "normal", "dim": 8}
+TERMS = sorted(toy_registry().of("terms").keys() - OTHERWISE)
 
 
 def parameters(loop: Loop, role: Role) -> list[Tensor]:
@@ -47,7 +35,7 @@ def check_both_updates(loop: Loop) -> None:
         moved = [not torch.equal(a, b) for a, b in zip(mine, parameters(loop, me), strict=True)]
         assert sum(moved) >= 0.9 * len(moved)
         assert all(torch.equal(a, b) for a, b in zip(theirs, parameters(loop, rival), strict=True))
-    means = loop.game.tally.take()
+    means = loop.game.means.take()
     assert all(value == value and abs(value) < 1e6 for value in means.values()), means
 
 
@@ -59,12 +47,12 @@ def test_every_loss_moves_each_player_and_leaves_its_rival(tmp_path: Path, loss:
 
 @pytest.mark.parametrize("term", TERMS)
 def test_every_term_joins_the_objective_of_its_players(tmp_path: Path, term: str) -> None:
-    config = toy_config(nets=nets_for(term), prior=prior_for(term), terms=[{"type": term}])
+    config = toy_config(**sections_for(term))
     loop, _ = toy_loop(tmp_path, config)
     players: list[Role] = ["d", "g"]
     for role in players:
         loop.game.update(role, loop.batches.at(0))
-    means = loop.game.tally.take()
+    means = loop.game.means.take()
     for role in players:
         named = f"term/{role}/{term}"
         assert (named in means) == (role in config.terms[0].players)
@@ -81,11 +69,11 @@ def test_every_kind_of_label_trains(tmp_path: Path, labels: str) -> None:
 
 def test_a_lazy_term_applies_once_in_so_many_updates_scaled_up(tmp_path: Path) -> None:
     terms = [{"type": "r1", "weight": 2.0, "every": 3}]
-    loop, _ = toy_loop(tmp_path, toy_config(nets=nets_for("r1"), terms=terms))
+    loop, _ = toy_loop(tmp_path, toy_config(nets=sections_for("r1")["nets"], terms=terms))
     seen = []
     for index in range(4):
         loop.game.update("d", loop.batches.at(index))
-        means = loop.game.tally.take()
+        means = loop.game.means.take()
         seen.append(means["loss/d"] - means["adversarial/d"])
         expected = 6.0 * means["term/d/r1"] if index in (0, 3) else 0.0
         assert seen[-1] == pytest.approx(expected, rel=1e-3, abs=1e-6)
@@ -94,9 +82,9 @@ def test_a_lazy_term_applies_once_in_so_many_updates_scaled_up(tmp_path: Path) -
 
 def test_a_term_named_twice_is_logged_twice(tmp_path: Path) -> None:
     terms = [{"type": "r1", "weight": 1.0}, {"type": "r1", "weight": 2.0}]
-    loop, _ = toy_loop(tmp_path, toy_config(nets=nets_for("r1"), terms=terms))
+    loop, _ = toy_loop(tmp_path, toy_config(nets=sections_for("r1")["nets"], terms=terms))
     loop.game.update("d", loop.batches.at(0))
-    means = loop.game.tally.take()
+    means = loop.game.means.take()
     assert means["term/d/r1"] == pytest.approx(means["term/d/r1_2"])
 
 
@@ -164,7 +152,7 @@ def test_the_gradient_is_clipped_to_its_norm(tmp_path: Path) -> None:
 
 def test_bf16_trains_and_keeps_float32_weights(tmp_path: Path) -> None:
     terms = [{"type": "gradient_penalty"}, {"type": "r1"}]
-    config = toy_config(nets=nets_for("r1"), terms=terms, train={"precision": "bf16"})
+    config = toy_config(nets=sections_for("r1")["nets"], terms=terms, train={"precision": "bf16"})
     loop, _ = toy_loop(tmp_path, config)
     check_both_updates(loop)
     assert {p.dtype for p in loop.game.players["d"].network.parameters()} == {torch.float32}

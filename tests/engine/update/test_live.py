@@ -10,7 +10,7 @@ import torch
 from pydantic import PrivateAttr
 from torch import Tensor, nn
 
-from ganforge.api import Callback, DataSpec, Loss, Play, Role, Scheduled, Shapes, Term, memory, per_sample
+from ganforge.api import Callback, DataSpec, Play, Role, Shapes, Term
 from ganforge.components.faults import ComponentFault
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.cuda_graph import CudaGraph
@@ -21,6 +21,7 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.loop import Loop
 from ganforge.engine.update.device_optimizer import keep_on_device
 from support.games import sections_of
+from support.remembering import Anchored, Equilibrium, Last, Noise
 from support.replayed import ADAM, replays_of
 from support.tape import graphs_on_tape as graphs_on_tape
 from support.toys import run, toy_config, toy_loop, weights_of
@@ -28,54 +29,6 @@ from support.toys import run, toy_config, toy_loop, weights_of
 pytestmark = pytest.mark.numeric
 
 BATCH = 8
-
-
-class Anchored(Term):
-    """Pulls real logits to a running mean of their own."""
-
-    type: Literal["anchored"] = "anchored"
-    _mean: Tensor = memory(0.0)
-
-    def __call__(self, play: Play) -> Tensor:
-        logits = per_sample(play.real_verdict.logits)
-        self._mean.lerp_(play.mean(logits.detach().mean()), 0.1)
-        return (logits - self._mean.clone()).square().mean()
-
-
-class Equilibrium(Loss):
-    """A loss with a factor that it keeps, as BEGAN's."""
-
-    type: Literal["equilibrium"] = "equilibrium"
-    _k: Tensor = memory(0.5)
-
-    def __call__(self, play: Play) -> Tensor:
-        if play.role == "g":
-            return -play.fake_verdict.logits.mean()
-        real, fake = play.real_verdict.logits.mean(), play.fake_verdict.logits.mean()
-        value: Tensor = self._k.clone() * fake - real
-        self._k.add_(play.mean((real - fake).detach()), alpha=0.01)
-        return value
-
-    def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        raise NotImplementedError
-
-
-class Noise(Callback):
-    """More noise on what the critic sees, the surer it is."""
-
-    type: Literal["noise"] = "noise"
-    rate: Scheduled = 0.1
-    _p: Tensor = memory(0.0)
-
-    def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        return x + self._p * torch.randn(x.shape, generator=rng, device=x.device)
-
-    def after(self, play: Play) -> None:
-        if play.role == "d":
-            self._p.add_(play.real_verdict.logits.sign().mean() * self.rate).clamp_(0, 1)
 
 
 def with_state(config: RunConfig, **parts: Any) -> RunConfig:
@@ -164,6 +117,19 @@ def test_each_comparison_has_its_own_memory(tmp_path: Path) -> None:
     assert live.memory["terms.0/a._mean"] != live.memory["terms.0/b._mean"] != 0
 
 
+def test_what_each_process_has_of_its_own_is_a_row_of_the_checkpoint(tmp_path: Path) -> None:
+    loop, _ = toy_loop(tmp_path, with_state(toy_config(), callbacks=(Last(),)))
+    assert run(loop)
+    tensors, state = checkpoint.load_newest(tmp_path, print)
+    mine = loop.game.live.memory["callbacks.0._fake"].clone()
+    assert mine != 0 and torch.equal(tensors["memory"]["callbacks.0._fake"], mine[None])
+    # As of three processes: a run that goes on in one takes the first row.
+    tensors["memory"]["callbacks.0._fake"] = torch.stack([mine + 1, mine + 2, mine + 3])
+    other, _ = toy_loop(tmp_path / "other", with_state(toy_config(), callbacks=(Last(),)))
+    other.restore(tensors, state)
+    assert torch.equal(other.game.live.memory["callbacks.0._fake"], mine + 1)
+
+
 class Replacing(Anchored):
     type: Any = "replacing"
 
@@ -248,7 +214,7 @@ def test_a_frozen_network_is_trained_by_nothing_and_known_by_its_hash(tmp_path: 
     assert run(loop)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert not net.training and not any(p.requires_grad for p in net.parameters())
-    tensors, state = loop.state()
-    assert "memory" not in tensors and state["frozen"] == loop.game.live.hashes()
+    tensors, _ = loop.state()
+    assert "memory" not in tensors
     other, _ = toy_loop(tmp_path / "b", with_state(toy_config(), terms=(Frozen(seed=1),)))
-    assert other.game.live.hashes() != state["frozen"]
+    assert other.game.live.hashes() != loop.game.live.hashes()

@@ -1,4 +1,4 @@
-"""What is wrong with the files of i-CLEVR is told by its place, in one message."""
+"""Errors in the files of i-CLEVR are reported with their location, in one message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images kept on the disk: the same the second time, anew where damaged, and no loss where it is full."""
+"""Images kept on the disk: the same the second time, rebuilt if damaged, and no loss if it is full."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_full_disk_costs_one_line_and_leaves_nothing(
     monkeypatch.setattr("ganforge_datasets.uint8_cache.os.fsync", full)
     make, said = Maker(), list[str]()
     assert np.array_equal(get(tmp_path, make, said), WHOLE)
-    assert make.calls == 2, "what may be lost with the disk is made anew"
+    assert make.calls == 2, "what may be lost with the disk is rebuilt"
     assert said == [
         f"data: could not keep the images in {tmp_path} (No space left on device); going on without"
     ]

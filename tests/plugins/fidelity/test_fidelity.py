@@ -23,7 +23,7 @@ pytestmark = needs_torch_fidelity
 
 
 def features(images: Tensor, layer: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """In float64, for formulas written anew."""
+    """In float64, for independently written formulas."""
     from support.tiny_extractor import TinyExtractor
 
     (found,) = TinyExtractor(TINY_NAME, [layer])(images)

@@ -121,6 +121,8 @@ PAPER: list[tuple[str, dict[str, object], Formula]] = [
         lambda r, f: (-np.log(sigmoid(r - f)).mean(), -np.log(sigmoid(f - r)).mean()),
     ),
     ("boundary_seeking", {}, lambda r, f: boundary_seeking(sigmoid(r), sigmoid(f))),
+    ("began", {}, lambda r, f: (-r.mean(), -f.mean())),
+    ("ebgan", {}, lambda r, f: (-r.mean() + np.maximum(0, 1 + f).mean(), -f.mean())),
     ("softmax", {}, lambda r, f: softmax(r, f)),
     ("dual_contrastive", {}, lambda r, f: (contrast(r, f), -contrast(r, f))),
     ("dual_contrastive", {"saturating": False}, lambda r, f: (contrast(r, f), contrast(f, r))),
@@ -171,7 +173,13 @@ def test_saturating_gradient_fades_where_the_discriminator_wins() -> None:
     assert strong.item() == pytest.approx(-1, rel=1e-6)
 
 
-@each_loss
+REMEMBERS = {"began"}
+"""Losses with a state, without which the discriminator does not see the fakes at first."""
+PURE = [make(name) for name in BY_NAME if name not in REMEMBERS]
+each_pure_loss = pytest.mark.parametrize("loss", PURE, ids=[loss.type for loss in PURE])
+
+
+@each_pure_loss
 @each_shape
 def test_gradient(loss: Loss, shape: tuple[int, ...]) -> None:
     real, fake = (logits(shape, seed).requires_grad_(True) for seed in (3, 4))
@@ -182,7 +190,7 @@ def test_gradient(loss: Loss, shape: tuple[int, ...]) -> None:
         assert all(slope.abs().sum() > 0 for slope in torch.autograd.grad(value, leaves))
 
 
-@each_loss
+@each_pure_loss
 @each_shape
 def test_better_separated_logits_please_the_discriminator(loss: Loss, shape: tuple[int, ...]) -> None:
     near, far = torch.full(shape, 0.4), torch.full(shape, 0.8)
@@ -199,7 +207,8 @@ def test_risen_fake_logits_please_the_generator(loss: Loss) -> None:
         assert paired(loss, low, real) < paired(loss, high, real)
         return
     assert paired(loss, high, real) < paired(loss, low, real)
-    assert loss.d_loss(real, high) > loss.d_loss(real, low)
+    if loss.type not in REMEMBERS:
+        assert loss.d_loss(real, high) > loss.d_loss(real, low)
 
 
 @each_loss

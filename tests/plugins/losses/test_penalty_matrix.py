@@ -116,4 +116,4 @@ def test_a_run_in_half_precision(tmp_path: Path, name: str, sections: dict[str, 
     assert loop.game.players["d"].scaler.get_scale() >= 1.0
     assert any(not torch.equal(before[key], after[key]) for key in weights)
     assert all(after[key].isfinite().all() for key in weights)
-    assert math.isfinite(loop.game.tally.take()[f"term/d/{name}"])
+    assert math.isfinite(loop.game.means.take()[f"term/d/{name}"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -89,6 +91,13 @@ PLAYERS: list[tuple[str, set[Role]]] = [
     ("feature_matching", {"g"}),
     ("l1", {"g"}),
     ("wgan_div", {"d"}),
+    ("adaptive_weight", {"g"}),
+    ("cycle_consistency", {"g"}),
+    ("encoder_side", {"g"}),
+    ("identity", {"g"}),
+    ("lecam", {"d"}),
+    ("perceptual", {"g"}),
+    ("reconstruction", {"g"}),
 ]
 
 
@@ -98,7 +107,8 @@ def test_players(name: str, players: set[Role]) -> None:
 
 
 def test_default_weights_are_those_of_the_papers() -> None:
-    weights = {name: make(name).weight for name in TERMS}
+    needed = {"perceptual": {"features": Path("judge")}}
+    weights = {name: make(name, **needed.get(name, {})).weight for name in TERMS}
     assert weights == {
         "gradient_penalty": 10.0,
         "r1": 10.0,
@@ -108,6 +118,13 @@ def test_default_weights_are_those_of_the_papers() -> None:
         "feature_matching": 1.0,
         "l1": 100.0,
         "wgan_div": 2.0,
+        "adaptive_weight": 1.0,
+        "cycle_consistency": 10.0,
+        "encoder_side": 1.0,
+        "identity": 5.0,
+        "lecam": 0.3,
+        "perceptual": 1.0,
+        "reconstruction": 1.0,
     }
 
 

@@ -33,7 +33,7 @@ class Given:
 
 
 def drawn(shape: Shape, count: int = 2500, seed: int = 0) -> Tensor:
-    """A draw of the mixture, written anew."""
+    """A draw of the mixture, written independently."""
     rng = np.random.default_rng(seed)
     if shape == "ring8":
         turn = np.exp(1j * np.pi / 4 * rng.integers(8, size=count)) * 2

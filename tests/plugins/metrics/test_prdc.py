@@ -42,7 +42,7 @@ def by_loops(real: list[list[float]], fake: list[list[float]], k: int) -> dict[s
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_the_figures_are_those_of_the_definitions(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Chunks that leave a rest, so that each sample has to be told from itself in the right place.
+    # Chunks that leave a rest, so that each sample has to be excluded from its own neighbours at the right place.
     monkeypatch.setattr(module, "CHUNK", 7)
     real, fake = normal(40, 3, seed=0), normal(25, 3, seed=1) * 1.3 + 0.4
     expected = by_loops(real.tolist(), fake.tolist(), k)
