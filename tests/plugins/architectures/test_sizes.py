@@ -35,12 +35,12 @@ LABELS = LabelSpec(kind="one_of_k", names=("a", "b", "c"))
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("nets", NETS)
 def test_images_come_out_as_large_as_they_go_in(nets: str, shape: tuple[int, ...]) -> None:
-    g, d = NETS[nets].build(DataSpec(shape=shape, labels=LABELS), 5, {"label": 3})
+    g, d = NETS[nets].build(DataSpec(shape=shape, labels=LABELS), 5, {"code": 3})
     z, cond = torch.randn(2, 5), torch.eye(3)[:2]
     images = g(z, cond)
     assert images.shape == (2, *shape) and images.abs().max() <= 1
     verdict = d(images, cond)
-    assert verdict.logits.shape == (2,) and verdict.heads["label"].shape == (2, 3)
+    assert verdict.logits.shape == (2,) and verdict.heads["code"].shape == (2, 3)
     verdict.logits.sum().backward()
     unused = [name for name, weight in [*g.named_parameters(), *d.named_parameters()] if weight.grad is None]
     assert all("heads" in name for name in unused)
