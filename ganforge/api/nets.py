@@ -112,10 +112,7 @@ class Architecture(Component):
         )
         if any(isinstance(layer, nn.BatchNorm1d) for layer in layers):
             # Of vectors nothing is left but zeros, and torch refuses.
-            return [
-                Advice(
-                    f"{self.type}.batch", f"{text}: of vectors nothing is left; raise train.batch_size", True
-                )
-            ]
+            text += ", which of vectors leaves nothing; raise train.batch_size"
+            return [Advice(f"{self.type}.batch", text, fatal=True)]
         text += ", as instance normalization does; raise train.batch_size"
         return [Advice(f"{self.type}.batch", text)]

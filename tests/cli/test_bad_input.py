@@ -153,8 +153,8 @@ def test_sound_data_of_that_kind_are_trained_on(tmp_path: Path) -> None:
     ("command", "settings", "expected"),
     [
         ("run", "count = 0", "the data set is empty"),
-        ("check", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
-        ("run", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
+        ("check", "size = 50", "nets 'dcgan': image size 50x50 (height x width) is not base x 2^k"),
+        ("run", "size = 50", "nets 'dcgan': image size 50x50 (height x width) is not base x 2^k"),
     ],
 )
 def test_components_that_do_not_fit_together(
