@@ -57,6 +57,12 @@ class Callback(Component):
         """Called right after the player's optimizer step, without gradients."""
         return
 
+    def estimates(self, play: Play) -> dict[str, Tensor]:
+        """What the callback reports, name -> scalar: called for each comparison after `after`, in either
+        player's update, without gradients. Logged as `estimate/NAME`; names that some updates leave out are
+        averaged over the others."""
+        return {}
+
     def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """The critic's input in place of `x` [N, ...], real or fake, in either player's update;
         differentiable, and random only through `rng`."""

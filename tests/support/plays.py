@@ -15,6 +15,7 @@ ELSEWHERE = {
     "cycle_consistency",
     "identity",
     "lecam",
+    "path_length",
     "perceptual",
     "reconstruction",
     "wgan_div",

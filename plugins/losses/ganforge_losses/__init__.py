@@ -21,6 +21,7 @@ from ganforge_losses.l1 import L1
 from ganforge_losses.lecam import LeCam
 from ganforge_losses.mse import Mse
 from ganforge_losses.mutual_information import MutualInformation
+from ganforge_losses.path_length import PathLength
 from ganforge_losses.perceptual import Perceptual
 from ganforge_losses.r1 import R1
 from ganforge_losses.r2 import R2
@@ -53,6 +54,7 @@ def ganforge_components() -> Iterable[type[Component]]:
         L1,
         LeCam,
         MutualInformation,
+        PathLength,
         Perceptual,
         R1,
         Reconstruction,
