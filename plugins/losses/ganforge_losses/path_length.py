@@ -7,7 +7,7 @@ equation 4.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +57,7 @@ class PathLength(Term):
     def estimates(self, play: Play) -> dict[str, Tensor]:
         return {"path_length": self._mean}
 
-    def _lengths(self, play: Play, generator: nn.Module, z: Tensor, cond: Tensor | None) -> Tensor:
+    def _lengths(self, play: Play, generator: Any, z: Tensor, cond: Tensor | None) -> Tensor:
         """||J^T y||_2 of each latent, differentiable: [n]."""
         layered = {"mapping", "synthesis"} <= {name for name, _ in generator.named_children()}
         with torch.autocast(z.device.type, enabled=False):
