@@ -186,7 +186,7 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime,
     section = config.generator if role == "g" else config.discriminator
     settings = at(section.optimizer, 0)
     parameters, factors = groups_of(
-        network, section.lr_factors, settings.lr, "generator" if role == "g" else "discriminator"
+        network, section.lr_factors, settings.rate(), "generator" if role == "g" else "discriminator"
     )
     optimizer = optimizer_of(settings, parameters)
     if runtime.device.type == "cuda":
