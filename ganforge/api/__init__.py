@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ganforge.api.advice import Advice, Surroundings, batch_norms, has_spectral_norm
+from ganforge.api.advice import Advice, RunView, batch_norms, has_spectral_norm
 from ganforge.api.component import Component, Shapes, memory
 from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
 from ganforge.api.errors import UserError, did_you_mean, nearest
@@ -55,6 +55,7 @@ __all__ = [
     "Prior",
     "Ramp",
     "Role",
+    "RunView",
     "Sampler",
     "Samples",
     "Scheduled",
@@ -64,7 +65,6 @@ __all__ = [
     "Side",
     "Split",
     "Stream",
-    "Surroundings",
     "Task",
     "Term",
     "Track",
