@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
 from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.conditioning import (
-    HELP_BN,
     BatchNorm,
+    ConditionDim,
+    Conditioning,
     ConditionPlane,
     LatentInput,
     Projection,
@@ -64,14 +65,8 @@ class ResNet(Architecture):
     d_width: int = Field(
         0, ge=0, description="Channels of the discriminator's first block; 0 = 128 up to 32x32, 64 above."
     )
-    conditioning: Literal[
-        "auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"
-    ] = Field("auto", description=HELP_BN)
-    condition_dim: int = Field(
-        128,
-        ge=0,
-        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
-    )
+    conditioning: Conditioning = "auto"
+    condition_dim: ConditionDim = 128
     spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
     g_spectral_norm: bool = Field(False, description="Spectral normalization of the generator.")
     norm: Literal["none", "layer"] = Field(
