@@ -13,7 +13,6 @@ from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
@@ -31,7 +30,7 @@ from ganforge_architectures.conditioning import (
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, xavier
 from ganforge_architectures.plans import BlockPlan
-from ganforge_architectures.residual import DownBlock, StemBlock, UpBlock
+from ganforge_architectures.residual import DownBlock, ResidualGenerator, StemBlock
 from ganforge_architectures.shapes import image_side
 
 PLANS = {
@@ -112,7 +111,7 @@ class ResNet(Architecture):
         )
 
 
-class Generator(nn.Module):
+class Generator(ResidualGenerator):
     """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
@@ -127,26 +126,12 @@ class Generator(nn.Module):
         layers: Layers,
     ) -> None:
         super().__init__()
-        widths = [width * multiple for multiple in plan.g]
         self.first = first
-        self.seed_shape = (widths[0], plan.base, plan.base)
-        self.seed = layers.linear(first.width, widths[0] * plan.base**2)
         norm = partial(BatchNorm, width=norm_width)
-        self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
-        self.attended = plan.g_sides().index(attention) if attention else None
-        if self.attended is not None:
-            self.attention = SelfAttention(widths[self.attended + 1], layers)
-        # The last norm is unconditional in both papers' code.
-        self.norm = BatchNorm(widths[-1], 0)
-        self.out = layers.conv(widths[-1], channels, 3, padding=1)
+        self.grow(first.width, plan, width, channels, norm, attention, layers)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        h: Tensor = self.seed(self.first(z, cond)).unflatten(1, self.seed_shape)  # [N, C0, base, base]
-        for i, block in enumerate(self.blocks):
-            h = block(h, cond)  # [N, C, H, W] -> [N, C', 2H, 2W]
-            if i == self.attended:
-                h = self.attention(h)
-        return torch.tanh(self.out(self.norm(h, None).relu_()))
+        return self.images(self.first(z, cond), [cond] * len(self.blocks))
 
 
 class Discriminator(nn.Module):
