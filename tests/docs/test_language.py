@@ -26,7 +26,7 @@ WORDS = {
     r"(?:bytes|ms|GFLOP|FLOPs|seconds|lines?|rows?|pages?|process(?:es)?|gpu) an? "
     r"(?:sample|iteration|image|line|row|file|node|update|second|process|gpu)": "per",
     r"laggards?": "stragglers",
-    r"be(?:gan|gun)|goes? on|went on": "started, continues, continued",
+    r"begun|goes? on|went on": "started, continues, continued",
     r"made to order": "for a given condition",
     r"at hand": "available",
     r"looks? (?:at|into|through)|look(?:ed|ing) (?:at|into|through)": "reads, inspects, uses",
@@ -46,21 +46,17 @@ WORDS = {
 PATTERN = re.compile("|".join(rf"(?P<w{n}>\b{word}\b)" for n, word in enumerate(WORDS)), re.IGNORECASE)
 
 ROOMS = (
+    "ganforge/api",
     "ganforge/cli",
+    "ganforge/components",
     "ganforge/config",
     "ganforge/engine",
     "ganforge/evaluation",
     "ganforge/outputs",
     "ganforge/profiling",
     "ganforge/sweep",
-    "plugins/architectures",
-    "plugins/callbacks",
-    "plugins/ganforge-fidelity",
-    "plugins/losses",
-    "plugins/metrics",
-    "plugins/optimizers",
-    "plugins/priors",
-    "plugins/tasks",
+    "ganforge/training",
+    "plugins",
 )
 PAGES = ("*.md", "docs/*.md", "docker/*.md", "examples/*.md", "plugins/**/*.md")
 

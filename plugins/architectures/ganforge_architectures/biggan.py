@@ -144,7 +144,8 @@ class Generator(ResidualGenerator):
         self.embed = embed
         guide = chunk + shared_dim
         norm = partial(GuidedBatchNorm, width=guide, layers=layers) if guide else partial(BatchNorm, width=0)
-        self.grow(self.chunks[0], plan, width, channels, norm, attention, layers)
+        base = (plan.base, plan.base)
+        self.grow(self.chunks[0], plan, base, width, channels, norm, attention, layers)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         first, *guides = torch.split(z, self.chunks, dim=1)  # [N, first], then [N, chunk] per block

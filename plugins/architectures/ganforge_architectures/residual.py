@@ -60,6 +60,7 @@ class ResidualGenerator(nn.Module):
         self,
         inputs: int,
         plan: BlockPlan,
+        base: tuple[int, int],
         width: int,
         channels: int,
         norm: Callable[[int], nn.Module],
@@ -69,11 +70,12 @@ class ResidualGenerator(nn.Module):
         """Makes the layers, from `inputs` numbers per sample to images of `channels`. Called after the
         subclass has made its own, because their order is that of parameters in checkpoints.
 
-        `norm`: see `UpBlock`; `attention`: the side in pixels at which to attend, 0 = nowhere.
+        `base`: height and width of the first feature map; `norm`: see `UpBlock`; `attention`: the side in
+        pixels at which to attend, 0 = nowhere.
         """
         widths = [width * multiple for multiple in plan.g]
-        self.seed_shape = (widths[0], plan.base, plan.base)
-        self.seed = layers.linear(inputs, widths[0] * plan.base**2)
+        self.seed_shape = (widths[0], *base)
+        self.seed = layers.linear(inputs, widths[0] * base[0] * base[1])
         self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
         self.attended = plan.g_sides().index(attention) if attention else None
         if self.attended is not None:
@@ -84,7 +86,7 @@ class ResidualGenerator(nn.Module):
 
     def images(self, first: Tensor, conds: Sequence[Tensor | None]) -> Tensor:
         """[N, inputs], and what the norms of each block are given -> [N, C, H, W] in [-1, 1]."""
-        h: Tensor = self.seed(first).unflatten(1, self.seed_shape)  # [N, C0, base, base]
+        h: Tensor = self.seed(first).unflatten(1, self.seed_shape)  # [N, C0, *base]
         for i, (block, cond) in enumerate(zip(self.blocks, conds, strict=True)):
             h = block(h, cond)  # [N, C, H, W] -> [N, C', 2H, 2W]
             if i == self.attended:

@@ -31,7 +31,7 @@ from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, xavier
 from ganforge_architectures.plans import BlockPlan
 from ganforge_architectures.residual import DownBlock, ResidualGenerator, StemBlock
-from ganforge_architectures.shapes import image_side
+from ganforge_architectures.shapes import Grid, image_grid
 
 PLANS = {
     28: BlockPlan(7, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one up-block fewer
@@ -43,7 +43,8 @@ PLANS = {
 
 
 class ResNet(Architecture):
-    """Square images of side 28, 32, 48, 64 or 128.
+    """Images of any size that is base x 2^k in height and width, k >= 2, with a base of 4 to 7 for the
+    shorter side; the papers have square ones of 32, 48, 64 and 128.
 
     The defaults are WGAN-GP's networks; SNGAN's have `spectral_norm = true`, `pool = "sum"`, and
     `g_width = 256` for 32x32; SAGAN's also `g_spectral_norm = true`, `attention = 32` and
@@ -81,16 +82,17 @@ class ResNet(Architecture):
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        side = image_side(self.type, data, tuple(PLANS), f"one of {', '.join(str(known) for known in PLANS)}")
-        plan = PLANS[side]
+        grid = image_grid(self.type, data)
+        plan = _plan(grid)
         plan.check_attention(self.type, self.attention)
         how = scheme(self.type, self.conditioning, data, heads)
         first = LatentInput(latent, how, self.condition_dim)
-        usual = 128 if side <= 32 else 64
+        usual = 128 if grid.shorter <= 32 else 64
         return Networks(
             Generator(
                 first,
                 plan,
+                grid.base,
                 self.g_width or usual,
                 data.shape[0],
                 norm_width=how.norm_width,
@@ -111,6 +113,19 @@ class ResNet(Architecture):
         )
 
 
+def _plan(grid: Grid) -> BlockPlan:
+    """The blocks for images of this size, by their shorter side: the papers', or of the same pattern."""
+    known = PLANS.get(grid.shorter)
+    if known is not None:
+        return known
+    if grid.shorter <= 32:
+        return BlockPlan(
+            min(grid.base), (1,) * (grid.halvings + 1), (1,) * (grid.halvings + 2), grid.halvings
+        )
+    widths = [min(2**block, 16) for block in range(grid.halvings + 1)]
+    return BlockPlan(min(grid.base), tuple(widths[::-1]), tuple(widths), grid.halvings)
+
+
 class Generator(ResidualGenerator):
     """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
@@ -118,6 +133,7 @@ class Generator(ResidualGenerator):
         self,
         first: LatentInput,
         plan: BlockPlan,
+        base: tuple[int, int],
         width: int,
         channels: int,
         *,
@@ -128,7 +144,7 @@ class Generator(ResidualGenerator):
         super().__init__()
         self.first = first
         norm = partial(BatchNorm, width=norm_width)
-        self.grow(first.width, plan, width, channels, norm, attention, layers)
+        self.grow(first.width, plan, base, width, channels, norm, attention, layers)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         return self.images(self.first(z, cond), [cond] * len(self.blocks))
@@ -155,9 +171,9 @@ class Discriminator(nn.Module):
         wide: bool = False,
     ) -> None:
         super().__init__()
-        channels, side, _ = shape
+        channels, height, columns = shape
         plane = how.discriminator == "concat"
-        self.plane = ConditionPlane(how.width, side) if plane else None
+        self.plane = ConditionPlane(how.width, (height, columns)) if plane else None
         self.pool = pool
         widths = [width * multiple for multiple in plan.d]
         trunk: list[nn.Module] = [StemBlock(channels + plane, widths[0], layers)]

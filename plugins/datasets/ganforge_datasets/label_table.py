@@ -109,21 +109,27 @@ def labels_of(table: Table, matcher: Matcher, reading: Reading) -> Iterator[Labe
 
 
 def _without_index(table: Table, reading: Reading) -> Table:
-    """Without a column of consecutive numbers that has no name, as pandas writes it, or is called index or
-    id where two other columns are left."""
+    """Without a column of row numbers, as pandas writes it: whole numbers without a name, which are not in
+    order where rows were drawn, or consecutive ones that are called index or id."""
     for index, name in enumerate(table.header):
         unnamed = not name or name.lower().startswith("unnamed:")
         if not unnamed and name.lower() not in ("index", "id", "idx"):
             continue
         cells = table.column(index)
         empty = all(cell == "" for cell in cells)
-        if len(table.header) > 1 and (empty or _consecutive(cells)):
+        index_like = _distinct(cells) if unnamed else _consecutive(cells)
+        if len(table.header) > 1 and (empty or index_like):
             if not empty:
-                reading.said.append(f"{table.file}: a column '{name}' of consecutive numbers is not used")
+                reading.said.append(f"{table.file}: a column '{name}' of row numbers is not used")
             return table.without(index)
     if "" in table.header:
         raise UserError(f"{table.file}:{table.line}: {HEADER}; a column has no name")
     return table
+
+
+def _distinct(cells: Sequence[Value]) -> bool:
+    numbers = {cell for cell in cells if isinstance(cell, str) and re.fullmatch(r"\d{1,18}", cell)}
+    return len(numbers) == len(cells)
 
 
 def _consecutive(cells: Sequence[Value]) -> bool:

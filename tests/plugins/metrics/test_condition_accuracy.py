@@ -129,9 +129,9 @@ def refusal(metric: ConditionAccuracy, spec: DataSpec = SPEC) -> str:
         ([["red"], ["gren"]], "condition 1 (counted from 0): unknown label 'gren'; nearest: green (labels: red, green, blue)"),
         (
             [["red", "green", "blue"]],
-            "condition 0 (counted from 0): a condition names 0 to 2 labels; got 3: red, green, blue",
+            "condition 0 (counted from 0): expected 0 to 2 labels per condition, got 3: red, green, blue",
         ),
-        ([["red", "red"]], "condition 0 (counted from 0): label 'red' is named twice in one condition"),
+        ([["red", "red"]], "condition 0 (counted from 0): label 'red' is listed twice in one condition"),
         ([["red"], 3], "expected condition 1 (counted from 0) to be a list of names, got 3"),
         ([], 'expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
     ],
