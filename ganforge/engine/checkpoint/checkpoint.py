@@ -7,7 +7,6 @@ ever unpickled.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 import ganforge
 from ganforge.api import UserError
+from ganforge.api.digest import file_sha256
 from ganforge.engine.checkpoint.safetensors_writer import write_tensors
 
 Tensors = dict[str, dict[str, Tensor]]
@@ -171,7 +171,7 @@ def load(checkpoint: Path, groups: Collection[str] | None = None) -> tuple[Tenso
         if groups is not None and file.stem not in groups:
             continue
         try:
-            if _sha256(file) != expected:
+            if file_sha256(file) != expected:
                 raise UserError(f"{file}: damaged: its SHA-256 does not match {MANIFEST}")
             tensors[file.stem] = load_file(file)
         except (OSError, SafetensorError) as error:
@@ -291,8 +291,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
