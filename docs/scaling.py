@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from ganforge.api import DataSpec, Samples
 from ganforge.components.registry import discover
@@ -26,6 +25,7 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.kernels.convolution import convolutions_by_torch
 from ganforge.engine.loop import Loop
 from ganforge.engine.sampling.grids import Grid
+from ganforge.profiling.flops import flops
 from ganforge.training.build import Plan, build_loop, plan
 
 HERE = Path(__file__).resolve().parent
@@ -116,8 +116,8 @@ class Needs:
 
 
 class Counter(TorchDispatchMode):
-    """Counts what torch dispatches, and its FLOPs by the formulas of torch's own flop counter, which
-    itself cannot follow the second derivative of a gradient penalty."""
+    """Counts what torch dispatches, and its FLOPs. Torch's own counter cannot follow the second derivative of
+    a gradient penalty, and counts the gradient of a grouped convolution too high."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,11 +125,10 @@ class Counter(TorchDispatchMode):
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
         self.operations += not func.is_view
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        self.flops += flops(func, args, kwargs, result)
         return result
 
 
@@ -155,14 +154,14 @@ def count(name: str) -> Needs:
     }
     small = [f"train.batch_size={TRACED}", "train.accumulate=1", "train.device=cpu", "train.precision=no"]
     agreed = plan(load(file, registry, small))
-    flops, operations, checkpoint = _traced(agreed)
+    per_image, operations, checkpoint = _traced(agreed)
     train, logging = config.train, config.logging
     points = len(agreed.spec.shape) == 1
     return Needs(
         name=name,
         g=parameters["generator"],
         d=parameters["discriminator"],
-        flops=flops,
+        flops=per_image,
         operations=operations,
         batch=train.batch_size,
         d_updates=train.d_updates,

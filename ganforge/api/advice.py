@@ -1,8 +1,7 @@
-"""What does not go with what: settings that are allowed, and that hardly anybody means.
+"""Advice about settings that are allowed, but probably not intended.
 
-`Component.advice` tells of them, from what the component knows of itself and of the rest of the run.
-`ganforge check` shows them, and so does a run when it begins, until the run file lists the advice's key under
-`train.silence`.
+`Component.advice` returns it, based on the component and the rest of the run. `ganforge check` shows it, and
+so does a run when it starts, until the run file lists its key under `train.silence`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing that does not go with the rest."""
+    """One piece of advice."""
 
     key: str
     """By which a run file silences it: the component's type, a dot, and a word, as in "bce.smooth_real"."""

@@ -4,9 +4,9 @@ A component *is* its configuration. Its fields are the keys of the TOML table, i
 descriptions are the help text, its `type` is the name a run file uses, and whatever has
 weights or files is made from it by `build`.
 
-What a component keeps from one update to the next are private tensors (`memory`); frozen networks that it
-uses are private modules, made in `prepare`. A run has a copy of its own of each component, so that the
-configuration stays as it was read.
+What a component keeps between updates are private tensors (`memory`); frozen networks that it uses are
+private modules, created in `prepare`. A run has its own copy of each component, so that the configuration
+is never modified.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from ganforge.api.data import DataSpec
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Name of a comparison -> the shape of one sample that is judged in it."""
+"""Name of a comparison -> the shape of one of its samples."""
 
 
 class Each(ModelPrivateAttr):
-    """Private attribute of which every process has one of its own."""
+    """Private attribute that each process has separately."""
 
 
 def memory(value: Any = 0.0, each: bool = False) -> Any:
-    """What a component remembers: `_mean: Tensor = memory(0.0)`, a float32 tensor that starts as `value`.
+    """State of a component: `_mean: Tensor = memory(0.0)`, a float32 tensor initialized to `value`.
 
-    It lies on the run's device, is kept in its checkpoints and undone by its rollbacks. All processes of a
-    run must hold the same; with `each`, every process has its own. Change it in place only
-    (`self._mean.lerp_(x, 0.01)`), with tensors of the device that carry no graph; where it enters what is
+    It is on the run's device, saved in its checkpoints and restored by its rollbacks. All processes of a run
+    must hold the same value; with `each`, every process has its own. Change it in place only
+    (`self._mean.lerp_(x, 0.01)`), with tensors on the device that carry no graph; where it enters what is
     differentiated in the same update, use `self._mean.clone()`.
     """
 
@@ -55,16 +55,16 @@ class Component(BaseModel, ABC):
     """The section of a run file that names the component: data, prior, nets, loss, ..."""
 
     source: ClassVar[str] = ""
-    """The paper: title, authors, year, arXiv id, equation. Empty where there is none."""
+    """The paper: title, authors, year, arXiv id, equation. Empty if there is none."""
 
     provider: ClassVar[str] = ""
-    """The plugin that brought the class, for messages; the registry writes it."""
+    """The plugin that provides the class, for messages; set by the registry."""
 
     type: str
 
     @classmethod
     def type_name(cls) -> str:
-        """The name by which a run file asks for this component."""
+        """The name by which a run file selects this component."""
         return str(cls.model_fields["type"].default)
 
     def prepare(self, data: DataSpec, shapes: Shapes) -> None:
@@ -72,8 +72,8 @@ class Component(BaseModel, ABC):
         data (`self._pool = torch.zeros(50, *shapes[""])`) and loads frozen networks into private attributes
         (`self._vgg = ...`), which are then put on the device in evaluation mode, without gradients.
 
-        `shapes`: see `Task.compare`; "" is the comparison of a plain GAN. Raises `UserError` where a file is
-        missing or does not fit.
+        `shapes`: see `Task.compare`; "" is the comparison of a plain GAN. Raises `UserError` if a file is
+        missing or incompatible.
         """
 
     def advice(self, run: Surroundings) -> list[Advice]:
@@ -82,9 +82,9 @@ class Component(BaseModel, ABC):
         return []
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same in a run file; what a run's copy remembers is left out."""
+        """Whether both are equal as run-file tables; the state of a run's copy is ignored."""
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def copied(self, **changes: Any) -> Self:
-        """A copy with memory of its own, in which these fields are replaced."""
+        """A copy with its own state, with these fields replaced."""
         return self.model_copy(update=changes, deep=True)

@@ -1,4 +1,4 @@
-"""What a data set promises before it is opened, and what it hands over when it is."""
+"""What a data set declares before it is opened, and what it returns when it is."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class LabelSpec(BaseModel):
     names: tuple[str, ...] = ()
     """The K classes, attributes or dimensions, in the order of the columns."""
     most: int | None = None
-    """Many of K: the most labels that one sample carries; None where there is no limit."""
+    """Many of K: the maximum number of labels per sample; None = no limit."""
     least: int = 0
-    """Many of K: the fewest labels that one sample carries."""
+    """Many of K: the minimum number of labels per sample."""
     size: tuple[int, ...] = ()
     """An image: its (C, H, W). Empty for every other kind."""
 
@@ -49,24 +49,24 @@ class LabelSpec(BaseModel):
 
     @property
     def width(self) -> int:
-        """K; 0 where there are no labels, or where they are images."""
+        """K; 0 if there are no labels, or if they are images."""
         return len(self.names)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one condition: (K,), or (C, H, W) of an image; () where there are no labels."""
+        """The shape of one condition: (K,), or (C, H, W) of an image; () if there are no labels."""
         return self.size if self.kind == "image" else (self.width,) if self.width else ()
 
     def encode(self, names: Iterable[str]) -> Tensor:
         """Label names -> a float row [K], one-hot or multi-hot.
 
-        Raises `UserError` for a name the data does not know (with the nearest ones and the
-        list), a name given twice, too many names, or labels that are not names.
+        Raises `UserError` for an unknown name (with the nearest ones and the list), a duplicate name,
+        too many names, or labels that are not names.
         """
         wanted = [unicodedata.normalize("NFC", name.strip()) for name in names]
         columns = {unicodedata.normalize("NFC", name): index for index, name in enumerate(self.names)}
         if self.kind == "none":
-            raise UserError("the data has no labels, so no condition can be asked for")
+            raise UserError("the data has no labels, so there are no conditions to choose from")
         if self.kind == "image":
             shape = "x".join(map(str, self.size))
             raise UserError(f"the condition is an image of {shape} (channels x height x width), not names")
@@ -85,12 +85,14 @@ class LabelSpec(BaseModel):
                 )
         for name in wanted:
             if wanted.count(name) > 1:
-                raise UserError(f"label '{name}' is named twice in one condition")
+                raise UserError(f"label '{name}' is listed twice in one condition")
         most = 1 if self.kind == "one_of_k" else self.most
         least = 1 if self.kind == "one_of_k" else self.least
         if len(wanted) < least or (most is not None and len(wanted) > most):
             wish = "exactly 1 label" if least == most == 1 else f"{least} to {most or self.width} labels"
-            raise UserError(f"a condition names {wish}; got {len(wanted)}: {', '.join(wanted) or '(none)'}")
+            raise UserError(
+                f"expected {wish} per condition, got {len(wanted)}: {', '.join(wanted) or '(none)'}"
+            )
         row = torch.zeros(self.width)
         row[[columns[name] for name in wanted]] = 1.0
         return row
@@ -123,7 +125,7 @@ def quoted(name: str) -> str:
 
 
 class DataSpec(BaseModel):
-    """All that the networks need to know of the data; known without opening a file."""
+    """Everything that the networks need to know about the data; known without opening a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -142,7 +144,7 @@ class Samples:
 
     `images` is uint8 [M, C, H, W], 0 to 255; or float32 [M, D] for points, used as they are.
     `labels` is [M, K] (uint8 for one-hot and multi-hot, float32 for vectors), uint8 [M, C, H, W] for
-    images (0 to 255; a network is shown them in [-1, 1]), or None.
+    images (0 to 255; networks receive them in [-1, 1]), or None.
     """
 
     images: Tensor
@@ -150,11 +152,11 @@ class Samples:
     mirror: bool = False
     """Images may be flipped left to right at random during training."""
     groups: Tensor | None = None
-    """int64 [M]: samples of one group (images of one scene, say) are alike and belong on the same
-    side of any split; None where each stands alone."""
+    """int64 [M]: samples of one group (images of one scene, say) are similar and belong on the same side of
+    any split; None if samples are independent."""
     random_crop: int = 0
-    """During training an image is a random crop out of itself, padded by so many mirrored pixels on
-    each side; 0 = off."""
+    """During training an image is padded by this many pixels (reflect) on each side and cropped randomly to
+    its original size; 0 = off."""
     paired: bool = True
     """Label i belongs to image i. False = the labels are a collection of their own, of any length."""
 
@@ -163,7 +165,7 @@ class Samples:
 
 
 class Track(Protocol):
-    """Wraps an iterable in a progress bar that shows itself after two seconds."""
+    """Wraps an iterable in a progress bar that appears after two seconds."""
 
     def __call__(self, items: Iterable[T], total: int, what: str) -> Iterator[T]: ...
 
@@ -173,7 +175,7 @@ class Context:
     """What a data set may use while it is opened."""
 
     cache: Path
-    """A folder of the user's for decoded data; may be deleted at any time."""
+    """The user's cache folder for decoded data; may be deleted at any time."""
     say: Callable[[str], None]
     """Shows one line to the user."""
     track: Track
@@ -188,11 +190,11 @@ class Dataset(Component):
 
     @abstractmethod
     def spec(self) -> DataSpec:
-        """Shape and labels; touches no file."""
+        """Shape and labels; opens no file."""
 
     @abstractmethod
     def build(self, split: Split, context: Context) -> Samples:
-        """Opens the data. Raises `UserError` for anything missing or broken, naming the file."""
+        """Opens the data. Raises `UserError` with the file's name for anything missing or damaged."""
 
     def picture(self, samples: Tensor) -> Tensor:
         """What is drawn of samples [n, *shape]: images [n, C, H, W] in [-1, 1], waves [n, C, L], or points

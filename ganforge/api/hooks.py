@@ -1,4 +1,4 @@
-"""The one hook of the plugin door.
+"""The one hook of the plugin interface.
 
 A plugin is a module named by an entry point of the group `ganforge`:
 
@@ -11,8 +11,8 @@ and the module implements the hook:
     def ganforge_components():
         return [MyLoss, MyDataset]
 
-It returns classes, not instances: names and keys are known without building anything, and one
-hook serves every kind because the base class says the kind.
+It returns classes, not instances: names and keys are known without building anything, and one hook
+serves every kind because the base class identifies the kind.
 """
 
 from __future__ import annotations
@@ -30,4 +30,4 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def ganforge_components() -> Iterable[type[Component]]:  # type: ignore[empty-body]
-    """The component classes this plugin brings."""
+    """The component classes this plugin provides."""

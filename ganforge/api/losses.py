@@ -18,15 +18,15 @@ from ganforge.api.tree import total
 
 
 class Share(NamedTuple):
-    """A part of a whole that may be 0 in one update, such as right answers of all; both are scalars. What is
-    logged is the sum of the parts over that of the wholes, and nothing where the latter is 0."""
+    """A part of a whole that may be 0 in one update, such as correct answers of all; both are scalars. The
+    logged value is the sum of the parts over that of the wholes, or nothing if the latter is 0."""
 
     part: Tensor
     whole: Tensor
 
 
 class Loss(Component):
-    """`[loss]`: the adversarial game, as two functions of logits, each giving a scalar.
+    """`[loss]`: the adversarial game, as two functions from logits to a scalar.
 
     Logits are [N] for a critic that judges whole samples, and [N, ...] for one that judges patches; of a
     critic with several outputs (scales, periods) both functions are called for each, and summed.
@@ -60,13 +60,13 @@ class Loss(Component):
         return value
 
     def score(self, logits: Tensor) -> Tensor:
-        """What a plot calls D(x): a probability where the loss gives logits that meaning,
-        else the critic's output as it is."""
+        """What plots show as D(x): a probability if the loss interprets logits as one, otherwise the critic's
+        raw output."""
         return logits
 
     def estimates(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """What the discriminator's update tells of the distance between data and model: name ->
-        scalar, of logits without gradient. Logged, not minimized."""
+        """Estimates of the distance between data and model from the discriminator's update: name -> scalar,
+        from logits without gradient. Logged, not minimized."""
         return {}
 
 
@@ -76,9 +76,9 @@ class Term(Component):
     kind: ClassVar[str] = "terms"
 
     players: ClassVar[frozenset[Role]] = frozenset({"d"})
-    """Whose objective the term joins."""
+    """The players whose objective includes the term."""
 
-    weight: Scheduled = Field(1.0, ge=0, description="Factor on the term in the player's objective.")
+    weight: Scheduled = Field(1.0, ge=0, description="Weight of the term in the player's objective.")
     every: int = Field(
         1,
         ge=1,
@@ -87,8 +87,8 @@ class Term(Component):
     )
 
     def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
-        """Extra outputs wanted from the discriminator: name -> width. Raises `UserError` where
-        the data or the prior cannot serve the term."""
+        """Additional outputs needed from the discriminator: name -> width. Raises `UserError` if the data or
+        the prior do not support the term."""
         return {}
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Priors and architectures: where samples come from and what judges them."""
+"""Priors and architectures: where samples come from, and what discriminates them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Code(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One draw from the prior, all that the generator gets."""
+    """A latent sample from the prior: everything the generator receives."""
 
     z: Tensor
     """[N, Z]"""
     cond: Any
-    """[N, K], an image [N, C, H, W], or None: the conditions the fakes are made for."""
+    """[N, K], an image [N, C, H, W], or None: the conditions of the fakes."""
     codes: dict[str, Tensor]
-    """Code name -> what Q should find: classes [N] (int64) or values [N, width]."""
+    """Code name -> what Q should predict: classes [N] (int64) or values [N, width]."""
 
 
 class Prior(Component):
@@ -43,7 +43,7 @@ class Prior(Component):
 
     @abstractmethod
     def width(self) -> int:
-        """Z, the width of the latent."""
+        """Z, the dimension of the latent."""
 
     def codes(self) -> tuple[Code, ...]:
         """The interpretable codes in the latent; none by default."""
@@ -54,28 +54,27 @@ class Prior(Component):
         """`n` latents on the generator's device, for the conditions `cond` [n, K] or None."""
 
     def truncated(self, z: Tensor, limit: float) -> Tensor:
-        """Latents [n, Z] of the prior -> the same latents drawn closer to its middle, none further
-        out than `limit`: less variety for better samples. Raises `UserError` where the prior
-        has no such notion."""
-        raise UserError(f"prior '{self.type}' cannot be truncated; leave --truncation out")
+        """Latents [n, Z] of the prior -> the same latents moved toward its center, none beyond `limit`
+        (truncation): less variety, better samples. Raises `UserError` if the prior does not support it."""
+        raise UserError(f"prior '{self.type}' cannot be truncated; remove --truncation")
 
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Code name -> latents [rows, columns, Z] in which that code alone changes from column to
-        column and all else from row to row. A categorical code has a column for each class."""
+        """Code name -> latents [rows, columns, Z] in which only that code varies along a row, and everything
+        else from row to row. A categorical code has one column per class."""
         return {}
 
 
 class Verdict(NamedTuple):
-    """What a discriminator returns."""
+    """The discriminator's output: logits, heads and features."""
 
     logits: Tree
-    """[N], or [N, ...] for patches, or a list or dict of such for several scales: unbounded, larger = more
-    real; a loss decides what they mean."""
+    """The logits: [N], or [N, ...] for patches, or a list or dict of such for several scales. Unbounded,
+    larger = more real; a loss defines their meaning."""
     heads: Mapping[str, Tensor] = MappingProxyType({})
-    """Head name -> [N, width], for the heads that terms asked for."""
+    """Head name -> [N, width], for the heads that terms requested."""
     features: Tree = None
     """[N, F]: the trunk's last activations, for feature matching, or a tree of several layers' [N, ...];
-    None where not offered."""
+    None if not provided."""
 
 
 class Networks(NamedTuple):
@@ -88,7 +87,7 @@ class Networks(NamedTuple):
 
 
 class Architecture(Component):
-    """`[nets]`: a generator and a discriminator that fit each other and the data."""
+    """`[nets]`: a generator and a discriminator that match each other and the data."""
 
     kind: ClassVar[str] = "nets"
 
@@ -97,7 +96,7 @@ class Architecture(Component):
         """Networks for samples of `data.shape`, latents [N, latent], and one more output of the
         discriminator for each head (name -> width).
 
-        Also called on the meta device. Raises `UserError` where the pieces do not fit.
+        Also called on the meta device. Raises `UserError` for incompatible arguments.
         """
 
     def advice(self, run: Surroundings) -> list[Advice]:
@@ -113,10 +112,7 @@ class Architecture(Component):
         )
         if any(isinstance(layer, nn.BatchNorm1d) for layer in layers):
             # Of vectors nothing is left but zeros, and torch refuses.
-            return [
-                Advice(
-                    f"{self.type}.batch", f"{text}: of vectors nothing is left; raise train.batch_size", True
-                )
-            ]
+            text += ", which of vectors leaves nothing; raise train.batch_size"
+            return [Advice(f"{self.type}.batch", text, fatal=True)]
         text += ", as instance normalization does; raise train.batch_size"
         return [Advice(f"{self.type}.batch", text)]

@@ -18,10 +18,10 @@ Mean = Callable[[Tensor], Tensor]
 
 
 class Play:
-    """One move: real samples, fakes, and a critic to ask about them.
+    """The state of one update: real samples, fakes, and the critic.
 
-    The verdicts are computed when first read and kept, so a loss and five terms share one
-    forward pass, and a generator whose loss needs no verdict on real samples pays for none.
+    Verdicts (discriminator outputs) are computed on first access and cached, so a loss and five terms
+    share one forward pass, and a generator whose loss needs no logits of real samples pays for none.
     """
 
     def __init__(
@@ -44,43 +44,43 @@ class Play:
     ) -> None:
         self.role = role
         self.name = name
-        """Of the comparison (`Task.compare`); "" in a plain GAN."""
+        """Name of the comparison (`Task.compare`); "" in a plain GAN."""
         self.real = real
         """[N, C, H, W] in [-1, 1], or points [N, D]."""
         self.cond = cond
-        """[N, K], an image [N, C, H, W], or None: what the critic is told of `real`."""
+        """[N, K], an image [N, C, H, W], or None: the condition of `real`."""
         self.fake = fake
         """Like `real`; attached to the generator's graph only in the generator's own update."""
         self.fake_cond = draw.cond if fake_cond is ... else fake_cond
-        """Like `cond`: what the critic is told of `fake`."""
+        """Like `cond`: the condition of `fake`."""
         self.draw = draw
         """The latents of this update, and the conditions they were drawn for."""
         self.extra = extra or {}
-        """What else the task has made on the way, by name."""
+        """Other intermediate results of the task, by name."""
         self.critic = critic
-        """The discriminator in the run's precision; the verdict comes back in float32."""
+        """The discriminator in the run's precision; its output is converted to float32."""
         self.exact_critic = exact_critic
         """The discriminator in float32 whatever the run's precision, for terms that
         differentiate with respect to its input. In the discriminator's update its gradient is cheap
         to differentiate; a second derivative with respect to the input may then be absent where it is
         0 everywhere (`torch.autograd.grad(..., materialize_grads=True)`)."""
         self.generator = generator
-        """The generator's side, as the module that its task has built: in float32, never compiled."""
+        """The generator's side, as the module built by the task: in float32, never compiled."""
         self.discriminator = discriminator
-        """The discriminator's side, in the same way."""
+        """The discriminator's side, likewise."""
         self.rng = rng
-        """The random stream of this update; use it and no other, so that resume is exact. What
-        belongs to single samples is best drawn through `ganforge.api.rows`."""
+        """The random stream of this update; use it and no other, so that resume is exact. Draw per-sample
+        numbers through `ganforge.api.rows`."""
         self.mean = mean
-        """The mean of a tensor over the processes, differentiable; all of them must ask for it. For
-        a statistic of the batch, such as its center: of one process it sees that one's share alone."""
+        """The mean of a tensor over the processes, differentiable; all of them must call it. For a statistic
+        of the batch, such as its center: a single process sees only its share of the batch."""
         self.parts: dict[str, Tensor] = {}
         """The objective's parts so far in this update, without their weights: "adversarial", then the terms
         by name in the order of the run file."""
 
     @property
     def both_learn(self) -> bool:
-        """The real side is the generator's work, too, such as the code of a real sample (BiGAN)."""
+        """The real side depends on the generator, too, such as the code of a real sample (BiGAN)."""
         parts = [self.real, *leaves(self.cond)]
         return self.role == "g" and any(part.requires_grad for part in parts)
 

@@ -15,12 +15,12 @@ Rows = Callable[[int, torch.Generator], Tensor]
 class Stream(torch.Generator):
     """The random stream of one update in one process.
 
-    As a plain generator it is the process's own. Through `rows` it draws what belongs to single
-    samples from `shared`, which is at the same place in all processes.
+    As a plain generator it is the process's own. Through `rows` it draws per-sample numbers from `shared`,
+    which has the same state in all processes.
     """
 
     rank: int = 0
-    """This process's among `world`."""
+    """This process's rank among `world`."""
     world: int = 1
     shared: torch.Generator
 
@@ -36,9 +36,9 @@ class Stream(torch.Generator):
 def rows(rng: torch.Generator, n: int, draw: Rows) -> Tensor:
     """Random numbers for this process's `n` samples, [n, ...].
 
-    Every process draws for the samples of all of them and keeps the rows of its own, so that the
-    number of processes does not change what a sample gets. Any other generator than a `Stream` is
-    that of a single process.
+    Every process draws for the samples of all of them and keeps its own rows, so that the number of
+    processes does not change a sample's numbers. Any generator other than a `Stream` is that of a single
+    process.
     """
     if not isinstance(rng, Stream) or rng.world == 1:
         return draw(n, rng)

@@ -17,7 +17,7 @@ from ganforge.api.play import Play, Role
 from ganforge.api.schedule import Scheduled
 
 Parameters = Iterable[Any]
-"""What torch's optimizers take: `nn.Parameter`s, or groups of them (dicts) with settings of their own."""
+"""Arguments of torch's optimizers: `nn.Parameter`s, or groups of them (dicts) with their own settings."""
 
 
 class Optimizer(Component):
@@ -32,45 +32,51 @@ class Optimizer(Component):
         """A torch optimizer over `parameters`, or over parameter groups (dicts) of them."""
 
     def scheduled(self) -> dict[str, Any]:
-        """Key of the optimizer's parameter groups -> value, of keys that a ramp may change during a run
-        (`{"betas": self.betas}`); set before each iteration. The learning rate is always one."""
+        """Key of the optimizer's parameter groups -> value, for keys that may follow a ramp during a run
+        (`{"betas": self.betas}`); set before each iteration. The learning rate is always one of them."""
         return {}
 
 
 class Callback(Component):
-    """`[[callbacks]]`: acts on what is compared, on what the critic is shown, or on a network after each
-    optimizer step of a player."""
+    """`[[callbacks]]`: acts on the comparisons, on the critic's inputs, or on a network after each optimizer
+    step of a player."""
 
     kind: ClassVar[str] = "callbacks"
 
     def before(self, play: Play) -> None:
-        """Called for each comparison before it is judged, in either player's update; may replace
+        """Called for each comparison before the critic sees it, in either player's update; may replace
         `play.fake` in the discriminator's."""
         return
 
     def after(self, play: Play) -> None:
-        """Called for each comparison when its gradients are computed, without gradients; the verdicts that
-        the update has asked for are there to be read."""
+        """Called for each comparison after its backward pass, without gradients; the verdicts computed in the
+        update are available."""
         return
 
     def after_update(self, role: Role, network: nn.Module) -> None:
         """Called right after the player's optimizer step, without gradients."""
         return
 
+    def estimates(self, play: Play) -> dict[str, Tensor]:
+        """What the callback reports, name -> scalar: called for each comparison after `after`, in either
+        player's update, without gradients. Logged as `estimate/NAME`; names that some updates leave out are
+        averaged over the others."""
+        return {}
+
     def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """What the critic sees in place of `x` [N, ...], real or fake, in either player's update;
+        """The critic's input in place of `x` [N, ...], real or fake, in either player's update;
         differentiable, and random only through `rng`."""
         return x
 
 
 class Sampler(Protocol):
-    """Draws from the trained generator (its moving average where there is one)."""
+    """Draws from the trained generator (its moving average if there is one)."""
 
     spec: DataSpec
 
     def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
         """`n` samples [n, *shape] in [-1, 1] on the CPU, float32. `cond` [n, K]; None draws
-        conditions from the training labels where the generator needs them."""
+        conditions from the training labels if the generator needs them."""
         ...
 
     def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
@@ -79,22 +85,22 @@ class Sampler(Protocol):
 
 
 class Metric(Component):
-    """`[[metrics]]`: a number about the generator, computed now and then during training."""
+    """`[[metrics]]`: a metric of the generator, computed periodically during training."""
 
     kind: ClassVar[str] = "metrics"
 
-    every: int = Field(50_000, ge=1, description="Compute once in this many images seen.")
-    seed: int = Field(0, ge=0, description="Of the latents, and of whatever else the metric draws.")
+    every: int = Field(50_000, ge=1, description="Images between two computations.")
+    seed: int = Field(0, ge=0, description="Seed of the latents, and of whatever else the metric draws.")
 
     @abstractmethod
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Name -> value. Must not touch the global random state or the networks."""
 
     def provenance(self, data: DataSpec) -> dict[str, Any]:
-        """What its numbers depend on besides its settings and the files these name: extractor,
-        hash of its weights, resizer. Numbers for which this differs are never compared.
+        """What its values depend on in addition to its settings and the files these name: extractor, hash of
+        its weights, resizer. Values for which this differs are never compared.
 
-        Also called before training begins, so that a missing file is not found out in the middle
-        of it. Raises `UserError` as `compute` would.
+        Also called before training starts, so that a missing file is reported then. Raises `UserError` as
+        `compute` would.
         """
         return {}

@@ -1,4 +1,4 @@
-"""Trees of tensors: what a critic of several scales or patches gives, and conditions of several parts.
+"""Trees of tensors: the output of a critic with several scales or patches, and conditions of several parts.
 
 A tree is a tensor, or a list, tuple or dict of trees. None is a tree without leaves.
 """
@@ -29,7 +29,7 @@ def leaves(tree: Tree) -> Iterator[Any]:
 
 
 def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
-    """A tree of the same form, of `function(leaf)`."""
+    """A tree of the same structure, of `function(leaf)`."""
     if isinstance(tree, Mapping):
         return {name: mapped(function, branch) for name, branch in tree.items()}
     if isinstance(tree, list | tuple):
@@ -39,7 +39,7 @@ def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
 
 def total(function: Callable[..., Any], *trees: Tree) -> Any:
     """The sum over the leaves of `function(leaf, ...)`, one leaf of each tree at a time. Raises
-    `ValueError` where the trees differ in their number of leaves, or have none."""
+    `ValueError` if the trees differ in their number of leaves, or have none."""
     values = [function(*each) for each in zip(*map(leaves, trees), strict=True)]
     if not values:
         raise ValueError("expected at least one tensor, got none")

@@ -1,1 +1,1 @@
-"""Components and whose they are: the registry, calls held to the contract, faults with a name."""
+"""Components: the registry, calls checked against the contract, and attribution of faults."""

@@ -1,6 +1,6 @@
-"""Calls into components outside of the update, each held to its contract.
+"""Calls into components outside of the update, each checked against its contract.
 
-What a component raises or gives wrongly ends in a `UserError` that names it (see `blame`).
+An exception or a wrong result of a component becomes a `UserError` that names it (see `blame`).
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def spec_of(data: Dataset) -> DataSpec:
 
 
 def open_data(data: Dataset, split: Split, spec: DataSpec, context: Context) -> Samples:
-    """Opens a split and holds it to what `spec` promised. Reads the content of points and of vector
-    labels alone, which are small; pixels may be mapped from a disk."""
+    """Opens a split and checks it against `spec`. Reads only the content of points and of vector labels,
+    which are small; pixels may be memory-mapped."""
     with blame(data, "build"):
         samples = data.build(split, context)
     if not isinstance(samples, Samples):
@@ -49,30 +49,34 @@ def open_data(data: Dataset, split: Split, spec: DataSpec, context: Context) -> 
     if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, torch.float32):
         raise fault(data, f"build returned images as {_named(images)}; expected a tensor of uint8 or float32")
     if tuple(images.shape[1:]) != spec.shape:
-        raise fault(data, f"promised samples of shape {spec.shape} and gave {tuple(images.shape[1:])}")
+        raise fault(
+            data, f"declared samples of shape {spec.shape}, but build returned {tuple(images.shape[1:])}"
+        )
     _check_labels(data, spec, samples)
     for what, values in (("samples", images), ("labels", labels)):
         if values is not None and values.is_floating_point() and not values.isfinite().all():
-            raise fault(data, f"gave {what} that are not finite")
+            raise fault(data, f"build returned non-finite {what}")
     return samples
 
 
 def _check_labels(data: Dataset, spec: DataSpec, samples: Samples) -> None:
-    """Holds the labels to shape, type and number."""
+    """Checks the shape, type and number of the labels."""
     labels, promised = samples.labels, spec.labels.shape
     shape = () if labels is None else tuple(labels.shape[1:])
     if shape != promised:
         given = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
-        what = f"labels of shape {promised} for" if len(promised) > 1 else f"{spec.labels.width} labels"
-        raise fault(data, f"promised {what} a sample and gave {given}")
+        what = f"labels of shape {promised}" if len(promised) > 1 else f"{spec.labels.width} labels"
+        raise fault(data, f"declared {what} per sample, but build returned {given}")
     if labels is None:
         return
     if spec.labels.kind == "image" and labels.dtype != torch.uint8:
         raise fault(data, f"build returned images as labels as {_named(labels)}; expected a tensor of uint8")
     if samples.paired and len(labels) != len(samples.images):
-        raise fault(data, f"gave {len(samples.images):,} samples and {len(labels):,} rows of labels")
+        raise fault(
+            data, f"build returned {len(samples.images):,} samples, but {len(labels):,} rows of labels"
+        )
     if not samples.paired and not len(labels):
-        raise fault(data, "gave no labels, which are a collection of their own here; expected 1 or more")
+        raise fault(data, "build returned no labels for an unpaired data set; expected 1 or more")
 
 
 def networks_of(
@@ -122,7 +126,7 @@ def pictures_of(data: Dataset, samples: Tensor) -> Tensor:
 
 
 def values_of(metric: Metric, sampler: Sampler, data: Samples) -> dict[str, float]:
-    """The metric's values as plain floats; NaN where it has none."""
+    """The metric's values as plain floats; NaN if it has none."""
     with blame(metric, "compute"):
         values = metric.compute(sampler, data)
     if not isinstance(values, Mapping):

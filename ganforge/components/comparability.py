@@ -1,7 +1,7 @@
-"""What a metric's numbers depend on, and a hash of it: numbers may be compared where it is the same.
+"""What a metric's values depend on, and a fingerprint of it: values with equal fingerprints are comparable.
 
-The seed, the number of repeats and the label of a number are no part of it: they change how well a
-number is known, not what it means.
+The seed, the number of repeats and the label of a value are excluded: they change its precision, not its
+meaning.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ganforge.api import DataSpec, Metric, UserError
 from ganforge.api.judge.judge import CARD, load_judge
 
 NEUTRAL = ("type", "every", "seed", "repeats", "name")
-"""Keys of a metric that leave the meaning of its numbers alone."""
+"""Keys of a metric that do not change the meaning of its values."""
 
 
 def describe(metric: Metric, data: DataSpec) -> dict[str, Any]:
-    """A metric's type and settings, what identifies the files they name, and what the metric itself
-    says of its provenance. Raises `UserError` for a missing file."""
+    """A metric's type and settings, hashes of the files they name, and the metric's own provenance.
+    Raises `UserError` for a missing file."""
     return {
         "type": metric.type,
         "settings": json.loads(metric.model_dump_json(exclude={"type", "every"})),
@@ -34,8 +34,8 @@ def describe(metric: Metric, data: DataSpec) -> dict[str, Any]:
 
 
 def depends_on(metric: Metric, spec: DataSpec, described: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Everything that must be equal for two numbers of this metric to be comparable; `described` is
-    what `describe` gave, `more` what was found while it was computed."""
+    """Everything that must be equal for two values of this metric to be comparable; `described` is the
+    result of `describe`, `more` what was recorded while it was computed."""
     paths = {name for name, value in metric if isinstance(value, Path)}
     settings = metric.model_dump_json(exclude={*NEUTRAL, *paths}, exclude_none=True)
     names = json.dumps(spec.labels.names).encode()
@@ -51,13 +51,13 @@ def depends_on(metric: Metric, spec: DataSpec, described: Mapping[str, Any], **m
 
 
 def fingerprint(conditions: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits, the same for the same `depends_on` whatever the order of its keys."""
+    """16 hexadecimal digits, independent of the order of the keys in `depends_on`."""
     canonical = json.dumps(conditions, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def tensor_sha256(tensor: Tensor) -> str:
-    """Of the type, the shape and the values, whatever the device and the layout in memory."""
+    """Hash of type, shape and values, independent of device and memory format."""
     plain = tensor.detach().cpu().contiguous()
     found = hashlib.sha256(f"{plain.dtype} {tuple(plain.shape)}".encode())
     # As bytes, because numpy has no bfloat16.
@@ -72,7 +72,7 @@ def file_sha256(file: Path) -> str:
 
 
 def _identify(metric: Metric, name: str, path: Path) -> dict[str, Any]:
-    """What identifies the content of a file, or of a judge, that a metric names."""
+    """Identifies the content of a file, or of a judge, that a metric names."""
     folder = path.parent if path.name == CARD else path
     if (folder / CARD).is_file():
         # A judge refuses images of another size than its own: nothing is resized.
@@ -81,6 +81,6 @@ def _identify(metric: Metric, name: str, path: Path) -> dict[str, Any]:
         return {"sha256": file_sha256(path)}
     except OSError as error:
         raise UserError(
-            f"metric '{metric.type}' cannot read {name} = {path}: {error.strerror}; mend the key, or leave "
-            "the metric out"
+            f"metric '{metric.type}' cannot read {name} = {path}: {error.strerror}; fix the path, or "
+            "remove the metric"
         ) from None

@@ -1,4 +1,4 @@
-"""Whose fault it is: what a component raises or gives wrongly, told with its name and its plugin.
+"""Attributes exceptions and wrong results to the component and its plugin.
 
 Nothing here knows the registry; a component's class carries the name of its plugin (`provider`).
 """
@@ -12,7 +12,7 @@ from types import TracebackType
 from ganforge.api import Component, UserError
 
 TRACEBACK = "GANFORGE_TRACEBACK"
-"""Environment variable: set, the command line shows the traceback of a fault besides its message."""
+"""Environment variable: if set, the command line prints a fault's traceback in addition to the message."""
 
 KIND_NOUNS = {
     "data": "data set",
@@ -28,7 +28,7 @@ KIND_NOUNS = {
 
 
 class ComponentFault(UserError):
-    """A component did what its contract forbids; the message says which one and whose it is."""
+    """A component violated its contract; the message names it and its plugin."""
 
     def __init__(self, message: str, component: Component | type[Component] | None = None) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class ComponentFault(UserError):
 
 
 class blame:
-    """`with blame(loss, "d_loss"): ...`: what goes wrong inside is the component's doing.
+    """`with blame(loss, "d_loss"): ...`: errors inside are attributed to the component.
 
     An exception becomes a `ComponentFault` in one line, with the exception as its cause. A
     `UserError` stays one, and names the component if it does not yet. Costs nothing on a device.
@@ -58,7 +58,7 @@ class blame:
             return
         if isinstance(error, UserError):
             _sign(error, self.component)
-        # A plugin that calls sys.exit would end the run as if all were well.
+        # A plugin that calls sys.exit would end the run as if it had succeeded.
         elif isinstance(error, Exception | SystemExit):
             what = f"{one_line(error)}{_place(error, self.component)}"
             raise ComponentFault(
@@ -69,12 +69,12 @@ class blame:
 
 
 def fault(component: Component, what: str) -> ComponentFault:
-    """What to raise for a wrong result: `what` says which, and what was due."""
+    """The error for a wrong result: `what` says what was returned, and what was expected."""
     return ComponentFault(f"{described(component)}: {what}", component)
 
 
 def described(component: Component | type[Component]) -> str:
-    """`loss 'hinge' of plugin 'losses' (ganforge 0.1.0)`; without the plugin where no registry knows it."""
+    """`loss 'hinge' of plugin 'losses' (ganforge 0.1.0)`; without the plugin if no registry knows it."""
     owner = f" of {component.provider}" if component.provider else ""
     return f"{KIND_NOUNS[component.kind]} '{component.type_name()}'{owner}"
 
@@ -92,8 +92,8 @@ def _sign(error: UserError, component: Component | type[Component]) -> None:
 
 
 def _place(error: BaseException, component: Component | type[Component]) -> str:
-    """` (acme_gan.py:12)`: the last line of the component's own package on the way to the error;
-    empty where there is none."""
+    """` (acme_gan.py:12)`: the innermost line of the component's own package in the traceback; empty
+    if there is none."""
     package = component.__module__.partition(".")[0]
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         if frame.f_globals.get("__name__", "").partition(".")[0] == package:

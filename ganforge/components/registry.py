@@ -1,8 +1,8 @@
-"""Which components exist: entry points -> one immutable `Registry`.
+"""The installed components: entry points -> one immutable `Registry`.
 
-The entry points are walked here rather than by pluggy, whose loader skips a second entry point
-of the same name without a word and lets one broken plugin take everything down. A plugin that
-cannot be used is kept as a reason; the others go on.
+The entry points are walked here rather than by pluggy, whose loader silently skips a second entry point
+of the same name and lets one broken plugin break everything. A plugin that cannot be used is recorded
+with its reason; the others are used.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Registry:
     plugins: tuple[Plugin, ...] = ()
     broken: tuple[Broken, ...] = ()
     clashes: Mapping[tuple[str, str], tuple[Plugin, ...]] = field(default_factory=dict)
-    """(kind, name) -> the plugins that all claim it; such a name is provided by none."""
+    """(kind, name) -> the plugins that provide it; such an ambiguous name cannot be used."""
 
     @classmethod
     def from_modules(
@@ -70,7 +70,7 @@ class Registry:
         return self.components[kind]
 
     def find(self, kind: str, name: str) -> type[Component]:
-        """The component, or a `UserError` that lists what there is."""
+        """The component, or a `UserError` that lists the available ones."""
         if (kind, name) in self.clashes:
             raise UserError(self.explain_clash(kind, name))
         if kind not in self.components:
@@ -83,7 +83,7 @@ class Registry:
         return self.components[kind][name]
 
     def explain_missing(self, kind: str, name: str) -> str:
-        """Why `name` is no component of this kind, and what would do."""
+        """Why `name` is not a component of this kind, and the available ones."""
         installed = sorted(self.components[kind])
         message = f"no {KIND_NOUNS[kind]} is called '{name}'{did_you_mean(name, installed)}"
         message += f" (installed: {', '.join(installed) or 'none'})"
@@ -93,7 +93,7 @@ class Registry:
         return message
 
     def explain_clash(self, kind: str, name: str) -> str:
-        """Who claims the name, and how to settle it."""
+        """Which plugins provide the name, and how to resolve it."""
         owners = self.clashes[kind, name]
         listed = " and ".join(["both " + str(owners[0]), *map(str, owners[1:])])
         namesakes = len({owner.name for owner in owners}) < len(owners)
@@ -113,7 +113,7 @@ def discover() -> Registry:
             continue
         try:
             modules.append((plugin, entry.load()))
-        except (Exception, SystemExit) as error:  # a plugin may fail at import in any way it likes
+        except (Exception, SystemExit) as error:  # a plugin may raise anything at import
             broken.append(Broken(plugin, f"does not import: {one_line(error)}"))
     return Registry.from_modules(modules, broken)
 
@@ -151,7 +151,7 @@ def _collect(modules: list[tuple[Plugin, object]], broken: list[Broken]) -> Regi
 
 
 def _components_of(plugin: Plugin, module: object) -> list[type[Component]]:
-    """The classes one plugin brings, each checked; a manager of its own keeps the blame exact."""
+    """The classes that one plugin provides, each checked; a separate manager attributes errors exactly."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hooks)
     manager.register(module, name=plugin.name)
@@ -164,7 +164,7 @@ def _components_of(plugin: Plugin, module: object) -> list[type[Component]]:
 
 def _checked(component: object) -> type[Component]:
     if not (inspect.isclass(component) and issubclass(component, Component)):
-        raise TypeError(f"ganforge_components gave {component!r}, which is no Component class")
+        raise TypeError(f"ganforge_components returned {component!r}; expected a Component class")
     name = component.__name__
     if component.kind not in KINDS or not issubclass(component, KINDS[component.kind]):
         raise TypeError(f"{name} derives from no kind; subclass one of {', '.join(_kind_classes())}")

@@ -1,6 +1,6 @@
-"""What components must give in an update: types, shapes and graphs.
+"""What components must return in an update: types, shapes and graphs.
 
-Looked at in every update, because it is free: no content is read, so nothing waits for a device.
+Checked in every update, because it is free: no content is read, so the device is not synchronized.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def draw_of(prior: Prior, n: int, cond: Tensor | None, generator: torch.Generato
 
 
 def check_samples(samples: object, nets: Architecture, shape: tuple[int, ...]) -> None:
-    """What a generator makes."""
+    """A generator's output."""
     _check(samples, shape, nets, "the generator returned")
 
 
@@ -88,7 +88,7 @@ def check_compared(found: object, task: Task, nets: Architecture, attached: bool
 
 
 def check_verdict(verdict: object, nets: Architecture, heads: Mapping[str, int], n: int) -> None:
-    """A discriminator's logits [n, ...], and the heads that were asked for."""
+    """A discriminator's logits [n, ...], and the requested heads."""
     if not isinstance(verdict, Verdict):
         raise fault(nets, f"the discriminator returned {_what(verdict)}; expected a Verdict")
     outputs = list(leaves(verdict.logits))
@@ -104,7 +104,7 @@ def check_verdict(verdict: object, nets: Architecture, heads: Mapping[str, int],
 
 
 def check_replaced(play: Play, callback: Callback, like: Tensor) -> None:
-    """Fakes that a callback has put in the place of others."""
+    """Fakes that a callback has replaced."""
     _check(play.fake, tuple(like.shape), callback, "before put fakes in place as")
 
 

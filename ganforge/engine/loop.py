@@ -1,4 +1,4 @@
-"""The loop: iterations of the schedule until the images are seen or a stop is asked for."""
+"""The loop: iterations of the schedule until all images are seen or a stop is requested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from ganforge.engine.update.schedule import lr_factor, set_hyperparameters, turn
 
 
 class Loop:
-    """Drives a game through a run, and can put its whole state into a checkpoint and back."""
+    """Runs a game to its end, and saves and restores its whole state."""
 
     def __init__(
         self,
@@ -63,21 +63,21 @@ class Loop:
         self.best = Best(config.logging.keep_best, config.logging.best_is)
         self.pool = Pool(game.runtime, self.say)
         self.stamp: Mapping[str, Any] = {}
-        """What every checkpoint says about how it came about; plain data."""
+        """Provenance stored in every checkpoint; plain data."""
         d_turns: list[Role] = ["d"] * config.train.d_updates
         g_turns: list[Role] = ["g"] * config.train.g_updates
         self.schedule: Sequence[Role] = d_turns + g_turns
         self.replays: Replays | None = None
-        """Plays the updates by recordings, where the device can."""
+        """Graph replay of the updates, if the device supports it."""
         self.trial = Trial(config.train.compile, game, self.say)
         self.iteration = 0
         self.images_seen = 0
         self.seconds = 0.0
         self.owes_metrics = False
-        """A stop came before, or while, the metrics of this moment were computed."""
+        """The metrics of this point are still owed: a stop came before or during their computation."""
         self.guard = Guard(config.health, game, samples, config.train.seed)
         self.diagnosis: str | None = None
-        """Why the run was ended by its policy about its health."""
+        """Why `health.policy` ended the run."""
         self._saved_at = -1
 
     @property
@@ -95,10 +95,10 @@ class Loop:
             if self.config.health.policy == "rollback":
                 self.save()
         with self.saver:
-            stopped = self._settle(stop)
+            stopped = self._compute_owed(stop)
             while self.images_seen < train.images and not stopped:
                 last = self.images_seen + self.per_iteration >= train.images
-                # The flags are looked at before the iteration, so that its update can measure more.
+                # The flags are computed before the iteration, so that its update can measure more.
                 log = last or self._passes(logging.every) or self.iteration == 0
                 self._iterate(log)
                 stopped = self.game.runtime.asked_to_stop()
@@ -114,7 +114,7 @@ class Loop:
                 if self.game.runtime.is_main:
                     self.observer.tick(self.images_seen)
                 self.owes_metrics = bool(self._due_metrics())
-                stopped = stopped or self._settle(stop)
+                stopped = stopped or self._compute_owed(stop)
                 if logging.grid_every and (self._passed(logging.grid_every) or last or stopped):
                     self._grid()
                 best = self.best.images_seen == self.images_seen
@@ -125,7 +125,7 @@ class Loop:
         return self.images_seen >= train.images and not self.owes_metrics
 
     def _iterate(self, measure: bool) -> None:
-        """The schedule once."""
+        """One pass of the schedule."""
         train = self.config.train
         factor = lr_factor(self.config.lr, self.images_seen, train.images)
         for player in self.game.players.values():
@@ -167,8 +167,8 @@ class Loop:
             self.say(f"  try: {finding.advice}")
 
     def _act_on_findings(self, stop: StopRequest) -> bool:
-        """Carries out what the policy decides, in all processes alike. True where the run went back;
-        where it has to end, `diagnosis` says why and `stop` has a reason."""
+        """Carries out the policy's decision, the same in all processes. True if the run was rolled back; if
+        it must end, `diagnosis` is set and `stop` has a reason."""
         policy, findings = self.config.health, self.guard.findings(self.images_seen)
         decision = decide(findings, self.guard.history, policy)
         if isinstance(decision, GoBack):
@@ -182,7 +182,7 @@ class Loop:
         return False
 
     def _go_back(self, decision: GoBack) -> bool:
-        """To the newest readable checkpoint that was healthy; False where there is none."""
+        """Restores the newest readable healthy checkpoint; False if there is none."""
         runtime, spent = self.game.runtime, self.seconds
         self.saver.wait()
         # Nobody reads checkpoints before the main process has written its last.
@@ -193,7 +193,7 @@ class Loop:
         self.restore(*found)
         self.seconds, self.guard.history = spent, decision.history
         self.reseed()
-        # At once, so that a run that is killed now knows, when it is resumed, that it went back.
+        # At once, so that a run that is killed now knows, when it is resumed, that it was rolled back.
         self.save()
         self.saver.wait()
         if runtime.is_main:
@@ -203,9 +203,9 @@ class Loop:
         self.say(decision.line(self.images_seen))
         return True
 
-    def _settle(self, stop: StopRequest) -> bool:
-        """Computes the metrics that are owed. A signal cuts that short, and they stay owed: the
-        resumed run begins with them. Returns whether one came."""
+    def _compute_owed(self, stop: StopRequest) -> bool:
+        """Computes the owed metrics. A signal interrupts this, and they stay owed: the resumed run starts
+        with them. Returns whether that happened."""
         if not self.owes_metrics:
             return False
         values = measure(self._due_metrics(), self.sampler, self.samples, self.pool)
@@ -215,7 +215,7 @@ class Loop:
             for line in self.best.update(values, self.images_seen, everything):
                 self.say(line)
         self.owes_metrics = values is None
-        # A checkpoint of this moment, if there is one, still says that they are owed.
+        # A checkpoint of this point, if there is one, still records that they are owed.
         self._saved_at = self._saved_at if self.owes_metrics else -1
         return self.owes_metrics
 
@@ -231,7 +231,7 @@ class Loop:
     def _grid(self) -> None:
         if not self.config.logging.grid_every:
             return
-        # In every process: the sampler shares the work out among them.
+        # In every process: the sampler divides the work among them.
         for grid in pictures(self.sampler, self.config, self.game.players["d"].network, self.samples.images):
             if self.game.runtime.is_main:
                 self.observer.grid(self.images_seen, grid)
@@ -242,13 +242,13 @@ class Loop:
             self.observer.say(line)
 
     def tell_event(self, event: Mapping[str, Any]) -> None:
-        """Something that happened now, for the record."""
+        """Records an event at this point of the run."""
         if self.game.runtime.is_main:
             now = {"iteration": self.iteration, "images_seen": self.images_seen}
             self.observer.event({**now, **event})
 
     def save(self) -> None:
-        """Begins to write a checkpoint of this point of the run; `saver.wait()` waits for its end."""
+        """Starts writing a checkpoint of this point of the run; `saver.wait()` waits for it."""
         check_agreement(self.game, self.average, self.images_seen)
         self.game.means.merge(self.game.runtime.mean)
         self.game.live.gather(self.game.runtime)
@@ -258,7 +258,7 @@ class Loop:
         self._saved_at = self.images_seen
 
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-        """All that a continued run needs, as tensors by group and as plain data."""
+        """Everything that a resumed run needs, as tensors by group and as plain data."""
         tensors, game = pack_game(self.game)
         state = {
             "iteration": self.iteration,
@@ -276,7 +276,7 @@ class Loop:
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Puts back what `state` gave; the run then goes on as if it had not stopped."""
+        """Restores `state`; the run then continues as if it had not stopped."""
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
         self.owes_metrics = state["owes_metrics"]
@@ -290,6 +290,6 @@ class Loop:
         self._saved_at = self.images_seen
 
     def reseed(self) -> None:
-        """Puts all random streams where the run's rollbacks say."""
+        """Reseeds all random streams, depending on the run's rollbacks."""
         self.game.seed = self.guard.stream
         self.batches.reseed(self.guard.stream)

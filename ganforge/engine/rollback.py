@@ -1,4 +1,4 @@
-"""What findings about a run's health lead to: nothing, its end, or its return to a healthy checkpoint.
+"""The decision that health findings lead to: continue, stop, or roll back to a healthy checkpoint.
 
 A pure function of plain values. The loop gathers them from all processes and carries the decision out.
 """
@@ -17,14 +17,14 @@ PLAYERS: tuple[Role, ...] = ("d", "g")
 
 @dataclass(frozen=True)
 class Findings:
-    """What the sentinel has found and still sees, the same in every process."""
+    """The active findings of the sentinel, the same in every process."""
 
     players: tuple[Role, ...]
-    """Who is at fault; empty in a healthy run."""
+    """The players at fault; empty in a healthy run."""
     summary: str
     """The findings in one line."""
     images_seen: int
-    """Where the run stands."""
+    """Images seen."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class History:
 
 @dataclass(frozen=True)
 class Continue:
-    """The run goes on as it is."""
+    """The run continues unchanged."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Stop:
 
     reason: str
     gave_up: bool = False
-    """The policy was to roll back, and it cannot."""
+    """The policy is to roll back, but it cannot."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class GoBack:
     lowered: tuple[Role, ...]
     """The players whose learning rate is lowered."""
     history: History
-    """With this rollback."""
+    """Including this rollback."""
     limit: int
-    """The most rollbacks in a run."""
+    """Maximum number of rollbacks in a run."""
 
     def event(self) -> dict[str, Any]:
         """For the record of the run."""
@@ -80,11 +80,11 @@ class GoBack:
         return {"event": "rollback", "what": self.reason, **counts, "lr_factor": dict(history.lr)}
 
     def line(self, images_seen: int) -> str:
-        """For the user; `images_seen` at the checkpoint that the run went back to."""
+        """For the user; `images_seen` at the checkpoint that was restored."""
         factors = ", ".join(f"{role} x {self.history.lr[role]:g}" for role in self.lowered)
         return (
             f"health: back at {images_seen:,} images (rollback {self.history.rollbacks} of {self.limit}), "
-            f"with other random numbers and the learning rate of {factors}"
+            f"with new random numbers and learning rates {factors}"
         )
 
 
@@ -92,21 +92,21 @@ Decision = Continue | Stop | GoBack
 
 
 def decide(findings: Findings, history: History, policy: Health, healthy_checkpoint: bool = True) -> Decision:
-    """What `policy` makes of `findings`; `healthy_checkpoint`: whether there is one to go back to.
+    """The decision of `policy` on `findings`; `healthy_checkpoint`: whether there is one to roll back to.
 
-    A rollback lowers the learning rate of the player at fault. A run that fails again before it has got
-    past the point of its last failure was not helped by that: the fault may be the rival's, so then both
-    are lowered.
+    A rollback lowers the learning rate of the player at fault. If a run fails again before it has
+    passed the point of its last failure, that did not help: the fault may be the rival's, so both are
+    lowered.
     """
     if not findings.players or policy.policy not in ("stop", "rollback"):
         return Continue()
     if policy.policy == "stop":
         return Stop(findings.summary)
     if history.rollbacks >= policy.rollbacks:
-        limit = f"after {history.rollbacks} rollbacks, the most that health.rollbacks allows"
+        limit = f"after {history.rollbacks} rollbacks, the maximum of health.rollbacks"
         return Stop(f"{findings.summary} ({limit})", gave_up=True)
     if not healthy_checkpoint:
-        return Stop(f"{findings.summary} (there is no healthy checkpoint to go back to)", gave_up=True)
+        return Stop(f"{findings.summary} (there is no healthy checkpoint to roll back to)", gave_up=True)
     no_progress = history.failed_at is not None and findings.images_seen <= history.failed_at
     lowered = PLAYERS if no_progress else findings.players
     factor = {role: policy.lr_factor if role in lowered else 1.0 for role in PLAYERS}

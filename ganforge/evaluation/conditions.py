@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ganforge.api import LabelSpec, UserError
+from ganforge.api.conditions import read_list
 
-MAX_BYTES = 16 * 2**20
-"""Of a list of conditions."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """Images that a folder is searched for."""
 
@@ -34,7 +32,7 @@ def rows(labels: LabelSpec, text: str | None, file: Path | None) -> Tensor:
         base = Path()
     else:
         assert file is not None
-        wanted, base = _read(file), file.parent
+        wanted, base = read_list(file), file.parent
     found = [row for position, each in enumerate(wanted) for row in _rows(labels, each, base, position, file)]
     return torch.stack(found)
 
@@ -93,23 +91,6 @@ def _image(labels: LabelSpec, path: Path) -> Tensor:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     image = torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
     return image.float() / 127.5 - 1.0
-
-
-def _read(file: Path) -> list[Any]:
-    """The entries of a JSON list."""
-    try:
-        with file.open("rb") as handle:
-            content = handle.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UserError(f"{file}: expected a list of at most {MAX_BYTES:,} bytes")
-        found = json.loads(content)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not JSON: {error}") from None
-    if not isinstance(found, list) or not found:
-        raise UserError(f"{file}: expected a list of conditions, got {found!r:.60}")
-    return found
 
 
 def _what(labels: LabelSpec) -> str:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganforge.api import Dataset, DataSpec, LabelSpec, UserError
+from ganforge.api.conditions import read_conditions
 from ganforge.components.calls import pictures_of
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
@@ -27,8 +27,6 @@ from ganforge.training.build import plan
 OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
 """Suffixes that no folder is meant to have."""
 MAX_SAMPLES = 100_000
-MAX_BYTES = 16 * 2**20
-"""Maximum size of a list of conditions."""
 
 
 @dataclass(frozen=True)
@@ -63,31 +61,6 @@ def open_generator(
         raise run.misfit(one_line(error)) from error
     sampler = GeneratorSampler(network, config.task, config.prior, config.nets, spec, truncation=truncation)
     return TrainedGenerator(sampler, spec, state["images_seen"], config.data)
-
-
-def read_conditions(file: Path, labels: LabelSpec) -> list[list[str]]:
-    """A JSON list of conditions, each a list of names or one string as for `--condition`."""
-    try:
-        with file.open("rb") as handle:
-            # Bounded, because a device file has no end.
-            content = handle.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UserError(f"{file}: expected a list of conditions of at most {MAX_BYTES:,} bytes")
-        found: Any = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file}:{error.lineno}: not JSON: {error.msg}") from None
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not JSON: {error}") from None
-    conditions = [labels.parse(each) if isinstance(each, str) else each for each in _as_list(found, file)]
-    for position, names in enumerate(conditions):
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(
-                f"{file}: expected condition {position} (counted from 0) to be a list of names, "
-                f"got {names!r:.60}"
-            )
-    return conditions
 
 
 def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed: int) -> Tensor | None:
@@ -185,9 +158,3 @@ def _encoded(labels: LabelSpec, conditions: Sequence[Sequence[str]], position: i
     except UserError as error:
         where = f"condition {position} (counted from 0): " if len(conditions) > 1 else ""
         raise UserError(f"{where}{error}") from None
-
-
-def _as_list(found: Any, file: Path) -> list[Any]:
-    if not isinstance(found, list) or not found:
-        raise UserError(f'{file}: expected a list of conditions, such as [["red cube"], ["gray sphere"]]')
-    return found

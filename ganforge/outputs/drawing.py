@@ -1,4 +1,4 @@
-"""Samples of any shape as something to look at."""
+"""Samples of any shape as images."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ RGBA = 4
 
 
 def as_pictures(samples: Tensor) -> Tensor:
-    """Samples of rank 4 or 5, uint8 or floats in [-1, 1], as grey or RGB images [n, 1 or 3, H, W].
+    """Samples of rank 4 or 5, uint8 or floats in [-1, 1], as gray or RGB images [n, 1 or 3, H, W].
 
-    Four channels are RGB and alpha, on white; of other numbers the first three are shown, or the first one.
-    Volumes [n, C, D, H, W] are shown by their middle slice.
+    Four channels are RGB and alpha, on white; of other numbers of channels the first three are shown, or
+    the first one. Of volumes [n, C, D, H, W] the middle slice is shown.
     """
     if samples.ndim == 5:
         samples = samples[:, :, samples.shape[2] // 2]  # [n, C, H, W]
@@ -24,13 +24,13 @@ def as_pictures(samples: Tensor) -> Tensor:
 
 
 def how_shown(shape: tuple[int, ...]) -> str | None:
-    """In words, what of samples of this `shape` a picture leaves out; None where it is nothing."""
+    """In words, what an image of samples of this `shape` leaves out; None if nothing."""
     if len(shape) == 4:
         return "volumes are shown by their middle slice"
     if len(shape) == 3 and shape[0] not in (1, 3, RGBA):
-        return f"of {shape[0]} channels, pictures show {'the first three' if shape[0] > 3 else 'the first'}"
+        return f"of {shape[0]} channels, images show {'the first three' if shape[0] > 3 else 'the first'}"
     if len(shape) == 1 and shape[0] > 2:
-        return f"of {shape[0]} coordinates, pictures show the first two"
+        return f"of {shape[0]} coordinates, images show the first two"
     return None
 
 

@@ -49,7 +49,7 @@ def scatter(points: Floats) -> Figure:
 def curves(waves: Floats) -> Figure:
     """Waves [n, C, L], or the first `MAX_CURVES` of them, one above the other; a colour per channel."""
     shown = waves[:MAX_CURVES]
-    figure = Figure(figsize=(6, 0.6 * len(shown) + 0.6), layout="constrained")
+    figure = blank(6, 0.6 * len(shown) + 0.6)
     for axes, wave in zip(
         np.ravel(figure.subplots(len(shown), 1, sharex=True, squeeze=False)), shown, strict=True
     ):

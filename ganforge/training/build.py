@@ -1,7 +1,7 @@
 """A validated run file -> networks, players and a loop. The only caller of any `build`.
 
-`plan` is everything that can be known without data or a device; whatever does not fit together
-is refused there, before anything is opened.
+`plan` covers everything that is known without data or a device; incompatible components are refused
+there, before anything is opened.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from ganforge.engine.update.schedule import at, has_ramps, scheduled_in_python
 
 @dataclass(frozen=True)
 class Plan:
-    """What the parts of a run have agreed on."""
+    """The compatible components of a run."""
 
     config: RunConfig
     spec: DataSpec
     latent: int
-    """Z, the width of the latent."""
+    """Z, the dimension of the latent."""
     heads: Mapping[str, int]
-    """Head name -> width: what the terms want from the discriminator."""
+    """Head name -> width: the outputs that the terms need from the discriminator."""
 
     def networks(self, device: torch.device | str = "cpu") -> Networks:
         """Both networks, freshly initialized from the run's seed; on "meta", without weights."""
@@ -58,7 +58,7 @@ class Plan:
 def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
     """Checks that the components fit together; raises `UserError` with the reason if not.
 
-    `spec` is the data's, where it is known already (from a run folder).
+    `spec` is the data's, if already known (from a run folder).
     """
     _refuse_contradictions(config)
     spec = spec or spec_of(config.data)
@@ -68,20 +68,20 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
         for name, width in heads_of(term, spec, config.prior).items():
             if name in heads and heads[name] != width:
                 raise UserError(
-                    f"terms '{owners[name]}' and '{term.type}' both want a discriminator head '{name}', "
-                    f"of widths {heads[name]} and {width}"
+                    f"terms '{owners[name]}' and '{term.type}' both need a discriminator head '{name}', "
+                    f"but with widths {heads[name]} and {width}"
                 )
             heads[name], owners[name] = width, term.type
     return Plan(config, spec, width_of(config.prior), heads)
 
 
 def load_samples(config: RunConfig, spec: DataSpec, context: Context) -> Samples:
-    """Opens the training data and holds it to what its `spec` promised."""
+    """Opens the training data and checks it against its `spec`."""
     samples = open_data(config.data, "train", spec, context)
     if config.task.pairs and not samples.paired:
         raise UserError(
-            f"task '{config.task.type}' learns from pairs, and the samples and conditions of data "
-            f"'{config.data.type}' are two collections: name data with pairs, or task 'cycle'"
+            f"task '{config.task.type}' needs paired data, but the samples and conditions of data "
+            f"'{config.data.type}' are two collections; use paired data, or task 'cycle'"
         )
     return samples
 
@@ -106,7 +106,7 @@ def assemble(
     observer: Observer,
     checkpoints: Path,
 ) -> Loop:
-    """The loop around `networks`, which are where they are to be trained."""
+    """The loop around `networks`, which are on the training device."""
     config, train = agreed.config, agreed.config.train
     average = MovingAverage(networks.generator, config.ema) if config.ema.halflife else None
     live = Live(config, agreed.spec, partial(shapes_of, agreed), runtime.device)
@@ -146,34 +146,34 @@ def assemble(
 
 
 def _refuse_contradictions(config: RunConfig) -> None:
-    """Raises `UserError` for keys of `[train]` that exclude each other."""
+    """Raises `UserError` for keys of `[train]` that are mutually exclusive."""
     train = config.train
     if train.fakes == "reused" and (train.d_updates, train.g_updates) != (1, 1):
         raise UserError(
-            "train.fakes = 'reused' is for one update of each player in an iteration; train.d_updates is "
-            f"{train.d_updates} and train.g_updates is {train.g_updates}: set it to 'fresh'"
+            "train.fakes = 'reused' needs one update of each player per iteration, got train.d_updates = "
+            f"{train.d_updates} and train.g_updates = {train.g_updates}; set it to 'fresh'"
         )
     if train.compile != "off" and train.sync_batchnorm:
-        # A compilation that fails in one process would leave the others waiting in its statistics.
+        # If compilation failed in one process, the others would wait for its batch statistics forever.
         raise UserError(
-            f"train.compile = '{train.compile}' and train.sync_batchnorm exclude each other; set one of "
-            "them to 'off' or false"
+            f"train.compile = '{train.compile}' and train.sync_batchnorm are mutually exclusive; set one "
+            "of them to 'off' or false"
         )
 
 
 def _record_updates(loop: Loop) -> None:
-    """Lets `loop` play by CUDA graphs on a GPU, or says why it does not. A CPU has none, and needs none."""
+    """Lets `loop` use CUDA graphs on a GPU, or reports why not. A CPU has none, and needs none."""
     runtime = loop.game.runtime
     if runtime.device.type != "cuda":
         return
     why_not = None
     if runtime.world > 1:
-        why_not = "the run is in several processes"
+        why_not = "the run has several processes"
     elif runtime.precision == "fp16":
         # Its gradient scaler decides in Python whether to step.
         why_not = "train.precision is 'fp16'"
     elif any(scheduled_in_python(player) for player in loop.game.players.values()):
-        why_not = "an optimizer's betas, or the like, follow a ramp, which a recording cannot"
+        why_not = "an optimizer's betas, or similar keys, follow a ramp, which a recording cannot"
     if why_not is not None:
         loop.say(f"cuda graphs: not used ({why_not})")
         return

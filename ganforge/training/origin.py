@@ -1,4 +1,4 @@
-"""What run.json says of where a run comes from: plugins, data, device, metrics, command."""
+"""The origin of a run as recorded in run.json: plugins, data, device, metrics, command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganforge.training.build import Plan
 
 
 def origin_of(agreed: Plan, registry: Registry, runtime: Runtime, command: str) -> dict[str, Any]:
-    """What is known before the data are opened. Raises `UserError` for a metric's file that is missing."""
+    """What is known before the data are opened. Raises `UserError` for a missing file of a metric."""
     return provenance(plugins_of(agreed.config, registry)) | {
         "data_spec": agreed.spec.model_dump(mode="json"),
         "device": str(runtime.device),
@@ -67,15 +67,15 @@ def parameters_of(loop: Loop) -> dict[str, int]:
 
 
 def frozen_of(loop: Loop) -> dict[str, dict[str, str]]:
-    """`frozen` of run.json, where there is any: the networks that components use and nothing trains, by the
-    SHA-256 of their weights."""
+    """`frozen` of run.json, if there is any: the frozen networks that components use, with the SHA-256 of
+    their weights."""
     hashes = loop.game.live.hashes()
     return {"frozen": hashes} if hashes else {}
 
 
 def _metrics(agreed: Plan) -> list[dict[str, Any]]:
-    """What the numbers of each metric will depend on. Raises `UserError` for a file that is missing
-    now, rather than at the metric's first turn."""
+    """What the values of each metric will depend on. Raises `UserError` for a missing file now, rather
+    than when the metric is first computed."""
     config, spec, found = agreed.config, agreed.spec, []
     for metric in config.metrics:
         described = describe(metric, spec)

@@ -1,4 +1,4 @@
-"""How a run, or a stretch of it, ended."""
+"""How a run, or a part of it, ended."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a process knows of its run when it has ended."""
+    """The result of a run in one process."""
 
     folder: Path
     finished: bool
-    """All images seen; else stopped before."""
+    """All images seen; otherwise it stopped before."""
     images_seen: int
     stopped_by: str | None = None
     is_main: bool = True
-    """This process speaks for the run; the others only end with it."""
+    """Whether this is the main process, which reports."""
     diagnosis: str | None = None
-    """Why the policy of `[health]` ended the run; None where it did not."""
+    """Why `health.policy` ended the run; None if it did not."""
     healthy_at: int | None = None
-    """Images seen at the last healthy checkpoint; None where there is none."""
+    """Images seen at the last healthy checkpoint; None if there is none."""
     lines: Sequence[str] = field(default=())
-    """What else the user should read."""
+    """Other messages for the user."""

@@ -1,4 +1,4 @@
-"""The local record of a run, written down as the loop tells it."""
+"""The local record of a run, written as the loop reports it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TICK_S = 0.2
 
 
 class Record:
-    """Writes down what the loop tells; the local record first, then whatever shows it."""
+    """Writes what the loop reports; the local record first, then the displays."""
 
     def __init__(self, run: RunFolder, progress: Progress) -> None:
         self.run = run
@@ -27,7 +27,7 @@ class Record:
         self._ticked = 0.0
 
     def row(self, row: Mapping[str, float | int]) -> None:
-        # Opened at the first row: opening mends a torn last line, for which the run must be ours.
+        # Opened at the first row: opening repairs a partial last line, for which the run must be ours.
         self.log = self.log or MetricsLog(self.run.metrics)
         self.log.append(row)
         self.progress.update(int(row["images_seen"]), row)

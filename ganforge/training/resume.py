@@ -20,11 +20,11 @@ from ganforge.outputs.metrics_log import truncate_after
 from ganforge.outputs.run_folder import RunFolder
 
 RENAMED = {"plugin training": ("plugin callbacks", "plugin optimizers", "plugin priors")}
-"""What older checkpoints call some of the surroundings -> what that is now."""
+"""Names in the environment of older checkpoints -> current names."""
 
 
 def renamed(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """The surroundings `then`, of an older checkpoint, by the names of `now`."""
+    """The environment `then`, of an older checkpoint, with the names of `now`."""
     found = dict(then)
     for old, names in RENAMED.items():
         if old in found:
@@ -34,17 +34,17 @@ def renamed(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Saved:
-    """The newest readable checkpoint of a run, held against the settings it is to go on with."""
+    """The newest readable checkpoint of a run, checked against the settings to resume with."""
 
     folder: RunFolder
     config: RunConfig
-    """To go on with."""
+    """Settings to resume with."""
     tensors: checkpoint.Tensors
     state: Mapping[str, Any]
     drift: Sequence[Change]
-    """Settings that differ from those of the checkpoint, by the user's leave."""
+    """Settings that differ from those of the checkpoint, as allowed by the user."""
     surroundings: Mapping[str, str]
-    """Device, versions, data and threads of before; empty where the checkpoint does not say."""
+    """Device, versions, data and threads before; empty if the checkpoint does not record them."""
 
     @classmethod
     def load(
@@ -55,10 +55,10 @@ class Saved:
         allowed: Sequence[str],
         say: Callable[[str], None],
     ) -> Saved:
-        """Raises `UserError` where there is none, and with a line for each setting that differs and is
-        neither free to change nor `allowed`."""
+        """Raises `UserError` if there is none, and with one line per setting that differs and is neither
+        free to change nor `allowed`."""
         tensors, state = checkpoint.load_newest(folder.checkpoints, say)
-        # With today's defaults for keys that are newer; a checkpoint of format 1 does not say.
+        # With the current defaults for newer keys; a checkpoint of format 1 does not record it.
         document = state["stamp"].get("config")
         before = validate(
             folder.read_config() if document is None else document,
@@ -71,17 +71,17 @@ class Saved:
             lines = "".join(f"\n  {change}" for change in refused)
             options = " ".join(f"--override {change.key}" for change in refused)
             raise UserError(
-                f"{folder.path} goes on with the settings it has; these differ:{lines}\n"
+                f"{folder.path} can only be resumed with its own settings; these differ:{lines}\n"
                 f"start a new run for other settings, or allow them with {options}; the run is then no "
-                f"longer exact (free to change: {', '.join(MAY_CHANGE)}, and where files lie)"
+                f"longer exact (free to change: {', '.join(MAY_CHANGE)}, and paths of files)"
             )
         return cls(folder, config, tensors, state, drift, state["stamp"].get("surroundings", {}))
 
     def restore(self, loop: Loop) -> str:
-        """Puts the state into a stamped loop and, in the main process, brings the folder's files to it and
-        adds this continuation to `resumes` in run.json. Returns the line that says how the run goes on.
+        """Restores the state into a stamped loop and, in the main process, truncates the folder's files to it
+        and adds an entry to `resumes` in run.json. Returns the line that says how the run continues.
 
-        Raises `UserError` where the checkpoint is of other networks.
+        Raises `UserError` if the checkpoint is of other networks.
         """
         try:
             loop.restore(self.tensors, self.state)

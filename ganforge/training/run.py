@@ -20,10 +20,10 @@ from ganforge.training.session import Session
 
 
 def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest, command: str) -> Outcome:
-    """Trains `config` into a new run folder; raises `UserError` where the run cannot start, and
-    `Interrupted` where it is stopped before its first iteration; then leaves nothing behind.
+    """Trains `config` into a new run folder; raises `UserError` if the run cannot start, and
+    `Interrupted` if it is stopped before its first iteration; then leaves nothing behind.
 
-    With `train.resume = "auto"`, continues the run that is in the folder already.
+    With `train.resume = "auto"`, resumes an existing run in the folder.
     """
     refuse_impossible_best(config)
     agreed = plan(config)
@@ -50,7 +50,7 @@ def resume(
     """Continues a run from its newest readable checkpoint, as if it had not stopped.
 
     The settings are those of `config_file` or of the run, with `overrides`. Raises `UserError`
-    where they differ in keys that are neither free to change nor `allowed`.
+    if they differ in keys that are neither free to change nor `allowed`.
     """
     run = RunFolder.open(folder)
     config = load(config_file or run.config, registry, overrides)
@@ -60,8 +60,8 @@ def resume(
 
 
 def refuse(config: RunConfig, processes: int) -> None:
-    """Raises `UserError` for what `start` would refuse in that many processes, as far as can be known
-    without a device or data."""
+    """Raises the `UserError`s of `start` with that many processes, as far as they are known without a
+    device or data."""
     refuse_impossible_best(config)
     advice_on(plan(config), processes)
     check_shares(config.train, processes)

@@ -1,4 +1,4 @@
-"""One stretch of a run in this process: its folder is opened, the loop prepared, and run to an outcome."""
+"""One session of a run in this process: opens the folder, prepares the loop, and runs it to an outcome."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from ganforge.training.record import Record
 from ganforge.training.resume import Saved
 
 MIRROR_PATIENCE_S = 20.0
-"""How long the end of a run waits for its W&B mirror; a second Ctrl-C does not."""
+"""Seconds that the end of a run waits for its W&B mirror; a second Ctrl-C does not wait."""
 
 
 @dataclass
 class Session:
-    """A run file, a run folder, and the processes that train the one into the other."""
+    """A run file, a run folder, and the processes that train."""
 
     config: RunConfig
     folder: RunFolder
@@ -44,13 +44,13 @@ class Session:
     stop: StopRequest
 
     def begin(self, agreed: Plan, command: str) -> Outcome:
-        """A new run, in a folder that is made here; what cannot start leaves nothing behind."""
+        """A new run, in a folder that is created here; a run that fails to start leaves nothing behind."""
         main = self.runtime.is_main
         warnings = in_lines(advice_on(agreed, self.runtime.world), self.config)
         if main:
             for line in warnings:
                 Progress(self.config.train.images).say(f"warning: {line}")
-            # Before the data, which may take minutes to decode: a folder that cannot be made is told at once.
+            # Before the data, which may take minutes to decode: report a folder that cannot be created first.
             origin = origin_of(agreed, self.registry, self.runtime, command)
             self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
         with self.folder.claimed() if main else contextlib.nullcontext():
@@ -61,39 +61,36 @@ class Session:
                     self.folder.unmake()
                 raise
             if main:
-                # Not from networks on the meta device, for which torch would load its whole compiler.
+                # Not from networks on the meta device, for which torch would import its whole compiler.
                 self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop)})
                 for reason in inexact(self.config.train, self.runtime.device):
                     progress.say(f"a resumed run will not be exact, because {reason}")
             return self._run(loop, progress)
 
     def go_on(self, allowed: Sequence[str] = ()) -> Outcome:
-        """The run of before, from its newest readable checkpoint; `allowed`: keys that may differ."""
+        """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ."""
         main, seen = self.runtime.is_main, self.config.train.images
         with self.folder.claimed() if main else contextlib.nullcontext():
             if main:
                 checkpoint.remove_leftovers(self.folder.checkpoints)
                 self.folder.remove_leftovers()
-            # The others wait here until the folder holds still.
+            # The others wait here until the folder no longer changes.
             self.runtime.any(False)
             say = Progress(seen).say if main else _silent
             saved = Saved.load(self.folder, self.config, self.registry, allowed, say)
             if saved.state["images_seen"] >= seen and not saved.state["owes_metrics"]:
-                idle = f"nothing to do: it had seen its {seen:,} images before"
+                idle = f"nothing to do: it has already seen its {seen:,} images"
                 return Outcome(self.folder.path, True, saved.state["images_seen"], is_main=main, lines=[idle])
             threads = saved.surroundings.get("threads")
             if self.runtime.device.type == "cpu" and use_threads(threads):
                 # How a sum is split among threads decides its last bits.
-                say(
-                    f"threads: {threads}, as before; OMP_NUM_THREADS sets another number, "
-                    "with which the run is not exact"
-                )
+                say(f"threads: {threads}, as before; with another OMP_NUM_THREADS the run would not be exact")
             loop, progress = self._prepare(plan(self.config, self.folder.read_data_spec()))
             say(saved.restore(loop))
             return self._run(loop, progress)
 
     def _prepare(self, agreed: Plan) -> tuple[Loop, Progress]:
-        """The data and the loop. A signal cuts this short."""
+        """The data and the loop. A signal interrupts this."""
         config, folder = self.config, self.folder
         progress = Progress(config.train.images)
         said: list[str] = []
@@ -127,7 +124,7 @@ class Session:
         except OSError as error:
             if checkpoint.complete(folder.checkpoints):
                 quoted = shlex.quote(str(folder.path))
-                error.add_note(f"the checkpoints are unharmed; to continue:  ganforge resume {quoted}")
+                error.add_note(f"the checkpoints are intact; to continue:  ganforge resume {quoted}")
             raise
         finally:
             progress.close()
@@ -157,4 +154,4 @@ def _noting(said: list[str], say: Callable[[str], None]) -> Callable[[str], None
 
 
 def _silent(line: str) -> None:
-    """Only the main process speaks."""
+    """Only the main process prints."""

@@ -97,7 +97,7 @@ def test_a_judge_of_other_images_or_labels_is_refused(tmp_path: Path) -> None:
     judge = blank_judge()
     judge.save(tmp_path)
     advice = "train a judge on such data with 'ganforge judge train'"
-    size = f"the judge takes images of 3x16x16 and these are 3x32x32; {advice}"
+    size = f"the judge takes images of 3x16x16, got 3x32x32; {advice}"
     with pytest.raises(UserError) as error:
         judge.logits(noise(1, 3, 32, 32))
     assert str(error.value) == size
@@ -108,12 +108,12 @@ def test_a_judge_of_other_images_or_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         load_judge(tmp_path, DataSpec(shape=(3, 16, 16), labels=other))
     assert str(error.value) == (
-        "the judge tells apart many of 3 labels (red, green, blue) and the data have many of 4 labels "
+        "the judge recognizes many of 3 labels (red, green, blue), but the data have many of 4 labels "
         f"(red, green, blue, ...); {advice}"
     )
     with pytest.raises(UserError) as error:
         load_judge(tmp_path, DataSpec(shape=(3, 16, 16)))
-    assert str(error.value).endswith(f"and the data have no labels; {advice}")
+    assert str(error.value).endswith(f"but the data have no labels; {advice}")
 
 
 def spoil_card(folder: Path, **changes: Any) -> None:
@@ -161,18 +161,16 @@ def test_damaged_judges_are_refused_by_name(tmp_path: Path) -> None:
 
     assert (
         refusal(no_card)
-        == "J is no judge: it has no judge.json; name the folder that 'ganforge judge train' wrote"
+        == "J is not a judge: it has no judge.json; pass the folder that 'ganforge judge train' wrote"
     )
     assert refusal(no_weights) == "J/weights.safetensors: cannot be read: No such file or directory"
-    assert refusal(no_json).startswith("J/judge.json: not the card of a judge: Invalid JSON: EOF")
-    assert (
-        refusal(unknown_key) == "J/judge.json: not the card of a judge: smell: Extra inputs are not permitted"
-    )
-    assert refusal(no_width) == "J/weights.safetensors: the card of a small_resnet must say its width"
+    assert refusal(no_json).startswith("J/judge.json: not a judge card: Invalid JSON: EOF")
+    assert refusal(unknown_key) == "J/judge.json: not a judge card: smell: Extra inputs are not permitted"
+    assert refusal(no_width) == "J/weights.safetensors: the card of a small_resnet must have a width"
     assert refusal(huge) == (
-        "J/judge.json: not the card of a judge: width: Input should be less than or equal to 1024"
+        "J/judge.json: not a judge card: width: Input should be less than or equal to 1024"
     )
-    assert refusal(cut) == "J/weights.safetensors: damaged: its SHA-256 is not the one in judge.json"
+    assert refusal(cut) == "J/weights.safetensors: damaged: its SHA-256 does not match judge.json"
     assert refusal(noise_with_hash).startswith("J/weights.safetensors: not a safetensors file: ")
     assert refusal(another_width).startswith(
         "J/weights.safetensors: its weights are not those of a small_resnet with 3 outputs: Error(s) in loading "

@@ -44,7 +44,7 @@ def test_a_published_checkpoint_gives_the_published_probabilities(tmp_path: Path
     again = load_judge(tmp_path / "imported", spec)
     assert again.card.sha256 == judge.card.sha256
     assert torch.equal(again.logits(images), judge.logits(images))
-    with pytest.raises(UserError, match="a checkpoint does not say what its outputs mean; import it first"):
+    with pytest.raises(UserError, match="a checkpoint does not name its labels; import it first"):
         load_judge(tmp_path / "published.pth")
     with pytest.raises(
         UserError, match=r"its weights are not those of a resnet18 with 4 outputs: .* size mismatch"
@@ -66,7 +66,7 @@ def test_a_pickle_that_wants_to_execute_is_refused_and_does_not(tmp_path: Path, 
     with pytest.raises(UserError) as error:
         load_judge(file, SPEC)
     assert str(error.value) == (
-        f"{file}: refused: the pickle in it wants to execute 'posix.system'; a judge's checkpoint holds tensors alone"
+        f"{file}: refused: its pickle would execute 'posix.system'; expected only tensors"
     )
     assert not trace.exists()
 

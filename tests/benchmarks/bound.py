@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+
+from ganforge.profiling.flops import flops
 
 SIDES = {"cpu": 2048, "cuda": 8192}
 """Of the measured product, by device; a smaller one does not fill a large GPU."""
@@ -25,8 +26,8 @@ class Cost(NamedTuple):
 class Counter(TorchDispatchMode):
     """Sums the arithmetic of operations and the sizes of all that they read and write; views are free.
 
-    By the formulas of torch's `FlopCounterMode`, which itself cannot look on while a penalty
-    differentiates with respect to its input: it wants to know in which module.
+    Torch's own `FlopCounterMode` cannot follow a penalty that differentiates with respect to its input: it
+    asks for the module.
     """
 
     def __init__(self) -> None:
@@ -39,8 +40,7 @@ class Counter(TorchDispatchMode):
         if not func.is_view:
             tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, Tensor)]
             self.bytes += sum(x.numel() * x.element_size() for x in tensors)
-        if func.overloadpacket in flop_registry:
-            self.flops += flop_registry[func.overloadpacket](*args, **kwargs, out_val=out)
+        self.flops += flops(func, args, kwargs, out)
         return out
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -115,6 +116,14 @@ def test_torchs_own_counter_agrees_where_it_can_look(tmp_path: Path) -> None:
     with FlopCounterMode(display=False) as counter:
         WAYS["expert"](job).iterate()
     assert cost(WAYS["expert"](job).iterate).flops == counter.get_total_flops() > 0
+
+
+def test_a_grouped_convolution_is_counted_by_its_groups() -> None:
+    x = torch.randn(2, 8, 5, 5, requires_grad=True)
+    weight = torch.randn(12, 8 // 4, 3, 3, requires_grad=True)
+    forward = 2 * (2 * 3 * 3 * 12 * (8 // 4) * 9)  # images x pixels x weights, twice
+    # The value, and the gradients of image and weight.
+    assert cost(lambda: F.conv2d(x, weight, groups=4).sum().backward()).flops == 3 * forward
 
 
 def test_a_penalty_is_counted(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "empty file": (lambda data: (data / "images" / "b.png").write_bytes(b""), "b.png", "is empty (0 bytes)"),
     "truncated": (cut, "b.png", "copy it again"),
     "missing": (lambda data: (data / "images" / "b.png").unlink(), "'b.png'", "which"),
-    "no lists": (lambda data: (data / "train.json").unlink(), "holds no train.json", "give a folder or zip"),
+    "no lists": (lambda data: (data / "train.json").unlink(), "has no train.json", "expected a folder or zip"),
     "upwards": (zipped("../evil.png"), "images.zip", "'../evil.png', which points outside of the zip; refused"),
     "absolute": (zipped("/etc/evil.png"), "images.zip", "'/etc/evil.png', which points outside of the zip"),
     "half a zip": (half_a_zip, "images.zip", "is not a zip, or is cut short; copy it again"),
@@ -153,8 +153,8 @@ def test_sound_data_of_that_kind_are_trained_on(tmp_path: Path) -> None:
     ("command", "settings", "expected"),
     [
         ("run", "count = 0", "the data set is empty"),
-        ("check", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
-        ("run", "size = 48", "nets 'dcgan': image size 48x48 is not a power of two"),
+        ("check", "size = 50", "nets 'dcgan': image size 50x50 (height x width) is not base x 2^k"),
+        ("run", "size = 50", "nets 'dcgan': image size 50x50 (height x width) is not base x 2^k"),
     ],
 )
 def test_components_that_do_not_fit_together(

@@ -48,7 +48,7 @@ def test_a_disk_that_fills_during_training(
     done = call(tmp_path, "resume", "mine", *sets("train.images=96"))
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[-2].endswith("the disk is full")
-    assert done.err.splitlines()[-1] == "the checkpoints are unharmed; to continue:  ganforge resume mine"
+    assert done.err.splitlines()[-1] == "the checkpoints are intact; to continue:  ganforge resume mine"
     assert contents(run / "checkpoints") == before
 
 

@@ -120,12 +120,12 @@ def refused(place: Path, *arguments: object) -> str:
             f"unknown label 'red cub'; nearest: red cube, green cube, purple cube (labels: {LABELS})",
         ),
         ("teapot", f"unknown label 'teapot' (labels: {LABELS})"),
-        ("red cube, red cube", "label 'red cube' is named twice in one condition"),
+        ("red cube, red cube", "label 'red cube' is listed twice in one condition"),
         (
             "red cube, blue cube, gray cube, cyan cube",
-            "a condition names 1 to 3 labels; got 4: red cube, blue cube, gray cube, cyan cube",
+            "expected 1 to 3 labels per condition, got 4: red cube, blue cube, gray cube, cyan cube",
         ),
-        (" , ", "a condition names 1 to 3 labels; got 0: (none)"),
+        (" , ", "expected 1 to 3 labels per condition, got 0: (none)"),
     ],
 )
 def test_conditions_that_cannot_be(place: Path, condition: str, expected: str) -> None:
@@ -144,7 +144,7 @@ def test_conditions_that_cannot_be(place: Path, condition: str, expected: str) -
         ("[]", 'c.json: expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
         ('["red cube", 3]', "c.json: expected condition 1 (counted from 0) to be a list of names, got 3"),
         ("[[3]]", "c.json: expected condition 0 (counted from 0) to be a list of names, got [3]"),
-        ("[[]]", "a condition names 1 to 3 labels; got 0: (none)"),
+        ("[[]]", "expected 1 to 3 labels per condition, got 0: (none)"),
         (
             '["red cube", "bleu cube"]',
             "condition 1 (counted from 0): unknown label 'bleu cube'; nearest: blue",
@@ -266,5 +266,5 @@ def test_points_become_one_plot(tmp_path: Path) -> None:
     assert (done.code, done.out) == (0, "2 samples (seed 0) written to points\n")
     assert [np.load(tmp_path / "points" / f"00000{i}.npy").shape for i in range(2)] == [(2,), (2,)]
     assert refused(tmp_path, "mine", "--condition", "red cube") == (
-        "the data has no labels, so no condition can be asked for"
+        "the data has no labels, so there are no conditions to choose from"
     )

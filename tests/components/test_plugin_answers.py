@@ -85,12 +85,12 @@ def test_a_head_that_is_missing(tmp_path: Path, registry: Registry) -> None:
 DATA: list[tuple[Callable[[Samples], Any], str]] = [
     (lambda given: None, "build returned None; expected Samples"),
     (lambda given: Samples(given.images.double(), given.labels), "build returned images as a tensor of float64; expected a tensor of uint8 or float32"),
-    (lambda given: Samples(given.images[:, :1], given.labels), "promised samples of shape (3, 16, 16) and gave (1, 16, 16)"),
-    (lambda given: Samples(given.images), "promised 3 labels a sample and gave none"),
-    (lambda given: Samples(given.images, given.labels[:, :2]), "promised 3 labels a sample and gave labels of shape (48, 2)"),  # type: ignore[index]
-    (lambda given: Samples(given.images, given.labels[:40]), "gave 48 samples and 40 rows of labels"),  # type: ignore[index]
-    (lambda given: Samples(given.images / 0.0, given.labels), "gave samples that are not finite"),
-    (lambda given: Samples(given.images, given.labels[:0], paired=False), "gave no labels, which are a collection of their own here; expected 1 or more"),  # type: ignore[index]
+    (lambda given: Samples(given.images[:, :1], given.labels), "declared samples of shape (3, 16, 16), but build returned (1, 16, 16)"),
+    (lambda given: Samples(given.images), "declared 3 labels per sample, but build returned none"),
+    (lambda given: Samples(given.images, given.labels[:, :2]), "declared 3 labels per sample, but build returned labels of shape (48, 2)"),  # type: ignore[index]
+    (lambda given: Samples(given.images, given.labels[:40]), "build returned 48 samples, but 40 rows of labels"),  # type: ignore[index]
+    (lambda given: Samples(given.images / 0.0, given.labels), "build returned non-finite samples"),
+    (lambda given: Samples(given.images, given.labels[:0], paired=False), "build returned no labels for an unpaired data set; expected 1 or more"),  # type: ignore[index]
 ]  # fmt: skip
 
 
@@ -113,13 +113,16 @@ def test_labels_that_are_images_and_not_as_promised(tmp_path: Path, registry: Re
     data = registry.find("data", "bad")()
     images = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
     cases = [
-        (None, "promised labels of shape (1, 8, 8) for a sample and gave none"),
-        (images, "promised labels of shape (1, 8, 8) for a sample and gave labels of shape (4, 3, 16, 16)"),
+        (None, "declared labels of shape (1, 8, 8) per sample, but build returned none"),
+        (
+            images,
+            "declared labels of shape (1, 8, 8) per sample, but build returned labels of shape (4, 3, 16, 16)",
+        ),
         (
             images[:, :1, :8, :8].float(),
             "build returned images as labels as a tensor of float32; expected a tensor of uint8",
         ),
-        (images[:3, :1, :8, :8], "gave 4 samples and 3 rows of labels"),
+        (images[:3, :1, :8, :8], "build returned 4 samples, but 3 rows of labels"),
     ]
     for labels, expected in cases:
         behaves(lambda what, value, labels=labels: Samples(images, labels) if what == "build" else value)

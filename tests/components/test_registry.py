@@ -127,7 +127,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
     [
         (plugin(Abstract), "TypeError: Abstract does not implement d_loss, g_loss"),
         (plugin(Untyped), 'TypeError: Untyped needs a field like: type: Literal["my_name"] = "my_name"'),
-        (plugin("hinge"), "TypeError: ganforge_components gave 'hinge', which is no Component class"),
+        (plugin("hinge"), "TypeError: ganforge_components returned 'hinge'; expected a Component class"),
         (
             plugin(Kindless),
             "TypeError: Kindless derives from no kind; subclass one of Dataset, Prior, Architecture, Task, Loss, "

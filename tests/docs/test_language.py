@@ -25,8 +25,8 @@ WORDS = {
     r"by-products?": "side effects",
     r"(?:bytes|ms|GFLOP|FLOPs|seconds|lines?|rows?|pages?|process(?:es)?|gpu) an? "
     r"(?:sample|iteration|image|line|row|file|node|update|second|process|gpu)": "per",
-    r"stragglers?": "stragglers",
-    r"be(?:gan|gun)|goes? on|went on": "started, continues, continued",
+    r"laggards?": "stragglers",
+    r"begun|goes? on|went on": "started, continues, continued",
     r"made to order": "for a given condition",
     r"at hand": "available",
     r"looks? (?:at|into|through)|look(?:ed|ing) (?:at|into|through)": "reads, inspects, uses",

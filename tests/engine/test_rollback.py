@@ -86,7 +86,7 @@ def test_rollback_recovers_from_a_nan_planted_once(tmp_path: Path) -> None:
     wanted = {"from": 64, "images_seen": 32, "rollback": 1, "of": 2, "lr_factor": {"d": 0.5, "g": 1.0}}
     assert {key: event[key] for key in wanted} == wanted
     assert log.lines[-1] == (
-        "health: back at 32 images (rollback 1 of 2), with other random numbers and the learning rate of d x 0.5"
+        "health: back at 32 images (rollback 1 of 2), with new random numbers and learning rates d x 0.5"
     )
     assert [row["images_seen"] for row in log.rows] == [8, 16, 32, 48, 64, 80, 96, 112, 128]
     rates = [(row["lr/d"], row["lr/g"]) for row in log.rows]
@@ -108,7 +108,7 @@ def test_rollback_gives_up_after_so_many(tmp_path: Path) -> None:
     assert not run(loop)
     assert [event["rollback"] for event in events(log, "rollback")] == [1, 2]
     assert loop.diagnosis is not None
-    assert loop.diagnosis.endswith("(after 2 rollbacks, the most that health.rollbacks allows)")
+    assert loop.diagnosis.endswith("(after 2 rollbacks, the maximum of health.rollbacks)")
     # The first one changed nothing, so the second lowers both.
     assert loop.guard.history.lr == {"d": 0.25, "g": 0.5}
     assert Bomb.calls < 20

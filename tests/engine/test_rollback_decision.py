@@ -49,10 +49,10 @@ def test_why_a_run_stops() -> None:
     what = "mode_collapse at 64 images: x"
     assert decide(found("d"), History(), policy("stop")) == Stop(what)
     assert decide(found("d"), History(2), policy("rollback", rollbacks=2), False) == Stop(
-        f"{what} (after 2 rollbacks, the most that health.rollbacks allows)", gave_up=True
+        f"{what} (after 2 rollbacks, the maximum of health.rollbacks)", gave_up=True
     )
     assert decide(found("d"), History(1), policy("rollback", rollbacks=2), False) == Stop(
-        f"{what} (there is no healthy checkpoint to go back to)", gave_up=True
+        f"{what} (there is no healthy checkpoint to roll back to)", gave_up=True
     )
 
 
@@ -81,7 +81,7 @@ def test_what_is_recorded_and_reported() -> None:
         "lr_factor": {"d": 0.25, "g": 0.25},
     }  # fmt: skip
     assert decision.line(1_024) == (
-        "health: back at 1,024 images (rollback 1 of 3), with other random numbers and the learning rate of "
+        "health: back at 1,024 images (rollback 1 of 3), with new random numbers and learning rates "
         "g x 0.25, d x 0.25"
     )
 

@@ -22,7 +22,7 @@ def test_a_file_that_a_metric_needs_is_missed_before_training(place: Path, judge
     assert done == Done(
         2,
         "",
-        f"metric 'condition_accuracy' cannot read judge = {where}: {reason}; mend the key, or leave the metric out\n",
+        f"metric 'condition_accuracy' cannot read judge = {where}: {reason}; fix the path, or remove the metric\n",
     )
     assert not (place / "own").exists()
 
@@ -51,7 +51,7 @@ EXAMPLE_TABLES = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/jud
         (
             METRICS,
             ["metrics.0.judge=none"],
-            "metric 'condition_accuracy': PLACE/none is no judge: it has no judge.json; name the folder that "
+            "metric 'condition_accuracy': PLACE/none is not a judge: it has no judge.json; pass the folder that "
             "'ganforge judge train' wrote",
         ),
     ],

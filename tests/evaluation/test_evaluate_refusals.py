@@ -39,7 +39,7 @@ def test_a_judge_that_is_damaged(place: Path, metric: str) -> None:
     file = place / "judge" / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     assert refusal(place, metric, judge="judge").endswith(
-        f"{file}: damaged: its SHA-256 is not the one in judge.json\n"
+        f"{file}: damaged: its SHA-256 does not match judge.json\n"
     )
 
 
@@ -47,9 +47,9 @@ def test_a_judge_that_is_damaged(place: Path, metric: str) -> None:
 def test_a_judge_that_wants_to_execute(place: Path, metric: str) -> None:
     trace = place / "trace"
     torch.save({"model": Evil(f"touch {trace}")}, place / "evil.pth")
-    expected = "a checkpoint does not say what its outputs mean; import it first"
+    expected = "a checkpoint does not name its labels; import it first"
     if metric == "condition_accuracy":
-        expected = "refused: the pickle in it wants to execute 'posix.system'"
+        expected = "refused: its pickle would execute 'posix.system'"
     assert expected in refusal(place, metric, judge="evil.pth")
     assert not trace.exists()
 
@@ -58,7 +58,7 @@ def test_a_judge_that_wants_to_execute(place: Path, metric: str) -> None:
 def test_a_judge_of_other_images(place: Path, metric: str) -> None:
     blank_judge(ICLEVR(image_size=32).spec()).save(place / "large")
     assert refusal(place, metric, judge="large", real=12, **IN_FEATURES[metric]).endswith(
-        f"the judge takes images of 3x32x32 and these are 3x16x16; {ADVICE}\n"
+        f"the judge takes images of 3x32x32, got 3x16x16; {ADVICE}\n"
     )
 
 
@@ -67,7 +67,7 @@ def test_a_judge_of_other_labels(place: Path) -> None:
     labels = spec.labels.model_copy(update={"names": spec.labels.names[:-1]})
     blank_judge(DataSpec(shape=spec.shape, labels=labels)).save(place / "other")
     assert refusal(place, "condition_accuracy", judge="other").endswith(
-        "the judge tells apart many of 23 labels (gray cube, red cube, blue cube, ...) and the data have many of "
+        "the judge recognizes many of 23 labels (gray cube, red cube, blue cube, ...), but the data have many of "
         f"24 labels (gray cube, red cube, blue cube, ...); {ADVICE}\n"
     )
 
@@ -76,7 +76,7 @@ def test_a_judge_of_other_labels(place: Path) -> None:
 def test_fewer_real_images_than_asked(place: Path, metric: str) -> None:
     fields = {"real": 17, "samples": 17, **IN_FEATURES[metric]}
     assert refusal(place, metric, judge="judge", **fields) == (
-        f"metric '{metric}' compares 17 real samples, but the data has 12; set real = 12 or less\n"
+        f"metric '{metric}' needs 17 real samples, but the data has 12; set real = 12 or less\n"
     )
 
 
@@ -86,7 +86,7 @@ def test_fewer_real_images_than_asked(place: Path, metric: str) -> None:
         ([["red cube"], ["pink cube"]], "condition 1 (counted from 0): unknown label 'pink cube'"),
         (
             [["red cube", "blue cube", "cyan cube", "gray cube"]],
-            "condition 0 (counted from 0): a condition names 1 to 3 labels; got 4",
+            "condition 0 (counted from 0): expected 1 to 3 labels per condition, got 4",
         ),
     ],
 )

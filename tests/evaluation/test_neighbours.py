@@ -159,12 +159,12 @@ def test_in_a_judges_features(place: Path) -> None:
         (["--n", 5, "--count", 4], "--n 5 exceeds --count 4; raise --count"),
         (
             ["--judge", "large"],
-            "the judge takes images of 3x32x32 and these are 3x16x16; train a judge on such data with "
+            "the judge takes images of 3x32x32, got 3x16x16; train a judge on such data with "
             "'ganforge judge train'",
         ),
         (
             ["--judge", "mine"],
-            "mine is no judge: it has no judge.json; name the folder that 'ganforge judge train' wrote",
+            "mine is not a judge: it has no judge.json; pass the folder that 'ganforge judge train' wrote",
         ),
     ],
 )

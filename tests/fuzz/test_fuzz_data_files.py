@@ -181,5 +181,5 @@ def test_a_damaged_cache_entry_is_made_anew(content: bytes) -> None:
     found = cached(PLACE, "key", (1, 2, 3, 4), "x", lambda: [FRESH], said.append)
     assert found.shape == (1, 2, 3, 4) and found.dtype == np.uint8
     assert (said == []) or (
-        said == [f"data: {PLACE}/key.npy is damaged; making it anew"] and np.array_equal(found, FRESH)
+        said == [f"data: {PLACE}/key.npy is damaged; rebuilding it"] and np.array_equal(found, FRESH)
     )

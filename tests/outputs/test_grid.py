@@ -71,7 +71,7 @@ def test_samples_of_other_shapes_are_shown_by_what_fits(bytes_: bool) -> None:
     white = torch.full_like(samples[:, :3], 255 if bytes_ else 1)
     torch.testing.assert_close(as_pictures(clear), white)
     torch.testing.assert_close(as_pictures(opaque), samples[:, :3])
-    assert how_shown((5, 4, 4)) == "of 5 channels, pictures show the first three"
+    assert how_shown((5, 4, 4)) == "of 5 channels, images show the first three"
     assert how_shown((3, 4, 4)) is how_shown((2,)) is how_shown((1, 64)) is None
 
 

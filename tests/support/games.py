@@ -79,4 +79,4 @@ def sections_for(term: str) -> dict[str, Any]:
         nets["d_norm"] = "none"
     if term == "mutual_information":
         prior = {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2}
-    return {"nets": nets, "prior": prior, "terms": [{"type": term}]}
+    return {"nets": nets, "prior": prior, "terms": [{"type": term, "every": 1}]}

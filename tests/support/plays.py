@@ -13,9 +13,9 @@ PENALTIES = ["gradient_penalty", "r1", "r2"]
 ELSEWHERE = {
     "adaptive_weight",
     "cycle_consistency",
-    "encoder_side",
     "identity",
     "lecam",
+    "path_length",
     "perceptual",
     "reconstruction",
     "wgan_div",

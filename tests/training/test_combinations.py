@@ -126,8 +126,8 @@ def test_every_loss_with_every_term(tmp_path: Path, nets: str, loss: str) -> Non
             "term 'mutual_information' needs a prior with codes, but prior 'normal' has none; use for example prior 'codes' with categorical = [10] or continuous = 2",
         ),
         (
-            {"data": {"type": "squares", "size": 20}},
-            "nets 'dcgan': image size 20x20 is not a power of two from 16 to 256, nor 28; resize the data to 16x16 or 28x28, or use nets 'mlp'",
+            {"data": {"type": "squares", "size": 22}},
+            "nets 'dcgan': image size 22x22 (height x width) is not base x 2^k, with one k >= 2 for both sides and a base of 4 to 7 for the shorter one; resize the data to 20x20 or 24x24, or use nets 'mlp'",
         ),
     ],
 )

@@ -75,12 +75,12 @@ def test_a_changed_file_is_refused_key_by_key(place: Path) -> None:
     done = call(place, "resume", "mine", "--config", "new.toml", *sets(*TINY, "train.images=96"))
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [
-        "mine goes on with the settings it has; these differ:",
+        "mine can only be resumed with its own settings; these differ:",
         "  prior.dim: 100 -> 101",
         '  loss.type: "bce" -> "hinge"',
         "start a new run for other settings, or allow them with --override prior.dim --override loss.type; the run is "
-        "then no longer exact (free to change: train.images, train.resume, train.device, train.data, train.timeout_s, logging, "
-        "wandb, health, and where files lie)",
+        "then no longer exact (free to change: train.images, train.resume, train.device, train.data, train.timeout_s, train.silence, logging, "
+        "wandb, health, and paths of files)",
     ]
     assert contents(place) == before
 
@@ -141,8 +141,7 @@ def test_the_number_of_threads_is_kept(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     done = call(place, "resume", "mine", *sets("train.images=96"))
     assert (
-        f"threads: {another_number - 1}, as before; OMP_NUM_THREADS sets another number, with which the run "
-        "is not exact\n"
+        f"threads: {another_number - 1}, as before; with another OMP_NUM_THREADS the run would not be exact\n"
     ) in done.err
     assert said(done) == ["continues exactly at 64 images"]
     assert torch.get_num_threads() == another_number - 1

@@ -24,7 +24,7 @@ def test_auto_starts_continues_and_ends(tmp_path: Path) -> None:
     assert done.code == 0
     assert done.out.splitlines()[:2] == [
         "finished after 96 images; the run is in mine",
-        "nothing to do: it had seen its 96 images before",
+        "nothing to do: it has already seen its 96 images",
     ]
     assert contents(tmp_path) == before
     straight = call(tmp_path, "run", EXAMPLE, "--out", "straight", *sets(*TINY, "train.images=96"))

@@ -1,1 +1,1 @@
-"""Judges: classifiers that metrics ask about generated images."""
+"""Judges: classifiers that metrics apply to generated images."""

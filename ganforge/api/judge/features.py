@@ -1,4 +1,4 @@
-"""Where distances between samples are measured: in a judge's features, or in the samples themselves."""
+"""Feature spaces for distances between samples: a judge's features, or the samples themselves."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ganforge.api.errors import UserError
 from ganforge.api.judge.judge import Judge, load_judge
 
 SIDE = 32
-"""Pixels a side to which images are averaged down: distances are then of their content rather than
-of their grain, and cost the same for any resolution."""
+"""Pixels per side to which images are downsampled: distances then measure content rather than grain, and
+cost the same at any resolution."""
 CHUNK = 1024
 SpaceName = Literal["judge", "pixel", "point"]
 
@@ -24,19 +24,19 @@ class FeatureSpace:
     """Samples in [-1, 1] -> rows [N, F], float32 on the CPU."""
 
     def __init__(self, spec: DataSpec, judge: Judge | None = None, side: int = SIDE) -> None:
-        """The features of `judge`; or, where it is None, images averaged down to at most `side` pixels
-        a side, and points as they are. Raises `UserError` for a judge of other images."""
+        """The features of `judge`; or, if it is None, images downsampled to at most `side` pixels per side,
+        and points unchanged. Raises `UserError` for a judge of other images."""
         if judge is not None:
-            # Labels may differ: a feature space serves data without any.
+            # Labels may differ: a feature space also serves unlabelled data.
             judge.refuse_misfit(spec, labels=False)
         self.judge = judge
         self.side = side
         self.name: SpaceName = "judge" if judge else "pixel" if spec.is_image else "point"
-        """Leads the names of numbers, so that those of unlike spaces are not taken for each other."""
+        """Prefix of the values' names, so that those of different spaces are not confused."""
 
     @classmethod
     def open(cls, judge: Path | None, spec: DataSpec, side: int = SIDE) -> FeatureSpace:
-        """As the constructor, for the judge in a folder. Raises `UserError` for a damaged one too."""
+        """As the constructor, for the judge in a folder. Also raises `UserError` for a damaged one."""
         return cls(spec, None if judge is None else load_judge(judge), side)
 
     def __call__(self, samples: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class FeatureSpace:
         return samples.flatten(1)
 
     def provenance(self) -> dict[str, Any]:
-        """What numbers in this space depend on, besides the judge."""
+        """What values in this space depend on, in addition to the judge."""
         resizer = f"averaged down to at most {self.side} pixels a side" if self.name == "pixel" else None
         return {"space": self.name, "resizer": resizer}
 
@@ -59,20 +59,20 @@ class FeatureSpace:
 
 
 def real(data: Samples, rows: Tensor) -> Tensor:
-    """The samples `rows` (int64 [N]) of `data` as a generator would give them: [N, *shape] on the CPU,
-    images in [-1, 1] and points as they are."""
+    """The samples `rows` (int64 [N]) of `data` in a generator's format: [N, *shape] on the CPU, images in
+    [-1, 1] and points unchanged."""
     chosen = data.images[rows.to(data.images.device)].cpu()
     return chosen.float() / 127.5 - 1 if chosen.dtype == torch.uint8 else chosen
 
 
 def choose_real(data: Samples, n: int, seed: int, asker: str) -> Tensor:
-    """The numbers of `n` different samples of `data`, drawn with `seed`: int64 [n].
+    """Indices of `n` different samples of `data`, drawn with `seed`: int64 [n].
 
-    Raises `UserError` where there are fewer; `asker`, such as "metric 'fjd'", leads the message.
+    Raises `UserError` if there are fewer; the message begins with `asker`, such as "metric 'fjd'".
     """
     if len(data) < n:
         raise UserError(
-            f"{asker} compares {n:,} real samples, but the data has {len(data):,}; "
+            f"{asker} needs {n:,} real samples, but the data has {len(data):,}; "
             f"set real = {len(data)} or less"
         )
     return torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]

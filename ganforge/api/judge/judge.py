@@ -1,7 +1,7 @@
-"""A judge: a classifier of a data set's labels, which says what generated images show.
+"""A judge: a classifier of a data set's labels, which recognizes what generated images show.
 
-A judge lies in a folder: `weights.safetensors`, and `judge.json` with what it judges, what it was
-trained on and how good it is. Nothing in it is ever unpickled; the published i-CLEVR judge, a
+A judge is a folder: `weights.safetensors`, and `judge.json` with its labels, training data and
+accuracy. Nothing in it is ever unpickled; the published i-CLEVR judge, a
 PyTorch checkpoint, is read with `weights_only=True`.
 """
 
@@ -33,22 +33,22 @@ PUBLISHED = "a checkpoint {'model': state_dict} of a torchvision ResNet-18 whose
 
 
 class JudgeCard(BaseModel):
-    """What there is to know of a judge besides its weights."""
+    """Everything about a judge but its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     architecture: JudgeArchitecture
     width: int = Field(0, ge=0, le=MAX_WIDTH)
-    """Of the small network's first stage; 0 for the others."""
+    """Width of the small network's first stage; 0 for the others."""
     data: DataSpec
-    """The images it takes and the labels it tells apart."""
+    """The shape of its images, and its labels."""
     sha256: str
-    """Of `weights.safetensors`."""
+    """SHA-256 of `weights.safetensors`."""
     trained_on: dict[str, Any] = {}
     """Data, number of images, epochs, seed."""
     accuracy: dict[str, float] = {}
-    """On the held-out real images: the most that a generator can be measured at."""
+    """On held-out real images: the upper bound for a generator."""
 
 
 class Judge(nn.Module):
@@ -70,7 +70,7 @@ class Judge(nn.Module):
         trained_on: Mapping[str, Any] | None = None,
         accuracy: Mapping[str, float] | None = None,
     ) -> Judge:
-        """A judge of a network that was trained on `data`."""
+        """A judge from a network that was trained on `data`."""
         card = JudgeCard(
             architecture=architecture,
             width=width,
@@ -86,28 +86,28 @@ class Judge(nn.Module):
         return self._over(images, self.network)
 
     def features(self, images: Tensor) -> Tensor:
-        """[N, F] on the CPU: what the last layer sees; otherwise as `logits`."""
+        """[N, F] on the CPU: the last layer's input; otherwise as `logits`."""
         return self._over(images, self.network.body)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images)
 
     def refuse_misfit(self, data: DataSpec, *, labels: bool = True) -> None:
-        """Raises `UserError` unless it judges images, and `labels` too, such as `data` has."""
+        """Raises `UserError` unless its images, and if `labels` its labels, are those of `data`."""
         mine = self.card.data
         if data.shape != mine.shape:
             raise UserError(
-                f"the judge takes images of {_side(mine.shape)} and these are {_side(data.shape)}; "
+                f"the judge takes images of {_side(mine.shape)}, got {_side(data.shape)}; "
                 "train a judge on such data with 'ganforge judge train'"
             )
         if labels and (data.labels.kind, data.labels.names) != (mine.labels.kind, mine.labels.names):
             raise UserError(
-                f"the judge tells apart {_labels(mine)} and the data have {_labels(data)}; "
+                f"the judge recognizes {_labels(mine)}, but the data have {_labels(data)}; "
                 "train a judge on such data with 'ganforge judge train'"
             )
 
     def provenance(self) -> dict[str, Any]:
-        """What a number that this judge gave must be published with."""
+        """What a value computed with this judge must be published with."""
         return {
             "architecture": self.card.architecture,
             "sha256": self.card.sha256,
@@ -116,10 +116,10 @@ class Judge(nn.Module):
         }
 
     def save(self, folder: Path) -> None:
-        """Writes the judge into `folder`. Raises `UserError` where that cannot be."""
+        """Writes the judge into `folder`. Raises `UserError` if that fails."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # The card last: without one, the folder is no judge.
+            # The card last: without it, the folder is not a judge.
             for name, content in (
                 (WEIGHTS, _bytes_of(self.network)),
                 (CARD, (self.card.model_dump_json(indent=1) + "\n").encode()),
@@ -129,7 +129,7 @@ class Judge(nn.Module):
                 half.replace(folder / name)
         except OSError as error:
             raise UserError(
-                f"cannot write the judge to {folder}: {error.strerror}; choose another place with --out"
+                f"cannot write the judge to {folder}: {error.strerror}; choose another path with --out"
             ) from error
 
     @torch.no_grad()
@@ -142,21 +142,21 @@ class Judge(nn.Module):
 
 
 def load_judge(path: Path, data: DataSpec | None = None) -> Judge:
-    """The judge in a folder that `ganforge judge train` wrote; or, where `data` says what its
-    outputs mean, the one in a published checkpoint (`.pth`).
+    """The judge in a folder that `ganforge judge train` wrote; or, if `data` defines its
+    labels, the one in a published checkpoint (`.pth`).
 
-    With `data`, the judge is held to its images and labels. Raises `UserError` for what is
-    missing, damaged, of another form, or does not fit.
+    With `data`, its images and labels are checked. Raises `UserError` for a judge that is missing,
+    damaged, malformed or incompatible.
     """
     if path.suffix in CHECKPOINTS:
         if data is None:
-            raise UserError(f"{path}: a checkpoint does not say what its outputs mean; import it first")
+            raise UserError(f"{path}: a checkpoint does not name its labels; import it first")
         return import_checkpoint(path, data)
     folder = path.parent if path.name in (CARD, WEIGHTS) else path
     card = _read_card(folder / CARD)
     content = _read(folder / WEIGHTS)
     if _sha256(content) != card.sha256:
-        raise UserError(f"{folder / WEIGHTS}: damaged: its SHA-256 is not the one in {CARD}")
+        raise UserError(f"{folder / WEIGHTS}: damaged: its SHA-256 does not match {CARD}")
     try:
         tensors = safetensors.torch.load(content)
     except SafetensorError as error:
@@ -170,7 +170,7 @@ def load_judge(path: Path, data: DataSpec | None = None) -> Judge:
 def import_checkpoint(file: Path, data: DataSpec) -> Judge:
     """The judge in a published checkpoint, whose outputs are the labels of `data`, in their order.
 
-    Raises `UserError` for a pickle that wants to execute anything, and for another network.
+    Raises `UserError` for a pickle that would execute code, and for another network.
     """
     tensors: dict[str, Tensor] = {}
     for name, value in _published_state(file).items():
@@ -186,12 +186,11 @@ def _published_state(file: Path) -> dict[str, Tensor]:
     _read(file)
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle fails in any way it likes
+    except Exception as error:  # a damaged pickle may raise anything
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         if wanted:
             raise UserError(
-                f"{file}: refused: the pickle in it wants to execute '{wanted[1]}'; a judge's checkpoint "
-                "holds tensors alone"
+                f"{file}: refused: its pickle would execute '{wanted[1]}'; expected only tensors"
             ) from None
         raise UserError(f"{file}: not a PyTorch checkpoint of tensors; expected {PUBLISHED}") from None
     state = found.get("model") if isinstance(found, dict) else None
@@ -201,14 +200,14 @@ def _published_state(file: Path) -> dict[str, Tensor]:
 
 
 def _filled(card: JudgeCard, tensors: Mapping[str, Tensor], file: Path) -> JudgeNetwork:
-    """The card's network with these weights. Raises `UserError` where they are not of it."""
+    """The card's network with these weights. Raises `UserError` if they do not match it."""
     if not card.data.is_image or not card.data.labels.width:
-        raise UserError(f"{file}: a judge needs images with labels, and the data have none")
+        raise UserError(f"{file}: a judge needs images with labels, but the data have none")
     if card.architecture == "small_resnet" and not card.width:
-        raise UserError(f"{file}: the card of a small_resnet must say its width")
+        raise UserError(f"{file}: the card of a small_resnet must have a width")
     channels = card.data.shape[0]
     if not 1 <= channels <= MAX_CHANNELS:
-        raise UserError(f"{file}: a judge takes images of 1 to {MAX_CHANNELS} channels, not {channels}")
+        raise UserError(f"{file}: expected images of 1 to {MAX_CHANNELS} channels, got {channels}")
     # Without memory until the weights are there: a card may claim any size. Nor does it move the
     # random state, which matters in the middle of a run.
     with torch.device("meta"):
@@ -216,7 +215,7 @@ def _filled(card: JudgeCard, tensors: Mapping[str, Tensor], file: Path) -> Judge
     wanted = {name: tensor.dtype for name, tensor in network.state_dict().items()}
     for name, tensor in sorted(tensors.items()):
         if tensor.dtype != wanted.get(name, tensor.dtype):
-            raise UserError(f"{file}: '{name}' is of {tensor.dtype}, not {wanted[name]}")
+            raise UserError(f"{file}: expected '{name}' as {wanted[name]}, got {tensor.dtype}")
     try:
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
@@ -231,7 +230,7 @@ def _filled(card: JudgeCard, tensors: Mapping[str, Tensor], file: Path) -> Judge
 def _read_card(file: Path) -> JudgeCard:
     if not file.is_file():
         raise UserError(
-            f"{file.parent} is no judge: it has no {file.name}; name the folder that "
+            f"{file.parent} is not a judge: it has no {file.name}; pass the folder that "
             "'ganforge judge train' wrote"
         )
     try:
@@ -239,9 +238,7 @@ def _read_card(file: Path) -> JudgeCard:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"{file}: not the card of a judge: {where + ': ' if where else ''}{first['msg']}"
-        ) from None
+        raise UserError(f"{file}: not a judge card: {where + ': ' if where else ''}{first['msg']}") from None
 
 
 def _read(file: Path) -> bytes:
@@ -252,8 +249,8 @@ def _read(file: Path) -> bytes:
 
 
 def _bytes_of(network: nn.Module) -> bytes:
-    """The weights as a safetensors file has them; the same bytes for the same weights."""
-    # Memory format is no part of the file, and safetensors wants plain rows.
+    """The weights as safetensors bytes; deterministic."""
+    # The file has no memory format: safetensors needs contiguous tensors.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     return safetensors.torch.save(plain)
 

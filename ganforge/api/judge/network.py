@@ -32,14 +32,14 @@ class JudgeNetwork(nn.Module):
 
 
 def build_network(architecture: JudgeArchitecture, channels: int, classes: int, width: int) -> JudgeNetwork:
-    """A network with fresh weights; `width` is that of the small network's first stage."""
+    """A network with initial weights; `width` is that of the small network's first stage."""
     if architecture == "resnet18":
         return JudgeNetwork(_resnet18(), RESNET18_FEATURES, classes)
     return JudgeNetwork(_small_resnet(channels, width), width * 2 ** (STAGES - 1), classes)
 
 
 def _small_resnet(channels: int, width: int) -> nn.Module:
-    """Four stages of one block, each of half the side and twice the width of the one before."""
+    """Four stages of one block, each with half the side and twice the width of the previous one."""
     layers: list[nn.Module] = [
         nn.Conv2d(channels, width, 5, stride=2, padding=2, bias=False),
         nn.BatchNorm2d(width),

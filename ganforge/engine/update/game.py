@@ -204,6 +204,7 @@ class Game:
             with blame(callback, "after"), torch.no_grad():
                 for play in plays:
                     callback.after(play)
+        self.measures.callbacks(plays)
         self.measures.flush()
 
     def _step(self, me: Player, measure: bool) -> None:

@@ -57,6 +57,7 @@ class Live:
         # A call into each callback for each comparison, for nothing, would cost a small network a percent.
         self.before = [each for each in self.callbacks if _overrides(each, "before")]
         self.after = [each for each in self.callbacks if _overrides(each, "after")]
+        self.reporting = [each for each in self.callbacks if _overrides(each, "estimates")]
 
     def of(self, part: Any, play: Play) -> Any:
         """The copy of a loss or term for this comparison."""

@@ -50,6 +50,11 @@ class Measures:
         """What a term reports in addition to its value."""
         self._estimates(plays, term, lambda each, play: each.estimates(play))
 
+    def callbacks(self, plays: Sequence[Play]) -> None:
+        """What the callbacks report."""
+        for callback in self.live.reporting:
+            self._estimates(plays, callback, lambda each, play: each.estimates(play))
+
     def gradient_norm(self, role: Role, norm: Tensor) -> None:
         """Of all gradients of a player together."""
         self.means.add(f"grad/{role}", norm)

@@ -122,14 +122,14 @@ class ConditionPlane(nn.Module):
     too weak compared with it.
     """
 
-    def __init__(self, width: int, side: int) -> None:
+    def __init__(self, width: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.side = side
-        self.plane = fan_in_linear(width, side * side)
+        self.shape = (1, *size)
+        self.plane = fan_in_linear(width, size[0] * size[1])
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
         assert cond is not None
-        plane: Tensor = self.plane(cond).unflatten(1, (1, self.side, self.side))  # [N, 1, H, W]
+        plane: Tensor = self.plane(cond).unflatten(1, self.shape)  # [N, 1, H, W]
         return torch.cat([x, plane], dim=1)  # [N, C + 1, H, W]
 
 

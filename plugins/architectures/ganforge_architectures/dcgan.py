@@ -27,14 +27,14 @@ from ganforge_architectures.conditioning import (
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, normal
 from ganforge_architectures.minibatch_stddev import MinibatchStddev
-from ganforge_architectures.shapes import image_side
+from ganforge_architectures.shapes import image_grid
 
-SIDES = (16, 28, 32, 64, 128, 256)
 DNorm = Literal["batch", "layer", "none"]
 
 
 class DCGAN(Architecture):
-    """Square images of side 16, 28, 32, 64, 128 or 256.
+    """Images of any size that is base x 2^k in height and width, k >= 2, with a base of 4 to 7 for the
+    shorter side.
 
     Convolutions are initialized from N(0, `init_std`), as is the projection's embedding; batch norm with
     gain 1 and bias 0; the linear layers of condition and heads uniformly in +-1/sqrt(inputs).
@@ -84,16 +84,14 @@ class DCGAN(Architecture):
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        side = image_side(self.type, data, SIDES, "a power of two from 16 to 256, nor 28")
+        grid = image_grid(self.type, data)
         how = scheme(self.type, self.conditioning, data, heads)
-        base = 7 if side == 28 else 4
-        halvings = (side // base).bit_length() - 1
-        widths = [min(self.width * 2**i, self.max_width) for i in range(halvings)]
+        widths = [min(self.width * 2**i, self.max_width) for i in range(grid.halvings)]
         return Networks(
             Generator(
                 LatentInput(latent, how, self.condition_dim),
                 widths[::-1],
-                base,
+                grid.base,
                 data.shape[0],
                 how.norm_width,
                 fc_width=self.fc_width,
@@ -102,7 +100,7 @@ class DCGAN(Architecture):
             Discriminator(
                 data.shape,
                 widths,
-                base,
+                grid.base,
                 how,
                 heads,
                 d_norm=self.d_norm,
@@ -121,7 +119,7 @@ class Generator(nn.Module):
         self,
         first: LatentInput,
         widths: list[int],
-        base: int,
+        base: tuple[int, int],
         channels: int,
         norm_width: int,
         *,
@@ -149,7 +147,7 @@ class Generator(nn.Module):
         *hidden, last = self.convs
         h: Tensor = self.dense(self.first(z, cond)).unflatten(1, (-1, 1, 1))  # [N, F, 1, 1]
         for conv, norm in zip(hidden, self.norms, strict=True):
-            h = norm(conv(h), cond).relu_()  # [N, C, H, W] -> [N, C', 2H, 2W], from 1x1 to base x base first
+            h = norm(conv(h), cond).relu_()  # [N, C, H, W] -> [N, C', 2H, 2W], from 1x1 to the base first
         return torch.tanh(last(h))  # [N, C, 2H, 2W]
 
 
@@ -161,7 +159,7 @@ class Discriminator(nn.Module):
         self,
         shape: tuple[int, ...],
         widths: list[int],
-        base: int,
+        base: tuple[int, int],
         how: Scheme,
         heads: Mapping[str, int],
         *,
@@ -172,9 +170,9 @@ class Discriminator(nn.Module):
         layers: Layers,
     ) -> None:
         super().__init__()
-        channels, side, _ = shape
+        channels, height, width = shape
         plane = how.discriminator == "concat"
-        self.plane = ConditionPlane(how.width, side) if plane else None
+        self.plane = ConditionPlane(how.width, (height, width)) if plane else None
         trunk: list[nn.Module] = [
             layers.conv(channels + plane, widths[0], 4, stride=2, padding=1, bias=False),
             nn.LeakyReLU(0.2, inplace=True),
@@ -189,7 +187,7 @@ class Discriminator(nn.Module):
         if stddev:
             trunk.append(MinibatchStddev())
         last = widths[-1] + stddev
-        features = last * base * base
+        features = last * base[0] * base[1]
         if fc_width:
             trunk += [
                 nn.Flatten(),
@@ -210,7 +208,7 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
         h = self.trunk(
             x if self.plane is None else self.plane(x, cond)
-        )  # [N, C, base, base], or [N, F] after a fully connected layer
+        )  # [N, C, *base], or [N, F] after a fully connected layer
         features = h.flatten(1)  # [N, F]
         logits = self.logit(h).flatten()  # [N]
         if self.projection is not None:

@@ -56,7 +56,7 @@ class Layers:
         self,
         inputs: int,
         outputs: int,
-        kernel: int,
+        kernel: int | tuple[int, int],
         *,
         stride: int = 1,
         padding: int = 0,
@@ -81,11 +81,13 @@ class Layers:
         layer = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, output_padding, bias=bias)
         return self._finish(layer, layer.weight, layer.bias, 1.0)
 
-    def from_point(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
+    def from_point(
+        self, inputs: int, outputs: int, kernel: tuple[int, int], *, bias: bool = True
+    ) -> nn.Module:
         layer = FromPoint(inputs, outputs, kernel, bias=bias)
         return self._finish(layer, layer.weight, layer.bias, 1.0)
 
-    def to_point(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
+    def to_point(self, inputs: int, outputs: int, kernel: tuple[int, int], *, bias: bool = True) -> nn.Module:
         layer = ToPoint(inputs, outputs, kernel, bias=bias)
         return self._finish(layer, layer.weight, layer.bias, 1.0)
 

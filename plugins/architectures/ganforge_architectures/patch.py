@@ -20,7 +20,7 @@ from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, normal
 
 Norm = Literal["batch", "instance", "none"]
-MOST_DOUBLINGS = 3
+MAX_DOUBLINGS = 3
 """Channels grow up to 2^3 times the first layer's."""
 
 
@@ -76,7 +76,7 @@ class Patched(Architecture):
         self._check_size(data)
         shown = data.labels.size[0] if self.show_condition and data.labels.kind == "image" else 0
         layers = Layers(normal(self.init_std), self.spectral_norm)
-        widths = [self.d_width * 2 ** min(i, MOST_DOUBLINGS) for i in range(self.d_layers + 1)]
+        widths = [self.d_width * 2 ** min(i, MAX_DOUBLINGS) for i in range(self.d_layers + 1)]
         critics = [Patches(data.shape[0] + shown, widths, self.d_norm, layers) for _ in range(self.scales)]
         return Discriminator(critics, bool(shown), Heads(widths[-1], heads))
 

@@ -12,26 +12,26 @@ from torch import Tensor, nn
 
 
 class FromPoint(nn.ConvTranspose2d):
-    """[N, I, 1, 1] -> [N, O, k, k]."""
+    """[N, I, 1, 1] -> [N, O, h, w], by a kernel of h x w."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, bias: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], *, bias: bool) -> None:
         super().__init__(inputs, outputs, kernel, bias=bias)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        weight, k = self.weight, self.kernel_size[0]
+        weight, (height, width) = self.weight, self.kernel_size
         # In the memory order of the weights, which is that of the image, too.
         if weight.is_contiguous(memory_format=torch.channels_last):
-            rows = x.flatten(1) @ weight.permute(0, 2, 3, 1).flatten(1)  # [N, k k O]
-            image = rows.view(len(x), k, k, -1).permute(0, 3, 1, 2)  # [N, O, k, k], channels-last
+            rows = x.flatten(1) @ weight.permute(0, 2, 3, 1).flatten(1)  # [N, h w O]
+            image = rows.view(len(x), height, width, -1).permute(0, 3, 1, 2)  # [N, O, h, w], channels-last
         else:
-            image = (x.flatten(1) @ weight.flatten(1)).view(len(x), -1, k, k)  # [N, O, k, k]
+            image = (x.flatten(1) @ weight.flatten(1)).view(len(x), -1, height, width)  # [N, O, h, w]
         return image if self.bias is None else image + self.bias[:, None, None]
 
 
 class ToPoint(nn.Conv2d):
-    """[N, I, k, k] -> [N, O, 1, 1]."""
+    """[N, I, h, w] -> [N, O, 1, 1], by a kernel of h x w."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, bias: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], *, bias: bool) -> None:
         super().__init__(inputs, outputs, kernel, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:

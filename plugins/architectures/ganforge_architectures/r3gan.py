@@ -23,15 +23,15 @@ from ganforge_architectures.conditioning import LatentInput, Scheme, scheme
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, fan_in_normal
 from ganforge_architectures.resample import Downsample, Upsample
-from ganforge_architectures.shapes import image_side
+from ganforge_architectures.shapes import Grid, image_grid
 
-SIDES = (28, 32, 64, 128, 256)
 SLOPE = 0.2
 """Negative slope of the leaky ReLU."""
 
 
 class R3GAN(Architecture):
-    """Square images of side 28, 32, 64, 128 or 256.
+    """Images of any size that is base x 2^k in height and width, k >= 2, with a base of 4 to 7 for the
+    shorter side; theirs are square, of 32, 64 and 256.
 
     Weights are initialized from N(0, 1/fan in), with a gain in the residual branches that decreases with
     their number (Zhang, Dauphin & Ma 2019, arXiv:1901.09321); the last layer of each branch and biases
@@ -47,7 +47,8 @@ class R3GAN(Architecture):
     width: int = Field(
         768,
         ge=1,
-        description="Channels of feature maps up to 32x32; halved with each doubling of the side beyond.",
+        description="Channels of feature maps up to 32x32; halved with each doubling of the shorter side "
+        "beyond.",
     )
     blocks: int = Field(2, ge=1, description="Residual blocks at each resolution.")
     expansion: int = Field(2, ge=1, description="Hidden channels of a block per input channel.")
@@ -68,37 +69,40 @@ class R3GAN(Architecture):
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        side = image_side(self.type, data, SIDES, f"one of {', '.join(map(str, SIDES))}")
+        grid = image_grid(self.type, data)
         how = scheme(self.type, self.conditioning, data, heads, auto=("projection", "generator"))
         first = LatentInput(latent, how, self.condition_dim)
-        base = 7 if side == 28 else 4
-        widths = self._widths(base, side)
+        widths = self._widths(grid)
         # The variances of this many branches add up; three layers each.
         gain = math.sqrt(2 / (1 + SLOPE**2)) * (len(widths) * self.blocks) ** -0.25
         stages = [[self._block(width, gain) for _ in range(2 * self.blocks)] for width in widths]
         return Networks(
-            Generator(first, widths, [stage[: self.blocks] for stage in stages], base, data.shape[0]),
+            Generator(first, widths, [stage[: self.blocks] for stage in stages], grid.base, data.shape[0]),
             Discriminator(
-                data.shape[0], widths, [stage[self.blocks :] for stage in stages], base, how, heads
+                data.shape[0], widths, [stage[self.blocks :] for stage in stages], grid.base, how, heads
             ),
         )
 
-    def _widths(self, base: int, side: int) -> list[int]:
-        """Channels at each resolution, from `base` to `side`."""
-        halvings = max(0, (side // 32).bit_length() - 1)
-        unit = 2**halvings * (self.group_width // math.gcd(self.group_width, self.expansion))
+    def _widths(self, grid: Grid) -> list[int]:
+        """Channels at each resolution, from the base to the image's."""
+        side = grid.shorter
+        unit = 2 ** _beyond_32(side) * (self.group_width // math.gcd(self.group_width, self.expansion))
         if self.width % unit:
             raise UserError(
                 f"nets 'r3gan': width = {self.width} cannot be divided into groups of {self.group_width} "
                 f"channels in all layers for {side}x{side} images; use a multiple of {unit}, such as "
                 f"{math.ceil(self.width / unit) * unit}, or another group_width"
             )
-        doublings = (side // base).bit_length() - 1
-        sides = [base * 2**i for i in range(doublings + 1)]
-        return [self.width // max(1, s // 32) for s in sides]
+        sides = [min(grid.base) << doublings for doublings in range(grid.halvings + 1)]
+        return [self.width >> _beyond_32(each) for each in sides]
 
     def _block(self, width: int, gain: float) -> nn.Module:
         return Bottleneck(width, width * self.expansion, self.group_width, gain)
+
+
+def _beyond_32(side: int) -> int:
+    """How many whole doublings `side` is beyond 32."""
+    return max(0, (side // 32).bit_length() - 1)
 
 
 LAYERS = Layers(fan_in_normal)
@@ -129,12 +133,12 @@ class Generator(nn.Module):
         first: LatentInput,
         widths: list[int],
         stages: list[list[nn.Module]],
-        base: int,
+        base: tuple[int, int],
         channels: int,
     ) -> None:
         super().__init__()
         self.first = first
-        self.basis = nn.Parameter(torch.randn(widths[0], base, base))
+        self.basis = nn.Parameter(torch.randn(widths[0], *base))
         self.scales = LAYERS.linear(first.width, widths[0], bias=False)
         trunk = [*stages[0]]
         for (inputs, outputs), stage in zip(pairwise(widths), stages[1:], strict=True):
@@ -145,7 +149,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         scales = self.scales(self.first(z, cond))  # [N, C0]
-        h = self.basis * scales[:, :, None, None]  # [N, C0, base, base]
+        h = self.basis * scales[:, :, None, None]  # [N, C0, *base]
         return torch.tanh(self.out(self.trunk(h)))
 
 
@@ -158,7 +162,7 @@ class Discriminator(nn.Module):
         channels: int,
         widths: list[int],
         stages: list[list[nn.Module]],
-        base: int,
+        base: tuple[int, int],
         how: Scheme,
         heads: Mapping[str, int],
     ) -> None:
@@ -177,7 +181,7 @@ class Discriminator(nn.Module):
         self.heads = Heads(last, heads)
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
-        features = self.basis(self.trunk(x)).flatten(1)  # [N, C, base, base] -> [N, C]
+        features = self.basis(self.trunk(x)).flatten(1)  # [N, C, *base] -> [N, C]
         logits = self.logit(features)  # [N, C] with projection, otherwise [N, 1]
         if self.embed is not None:
             logits = (logits * self.embed(cond)).sum(dim=1)  # [N]

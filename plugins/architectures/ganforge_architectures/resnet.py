@@ -31,7 +31,7 @@ from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, xavier
 from ganforge_architectures.plans import BlockPlan
 from ganforge_architectures.residual import DownBlock, StemBlock, UpBlock
-from ganforge_architectures.shapes import image_side
+from ganforge_architectures.shapes import Grid, image_grid
 
 PLANS = {
     28: BlockPlan(7, (1, 1, 1), (1, 1, 1, 1), 2),  # the 32x32 networks with one up-block fewer
@@ -43,7 +43,8 @@ PLANS = {
 
 
 class ResNet(Architecture):
-    """Square images of side 28, 32, 48, 64 or 128.
+    """Images of any size that is base x 2^k in height and width, k >= 2, with a base of 4 to 7 for the
+    shorter side; the papers have square ones of 32, 48, 64 and 128.
 
     The defaults are WGAN-GP's networks; SNGAN's have `spectral_norm = true`, `pool = "sum"`, and
     `g_width = 256` for 32x32; SAGAN's also `g_spectral_norm = true`, `attention = 32` and
@@ -87,16 +88,17 @@ class ResNet(Architecture):
     )
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        side = image_side(self.type, data, tuple(PLANS), f"one of {', '.join(str(known) for known in PLANS)}")
-        plan = PLANS[side]
+        grid = image_grid(self.type, data)
+        plan = _plan(grid)
         plan.check_attention(self.type, self.attention)
         how = scheme(self.type, self.conditioning, data, heads)
         first = LatentInput(latent, how, self.condition_dim)
-        usual = 128 if side <= 32 else 64
+        usual = 128 if grid.shorter <= 32 else 64
         return Networks(
             Generator(
                 first,
                 plan,
+                grid.base,
                 self.g_width or usual,
                 data.shape[0],
                 norm_width=how.norm_width,
@@ -117,6 +119,19 @@ class ResNet(Architecture):
         )
 
 
+def _plan(grid: Grid) -> BlockPlan:
+    """The blocks for images of this size, by their shorter side: the papers', or of the same pattern."""
+    known = PLANS.get(grid.shorter)
+    if known is not None:
+        return known
+    if grid.shorter <= 32:
+        return BlockPlan(
+            min(grid.base), (1,) * (grid.halvings + 1), (1,) * (grid.halvings + 2), grid.halvings
+        )
+    widths = [min(2**block, 16) for block in range(grid.halvings + 1)]
+    return BlockPlan(min(grid.base), tuple(widths[::-1]), tuple(widths), grid.halvings)
+
+
 class Generator(nn.Module):
     """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
@@ -124,6 +139,7 @@ class Generator(nn.Module):
         self,
         first: LatentInput,
         plan: BlockPlan,
+        base: tuple[int, int],
         width: int,
         channels: int,
         *,
@@ -134,8 +150,8 @@ class Generator(nn.Module):
         super().__init__()
         widths = [width * multiple for multiple in plan.g]
         self.first = first
-        self.seed_shape = (widths[0], plan.base, plan.base)
-        self.seed = layers.linear(first.width, widths[0] * plan.base**2)
+        self.seed_shape = (widths[0], *base)
+        self.seed = layers.linear(first.width, widths[0] * base[0] * base[1])
         norm = partial(BatchNorm, width=norm_width)
         self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
         self.attended = plan.g_sides().index(attention) if attention else None
@@ -146,7 +162,7 @@ class Generator(nn.Module):
         self.out = layers.conv(widths[-1], channels, 3, padding=1)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        h: Tensor = self.seed(self.first(z, cond)).unflatten(1, self.seed_shape)  # [N, C0, base, base]
+        h: Tensor = self.seed(self.first(z, cond)).unflatten(1, self.seed_shape)  # [N, C0, *base]
         for i, block in enumerate(self.blocks):
             h = block(h, cond)  # [N, C, H, W] -> [N, C', 2H, 2W]
             if i == self.attended:
@@ -175,9 +191,9 @@ class Discriminator(nn.Module):
         wide: bool = False,
     ) -> None:
         super().__init__()
-        channels, side, _ = shape
+        channels, height, columns = shape
         plane = how.discriminator == "concat"
-        self.plane = ConditionPlane(how.width, side) if plane else None
+        self.plane = ConditionPlane(how.width, (height, columns)) if plane else None
         self.pool = pool
         widths = [width * multiple for multiple in plan.d]
         trunk: list[nn.Module] = [StemBlock(channels + plane, widths[0], layers)]

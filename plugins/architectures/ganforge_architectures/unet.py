@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ganforge.api import DataSpec, Field, Networks, UserError
 from ganforge_architectures.layers import Layers, normal
-from ganforge_architectures.patch import MOST_DOUBLINGS, NoCondition, Norm, Patched, image_condition, norm_of
+from ganforge_architectures.patch import MAX_DOUBLINGS, NoCondition, Norm, Patched, image_condition, norm_of
 
 MAX_DEPTH = 8
 DROPPED = 3
@@ -68,7 +68,7 @@ class UNet(Patched):
         generator = Generator(
             condition[0],
             data.shape[0],
-            [self.width * 2 ** min(i, MOST_DOUBLINGS) for i in range(self._depth(data))],
+            [self.width * 2 ** min(i, MAX_DOUBLINGS) for i in range(self._depth(data))],
             self.norm,
             self.dropout,
             Layers(normal(self.init_std)),

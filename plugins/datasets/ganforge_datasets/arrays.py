@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganforge.api import UserError
 
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 """Of an array; a larger one is refused by its header."""
 
 
@@ -41,9 +41,9 @@ def _npz(data: bytes, where: str) -> NDArray[np.generic]:
         if len(members) != 1:
             names = ", ".join(member.filename.removesuffix(".npy") for member in members[:5])
             raise UserError(f"{where} holds {len(members)} arrays ({names}); expected one image a file")
-        if members[0].file_size > MOST_BYTES:
+        if members[0].file_size > MAX_BYTES:
             raise UserError(
-                f"{where} unpacks to {members[0].file_size:,} bytes; at most {MOST_BYTES:,} are read"
+                f"{where} unpacks to {members[0].file_size:,} bytes; at most {MAX_BYTES:,} are read"
             )
         if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UserError(f"{where} is compressed neither by deflate nor not at all; save it again")
@@ -78,23 +78,23 @@ def to_levels(array: NDArray[np.generic], where: str, white: int) -> tuple[NDArr
         return array.astype(np.uint8), 0
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255), 0
-    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    if array.dtype.kind not in "iuf":
+        raise UserError(
+            f"{where} has values of type {array.dtype}; expected uint8, uint16, bool or float from 0 to 1"
+        )
+    low, high = float(array.min()), float(array.max())
     if array.dtype.kind in "iu":
         if low < 0 or high > 65535:
             raise UserError(
                 f"{where} has values from {low:.0f} to {high:.0f}; expected 0 to 65535 (16 bits); convert it"
             )
         return scale_16_bits(array, white), int(high)
-    if array.dtype.kind == "f":
-        if not (low >= 0 and high <= 1):
-            raise UserError(
-                f"{where} has values from {low:g} to {high:g}; expected floats from 0 to 1; scale them, or "
-                "save uint8 or uint16"
-            )
-        return np.rint(array.astype(np.float64) * 255).astype(np.uint8), 0
-    raise UserError(
-        f"{where} has values of type {array.dtype}; expected uint8, uint16, bool or float from 0 to 1"
-    )
+    if not (low >= 0 and high <= 1):
+        raise UserError(
+            f"{where} has values from {low:g} to {high:g}; expected floats from 0 to 1; scale them, or "
+            "save uint8 or uint16"
+        )
+    return np.rint(array.astype(np.float64) * 255).astype(np.uint8), 0
 
 
 def scale_16_bits(values: NDArray[np.generic], white: int) -> NDArray[np.uint8]:

@@ -42,8 +42,8 @@ class CelebA(Dataset):
         0,
         ge=0,
         lt=16,
-        description="During training, take random crops out of images padded by so many mirrored pixels on "
-        "each side; 0 = off.",
+        description="During training, pad by this many pixels (reflect), then take a random crop of the "
+        "original size; 0 = off.",
     )
 
     def spec(self) -> DataSpec:

@@ -38,7 +38,7 @@ INNER = "cifar-10-batches-bin"
 SIDE = 32
 RECORD = 1 + 3 * SIDE * SIDE
 """Bytes of one image: its class, then red, green and blue, row by row."""
-MOST_BYTES = 2**28
+MAX_BYTES = 2**28
 
 
 class CIFAR10(Dataset):
@@ -58,8 +58,8 @@ class CIFAR10(Dataset):
         0,
         ge=0,
         lt=SIDE,
-        description="During training, take random crops out of images padded by so many mirrored pixels on "
-        "each side; 0 = off.",
+        description="During training, pad by this many pixels (reflect), then take a random crop of the "
+        "original size; 0 = off.",
     )
 
     def spec(self) -> DataSpec:
@@ -136,10 +136,10 @@ def _from_archive(archive: Path, names: tuple[str, ...]) -> Iterator[tuple[str, 
                 name = inner_path(member.name, archive, "archive").name
                 if name not in missing or not member.isfile():
                     continue
-                if member.size > MOST_BYTES:
+                if member.size > MAX_BYTES:
                     raise UserError(
                         f"{archive}/{member.name} has {member.size:,} bytes; "
-                        f"more than {MOST_BYTES:,} is refused"
+                        f"more than {MAX_BYTES:,} is refused"
                     )
                 file = tar.extractfile(member)
                 assert file is not None

@@ -43,7 +43,7 @@ class Scenes(NamedTuple):
     turns: Floats
     """[n, 3]: rotation about the vertical, radians."""
     camera: Floats
-    """[n, 3]: the camera's place; it always looks at the centre."""
+    """[n, 3]: the camera's position; it always points at the center."""
     lamps: Floats
     """[n, 3, 3]: how far each lamp (key, back, fill) is from its usual place."""
 

@@ -33,7 +33,7 @@ SHADOW_DEPTH = 0.85
 """The part of each lamp's light that its shadow takes."""
 CONTACT_WIDTH = 1.1
 CONTACT_DEPTH = 0.2
-"""The same for the ambient light right beside an object."""
+"""The same for the ambient light next to an object."""
 LEVELS = 8192
 
 
@@ -128,7 +128,7 @@ def draw_floors(scenes: Scenes, view: View, size: int) -> Floats:
 
 
 def shadow(x: Floats, y: Floats, place: Floats, lamp: Floats) -> Floats:
-    """What of a lamp's light remains at the floor points (x, y) beside an object at `place` [n, 2]."""
+    """Share of a lamp's light that reaches the floor points (x, y) around an object at `place` [n, 2]."""
     away = place - lamp[:, :2]
     # A lamp straight above throws its shadow nowhere; the bound only keeps the division defined.
     far = np.maximum(np.sqrt((away * away).sum(1, keepdims=True)), np.float32(1e-4))

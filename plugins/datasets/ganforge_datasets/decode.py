@@ -22,11 +22,11 @@ FORMAT = 2
 LARGE = 16_000_000
 """Pixels from which images are decoded one at a time, JPEGs at a fraction of their size. A smaller one takes
 up to 256 MiB for a moment."""
-MOST_PIXELS = 64_000_000
+MAX_PIXELS = 64_000_000
 """A larger image is refused before it is decoded."""
-MOST_JPEG_PIXELS = 160_000_000
+MAX_JPEG_PIXELS = 160_000_000
 """So for JPEGs, whose decoder scales by 1/2 to 1/8 as it goes."""
-MOST_SIDE = 2**15
+MAX_SIDE = 2**15
 """A longer one is refused: the weights of a resampling grow with the side, whatever the area."""
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Channels -> Pillow's mode; more channels come from arrays and from pages."""
@@ -93,7 +93,7 @@ def decode_image(data: bytes, where: str, form: Form) -> Decoded:
     except UserError:
         raise
     except Image.DecompressionBombError:
-        raise UserError(f"{where} has more than {MOST_JPEG_PIXELS:,} pixels, which is refused") from None
+        raise UserError(f"{where} has more than {MAX_JPEG_PIXELS:,} pixels, which is refused") from None
     except UnidentifiedImageError:
         raise UserError(f"{where} is not an image (of {', '.join(formats())})") from None
     # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others on damaged files.
@@ -102,15 +102,15 @@ def decode_image(data: bytes, where: str, form: Form) -> Decoded:
 
 
 def _refuse_size(image: Image.Image, where: str) -> None:
-    most = MOST_JPEG_PIXELS if image.format == "JPEG" else MOST_PIXELS
+    most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
     if image.width * image.height > most:
         raise UserError(
             f"{where} is {image.width} x {image.height}; more than {most:,} pixels is refused; "
             "make it smaller"
         )
-    if max(image.size) > MOST_SIDE:
+    if max(image.size) > MAX_SIDE:
         raise UserError(
-            f"{where} is {image.width} x {image.height}; a side of more than {MOST_SIDE:,} is refused"
+            f"{where} is {image.width} x {image.height}; a side of more than {MAX_SIDE:,} is refused"
         )
 
 
@@ -128,6 +128,7 @@ def _decoded(image: Image.Image, where: str, form: Form) -> Decoded:
         wanted = 2 * max(form.height_width)
         image.draft(None, (wanted, wanted))
     deep = _is_deep(image)
+    _scale_key(image)
     ImageOps.exif_transpose(image, in_place=True)
     level, highest = _eight_bits(image, deep, where, form)
     plain, transparent = _composed(_smaller(level, form), form)
@@ -139,7 +140,25 @@ def _decoded(image: Image.Image, where: str, form: Form) -> Decoded:
 def _is_deep(image: Image.Image) -> bool:
     """Whether a file that is not loaded yet has 16 bits a channel of which Pillow keeps the upper eight: so
     it does in all modes but grey."""
-    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    for tile in getattr(image, "tile", ()):
+        if ";16" in str(tile[3]):
+            return True
+        # In PPM the largest value follows the mode.
+        if isinstance(tile[3], tuple) and image.format == "PPM" and image.mode == "RGB":
+            return any(isinstance(each, int) and each > 255 for each in tile[3])
+    return False
+
+
+def _scale_key(image: Image.Image) -> None:
+    """Scales the color of a PNG that is transparent as Pillow scales its pixels to 8 bits, but not this."""
+    key = image.info.get("transparency")
+    raw = {str(tile[3]) for tile in getattr(image, "tile", ())}
+    if image.format != "PNG" or isinstance(key, bytes | None):
+        return
+    if "RGB;16B" in raw:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif raw & {"L;2", "L;4"}:
+        image.info["transparency"] = key * (85 if "L;2" in raw else 17)
 
 
 def _eight_bits(image: Image.Image, deep: bool, where: str, form: Form) -> tuple[Image.Image, int]:
@@ -236,7 +255,7 @@ def _pages(image: Image.Image, count: int, where: str, form: Form) -> Decoded:
 
 def _from_array(data: bytes, where: str, form: Form) -> Decoded:
     array = read_array(data, where, form.channels)
-    if max(array.shape[:2]) > MOST_SIDE or array.shape[0] * array.shape[1] > MOST_PIXELS:
+    if max(array.shape[:2]) > MAX_SIDE or array.shape[0] * array.shape[1] > MAX_PIXELS:
         raise UserError(f"{where} is {array.shape[1]} x {array.shape[0]}; that is too large; make it smaller")
     levels, highest = to_levels(array, where, form.white_level)
     found = levels.shape[2]

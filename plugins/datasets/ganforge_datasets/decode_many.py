@@ -16,13 +16,13 @@ from ganforge_datasets.decode import Decoded, Form, decode_image
 from ganforge_datasets.in_order import in_order
 from ganforge_datasets.stores import Store
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 """Images decoded at once, so that all together need 2 GiB at most."""
 AT_ONCE = 64
 """The most images per step of the progress bar, and per task of a worker."""
 PIECE_BYTES = 4 * 2**20
 """The most bytes of decoded images per task, of which some tens are in memory at a time."""
-MOST_SHOWN = 10
+MAX_SHOWN = 10
 """Damaged files named in one message."""
 
 
@@ -72,7 +72,7 @@ def decode_images(
     def work(start: int) -> _Task:
         return _decode(store, names, range(start, min(start + step, len(names))), form)
 
-    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    workers = min(MAX_WORKERS, os.cpu_count() or 1)
     for task in track(in_order(work, starts, workers), len(starts), "decoding images"):
         account.damaged |= task.damaged
         for digest in task.digests:
@@ -97,7 +97,7 @@ def content_hash(store: Store, names: Sequence[str], track: Track) -> str:
         return [_read(store, name)[1] for name in names[start : start + AT_ONCE]]
 
     starts = range(0, len(names), AT_ONCE)
-    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    workers = min(MAX_WORKERS, os.cpu_count() or 1)
     content = hashlib.sha256()
     for digests in track(in_order(work, starts, workers), len(starts), "checking images"):
         for digest in digests:
@@ -132,7 +132,7 @@ def _complaint(damaged: Sequence[str], total: int, hint: str) -> str:
     if len(damaged) == 1:
         return damaged[0] + hint
     lines = [f"{len(damaged):,} of {total:,} images cannot be used:"]
-    lines += [f"  {line}" for line in damaged[:MOST_SHOWN]]
-    if len(damaged) > MOST_SHOWN:
-        lines.append(f"  and {len(damaged) - MOST_SHOWN:,} more")
+    lines += [f"  {line}" for line in damaged[:MAX_SHOWN]]
+    if len(damaged) > MAX_SHOWN:
+        lines.append(f"  and {len(damaged) - MAX_SHOWN:,} more")
     return "\n".join(lines) + hint

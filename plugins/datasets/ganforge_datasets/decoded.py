@@ -25,7 +25,7 @@ from ganforge_datasets.image_files import EXAMPLES
 from ganforge_datasets.stores import Store
 from ganforge_datasets.uint8_cache import cache_key, keep, read_entry, record_of, write_record
 
-MOST_STATES = 16
+MAX_STATES = 16
 """States of files remembered with an entry; the oldest is forgotten."""
 
 
@@ -38,10 +38,10 @@ class Wanted(NamedTuple):
     names: Sequence[str]
     form: Form
     holds: str
-    """In words, for people who look into the cache."""
+    """Description of the cache entry, for people."""
     skip_damaged: bool = False
     hint: str = ""
-    """What to say after a message about damaged files."""
+    """Advice appended to a message about damaged files."""
 
 
 class Found(NamedTuple):
@@ -82,7 +82,7 @@ def _cached(wanted: Wanted, context: Context) -> Found | None:
         if record["content"] == content:
             found = _opened(entry, record, wanted, context)
             if found is not None:
-                write_record(entry, {**record, "states": [*record["states"], state][-MOST_STATES:]})
+                write_record(entry, {**record, "states": [*record["states"], state][-MAX_STATES:]})
             return found
     return None
 

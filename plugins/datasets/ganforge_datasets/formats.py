@@ -1,4 +1,4 @@
-"""Which files are images: by the end of their name, or by their first bytes where the name does not say."""
+"""Which files are images: by their suffix, or by their first bytes if there is none."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ class ICLEVR(Dataset):
         0,
         ge=0,
         lt=16,
-        description="During training, take random crops out of images padded by so many mirrored pixels on "
-        "each side; 0 = off.",
+        description="During training, pad by this many pixels (reflect), then take a random crop of the "
+        "original size; 0 = off.",
     )
 
     def spec(self) -> DataSpec:
@@ -115,7 +115,7 @@ def _open(root: Path) -> Store:
         return ZipStore(root)
     raise UserError(
         f"{root} does not exist; set data.root to the folder or zip with i-CLEVR, "
-        "or leave it out to draw such scenes"
+        "or remove it to render similar scenes"
     )
 
 

@@ -66,6 +66,6 @@ def read_labels(store: Store) -> tuple[list[str], NDArray[np.uint8]]:
 def _read(store: Store, name: str) -> tuple[object, str]:
     if name not in store.names():
         raise UserError(
-            f"{store.path} holds no {name}; give a folder or zip with train.json, objects.json and images"
+            f"{store.path} has no {name}; expected a folder or zip with train.json, objects.json and images"
         )
     return read_json(store, name)

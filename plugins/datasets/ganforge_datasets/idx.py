@@ -19,7 +19,7 @@ from ganforge.api import UserError
 
 UNSIGNED_BYTE = 8
 """The format's code of the only element type that MNIST uses."""
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 """A file that says it holds more is refused before it is read."""
 PIECE = 2**20
 
@@ -48,7 +48,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 def _read(file: BufferedIOBase, most: int) -> bytearray:
-    """At most so many bytes, piece by piece: a single read would set aside all that the header claims."""
+    """At most `most` bytes, chunk by chunk: a single read would allocate all that the header claims."""
     content = bytearray()
     while piece := file.read(min(PIECE, most - len(content))):
         content += piece
@@ -63,8 +63,8 @@ def _shape(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
             f"it starts with {header[:4].hex() or 'nothing'}, not {magic.hex()}"
         )
     shape = struct.unpack(f">{dimensions}I", header[4:])
-    if math.prod(shape) > MOST_BYTES:
+    if math.prod(shape) > MAX_BYTES:
         raise UserError(
-            f"{path} says it holds {math.prod(shape):,} bytes; more than {MOST_BYTES:,} is refused"
+            f"{path} says it holds {math.prod(shape):,} bytes; more than {MAX_BYTES:,} is refused"
         )
     return shape

@@ -75,8 +75,8 @@ class ImageFolder(Dataset):
     random_crop: int = Field(
         0,
         ge=0,
-        description="During training, take random crops out of images padded by so many mirrored pixels on "
-        "each side; 0 = off.",
+        description="During training, pad by this many pixels (reflect), then take a random crop of the "
+        "original size; 0 = off.",
     )
 
     @field_validator("names")

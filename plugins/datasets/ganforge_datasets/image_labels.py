@@ -19,7 +19,7 @@ from ganforge_datasets.label_json import read_label_json
 from ganforge_datasets.label_reading import Label, Reading, Where, in_order_of_names
 from ganforge_datasets.label_table import read_label_lines, read_label_table
 
-MOST_LABELS = 10_000
+MAX_LABELS = 10_000
 """More labels than that are a column of something else."""
 
 
@@ -106,7 +106,7 @@ def toml_names(known: Iterable[str]) -> str:
 
 def from_folders(files: ImageFiles, names: tuple[str, ...]) -> Labels:
     """Each image's class is the first folder of its path. A single outer folder that holds all others, and
-    is not one of `names`, is looked through."""
+    is not one of `names`, is skipped."""
     parts = {path: PurePosixPath(path).parts for path in files.paths}
     outer = {nfc(each[0]) for each in parts.values()}
     skip = 1 if len(outer) == 1 and not outer & set(names) and min(map(len, parts.values())) > 2 else 0
@@ -194,11 +194,11 @@ def _remark(of: dict[str, Label], kind: LabelKind) -> str:
 
 def _refuse_as_labels(known: dict[str, Where], of: dict[str, Label], where: str) -> None:
     if not known:
-        raise UserError(f"{where} gives no image a label")
-    if len(known) > MOST_LABELS:
+        raise UserError(f"{where} has no label for any image")
+    if len(known) > MAX_LABELS:
         raise UserError(
             f"{where} has {len(known):,} different labels for {len(of):,} images, such as "
-            f"'{next(iter(known))[:60]}'; labels are classes, at most {MOST_LABELS:,}"
+            f"'{next(iter(known))[:60]}'; labels are classes, at most {MAX_LABELS:,}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -68,8 +69,10 @@ def _labels(entries: list[tuple[str, object]], file: str, text: str, reading: Re
     several = reading.kind == "many_of_k" or not reading.names
     if several and reading.splits_bars([cell for cell in values if isinstance(cell, str)]):
         names = reading.split(values)
+    seen = Counter[str]()
     for (image, _), found in zip(entries, names, strict=True):
-        yield Label(image, list(dict.fromkeys(found)), partial(_line, file, text, image))
+        seen[image] += 1
+        yield Label(image, list(dict.fromkeys(found)), partial(_line, file, text, *[image] * seen[image]))
 
 
 def _value(value: object) -> Value | None:
@@ -89,5 +92,5 @@ def _value(value: object) -> Value | None:
     return None
 
 
-def _line(file: str, text: str, image: str) -> str:
-    return f"{file}:{line_of(text, image)}"
+def _line(file: str, text: str, *images: str) -> str:
+    return f"{file}:{line_of(text, *images)}"

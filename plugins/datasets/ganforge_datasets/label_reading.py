@@ -29,7 +29,7 @@ class Label(NamedTuple):
 
 @dataclass
 class Reading:
-    """How a label file is to be read, and what came out besides its labels."""
+    """How a label file is to be read, and what was found in addition to its labels."""
 
     kind: LabelKind
     names: tuple[str, ...]

@@ -7,17 +7,15 @@ column with their names.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from ganforge.api import UserError
 from ganforge_datasets.image_match import Matcher, nfc
 from ganforge_datasets.label_reading import Label, Reading, Value, Where
 from ganforge_datasets.stores import Store
+from ganforge_datasets.tables import EVIDENCE, HEADER, Row, Table, read_csv
 from ganforge_datasets.text_files import parse_json, read_text
 
 LABEL_COLUMNS = ("label", "labels", "class", "classes", "category", "categories", "tag", "tags", "target")
@@ -26,41 +24,12 @@ TRUE = ("1", "1.0", "true", "t", "yes", "y")
 FALSE = ("0", "0.0", "false", "f", "no", "n")
 MINUS = ("-1", "-1.0")
 """Means no where 1 is yes and 0 does not occur, as in CelebA; next to 0 it means "not known"."""
-SEPARATORS = ",\t;|"
-EVIDENCE = 200
-"""Rows that are tried to find out which column names images."""
-HEADER = "should be 'file,label', or 'file' and the name of each label, once"
-
-
-class Row(NamedTuple):
-    """One line of a table, blanks around its cells removed."""
-
-    cells: list[Value]
-    where: Where
-
-
-class Table(NamedTuple):
-    """Rows of equal length under the names of the columns."""
-
-    file: str
-    line: int
-    """Of the first line."""
-    header: list[str]
-    rows: list[Row]
-
-    def column(self, index: int) -> list[Value]:
-        return [row.cells[index] for row in self.rows]
-
-    def without(self, *columns: int) -> Table:
-        kept = [index for index in range(len(self.header)) if index not in columns]
-        rows = [Row([row.cells[index] for index in kept], row.where) for row in self.rows]
-        return self._replace(header=[self.header[index] for index in kept], rows=rows)
 
 
 def read_label_table(store: Store, name: str, matcher: Matcher, reading: Reading) -> Iterator[Label]:
     """The labels of a file of separated values. Raises `UserError` with file and line."""
     return labels_of(
-        _with_header(_read_csv(store.where(name), read_text(store, name)), matcher), matcher, reading
+        _with_header(read_csv(store.where(name), read_text(store, name)), matcher), matcher, reading
     )
 
 
@@ -104,64 +73,9 @@ def _cell(value: object, key: str, where: Where) -> Value:
     raise UserError(f"{where()}: '{key}' is {value!r:.60}; expected a label or a list of labels")
 
 
-def _read_csv(file: str, text: str) -> Table:
-    lines = text.splitlines(keepends=True)
-    start = 0
-    while start < len(lines) and (not lines[start].strip() or re.fullmatch(r"sep=.\s*", lines[start])):
-        start += 1
-    if start == len(lines):
-        raise UserError(f"{file}:1: {HEADER}; it is empty")
-    rest = "".join(lines[start:])
-    found = _separated(file, rest, _separator(lines[start:]), start)
-    if not found:
-        raise UserError(f"{file}:1: {HEADER}; it is empty")
-    header, *rows = found
-    width = len(header.cells)
-    if width < 2 or len({*map(str, header.cells)}) < width:
-        raise UserError(f"{header.where()}: {HEADER}; got '{lines[start].strip()[:80]}'")
-    for row in rows:
-        while len(row.cells) > width and row.cells[-1] == "":
-            row.cells.pop()
-        if len(row.cells) != width:
-            raise UserError(f"{row.where()}: has {len(row.cells)} columns; the first line has {width}")
-    return Table(file, start + 1, [str(cell) for cell in header.cells], rows)
-
-
-def _separator(lines: Sequence[str]) -> str:
-    """What separates the columns: the sign that cuts the first line into several cells, and most of the
-    others into as many."""
-    best, most = ",", -1
-    for sign in SEPARATORS:
-        widths = []
-        for line in lines[: EVIDENCE + 1]:
-            try:
-                widths.append(len(next(csv.reader([line], delimiter=sign, skipinitialspace=True), [])))
-            except csv.Error:
-                widths.append(0)
-        agreeing = sum(width == widths[0] for width in widths) if widths[0] > 1 else 0
-        if agreeing > max(most, 0):
-            best, most = sign, agreeing
-    return best
-
-
-def _separated(file: str, text: str, separator: str, skipped: int) -> list[Row]:
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=separator != "\t"
-    )
-    rows = []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                stripped: list[Value] = [nfc(cell.strip()) for cell in cells]
-                rows.append(Row(stripped, partial(str, f"{file}:{reader.line_num + skipped}")))
-    except csv.Error as error:
-        raise UserError(f"{file}:{reader.line_num + skipped}: is not CSV: {error}") from None
-    return rows
-
-
 def _with_header(table: Table, matcher: Matcher) -> Table:
     """The table with the names of its columns, where the first line is an image already."""
-    named = [index for index, cell in enumerate(table.header) if cell and matcher.find(cell) is not None]
+    named = [index for index, cell in enumerate(table.header) if _names_image(cell, matcher)]
     if not named:
         return table
     where = partial(str, f"{table.file}:{table.line}")
@@ -178,10 +92,9 @@ def labels_of(table: Table, matcher: Matcher, reading: Reading) -> Iterator[Labe
     """The label of each row; `reading` learns the labels that are columns. Raises `UserError`."""
     if not table.rows:
         return iter(())
-    table = _without_index(table, reading)
     images = _image_column(table, matcher)
     files = [cell if isinstance(cell, str) else "" for cell in table.column(images)]
-    table = table.without(images)
+    table = _without_index(table.without(images), reading)
     named = [index for index, name in enumerate(table.header) if name.lower() in LABEL_COLUMNS]
     if len(table.header) > 1 and len(named) == 1 and _not_boolean(table) is not None:
         others = [name for index, name in enumerate(table.header) if index != named[0]]
@@ -196,21 +109,27 @@ def labels_of(table: Table, matcher: Matcher, reading: Reading) -> Iterator[Labe
 
 
 def _without_index(table: Table, reading: Reading) -> Table:
-    """Without a column of consecutive numbers that has no name, as pandas writes it, or is called index or
-    id where two other columns are left."""
+    """Without a column of row numbers, as pandas writes it: whole numbers without a name, which are not in
+    order where rows were drawn, or consecutive ones that are called index or id."""
     for index, name in enumerate(table.header):
         unnamed = not name or name.lower().startswith("unnamed:")
-        if not unnamed and not (name.lower() in ("index", "id", "idx") and len(table.header) > 2):
+        if not unnamed and name.lower() not in ("index", "id", "idx"):
             continue
         cells = table.column(index)
-        if len(table.header) > 2 and (all(cell == "" for cell in cells) or _consecutive(cells)):
-            reading.said.append(f"{table.file}: column {index + 1} is an index and not used")
+        empty = all(cell == "" for cell in cells)
+        index_like = _distinct(cells) if unnamed else _consecutive(cells)
+        if len(table.header) > 1 and (empty or index_like):
+            if not empty:
+                reading.said.append(f"{table.file}: a column '{name}' of row numbers is not used")
             return table.without(index)
     if "" in table.header:
-        raise UserError(
-            f"{table.file}:{table.line}: {HEADER}; column {table.header.index('') + 1} has no name"
-        )
+        raise UserError(f"{table.file}:{table.line}: {HEADER}; a column has no name")
     return table
+
+
+def _distinct(cells: Sequence[Value]) -> bool:
+    numbers = {cell for cell in cells if isinstance(cell, str) and re.fullmatch(r"\d{1,18}", cell)}
+    return len(numbers) == len(cells)
 
 
 def _consecutive(cells: Sequence[Value]) -> bool:
@@ -221,14 +140,17 @@ def _consecutive(cells: Sequence[Value]) -> bool:
 
 
 def _image_column(table: Table, matcher: Matcher) -> int:
-    """The column whose cells name images; the first one where none does."""
-    hits = []
-    for index in range(len(table.header)):
-        cells = table.column(index)[:EVIDENCE]
-        hits.append(
-            sum(isinstance(cell, str) and cell != "" and matcher.find(cell) is not None for cell in cells)
-        )
+    """The column whose cells name images; else the first one, which may lack the suffixes."""
+    hits = [
+        sum(_names_image(cell, matcher) for cell in table.column(index)[:EVIDENCE])
+        for index in range(len(table.header))
+    ]
     return hits.index(max(hits))
+
+
+def _names_image(cell: Value, matcher: Matcher) -> bool:
+    """Whether it is the name of an image that is there, with its suffix: a bare number may be anything."""
+    return isinstance(cell, str) and "." in cell and matcher.find(cell) is not None
 
 
 def _names_in(table: Table, reading: Reading) -> list[list[str]]:

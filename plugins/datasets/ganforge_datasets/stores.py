@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from ganforge.api import UserError
 from ganforge_datasets.formats import HEAD, is_image_head, is_image_name
 
-MOST_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 """A larger file is refused before it is read, or unpacked from a zip."""
 PACKED = (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lmdb", ".tfrecord", ".parquet")
-MOST_FOLDERS = 1_000_000
+MAX_FOLDERS = 1_000_000
 """Folders walked through; links can make few of them many."""
 
 
@@ -75,8 +75,8 @@ class FolderStore(Store):
             # Reading a pipe waits for a writer, for ever if need be; a device may have no end.
             if not stat.S_ISREG(state.st_mode):
                 raise UserError(f"{path} is no regular file; remove it")
-            if state.st_size > MOST_BYTES:
-                raise UserError(f"{path} has {state.st_size:,} bytes; more than {MOST_BYTES:,} is refused")
+            if state.st_size > MAX_BYTES:
+                raise UserError(f"{path} has {state.st_size:,} bytes; more than {MAX_BYTES:,} is refused")
             return path.read_bytes()
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
@@ -114,8 +114,8 @@ def _walk(root: Path, loops: list[str]) -> Iterator[tuple[str, list[str]]]:
     count = 0
     for folder, folders, names in os.walk(root, followlinks=True):
         count += 1
-        if count > MOST_FOLDERS:
-            raise UserError(f"{root} has more than {MOST_FOLDERS:,} folders, with those that links lead to")
+        if count > MAX_FOLDERS:
+            raise UserError(f"{root} has more than {MAX_FOLDERS:,} folders, with those that links lead to")
         here = above.pop(folder)
         with contextlib.suppress(OSError):
             found = os.stat(folder)
@@ -162,14 +162,15 @@ class ZipStore(Store):
 
     def read(self, name: str) -> bytes:
         member = self._members[name]
-        if member.file_size > MOST_BYTES:
+        if member.file_size > MAX_BYTES:
             raise UserError(
-                f"{self.where(name)} has {member.file_size:,} bytes; more than {MOST_BYTES:,} is refused"
+                f"{self.where(name)} has {member.file_size:,} bytes; more than {MAX_BYTES:,} is refused"
             )
-        # Of these two alone the library unpacks no more than asked for, whatever the header says.
+        # Only for these two does the library unpack no more than requested, whatever the header claims.
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UserError(
-                f"{self.where(name)} is compressed neither by deflate nor not at all; pack it anew"
+                f"{self.where(name)} uses an unsupported compression method; re-create the zip with "
+                "deflate or store"
             )
         try:
             with self._zip.open(member) as file:

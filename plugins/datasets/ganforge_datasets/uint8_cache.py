@@ -1,7 +1,7 @@
 """Images decoded once and kept on disk as one array of bytes, under a name made from their content.
 
 An entry is `KEY.npy`, which is mapped into memory and not read, and `KEY.json`, which says what it holds.
-Both are written beside their place and renamed into it, so a reader sees a whole file or none, and two
+Both are written to temporary files and renamed, so a reader sees a whole file or none, and two
 processes that build the same entry at once only do the work twice. It is written piece by piece, as the
 images are made, so that no more than a few pieces are ever in memory.
 """
@@ -46,9 +46,9 @@ def cached(
     """The uint8 array of `shape` kept under `key` in `folder`, else (or if it is to be `fresh`) made by
     `make` and kept.
 
-    A damaged entry is made anew; a folder that cannot be written costs one line and the cache, no more: the
+    A damaged entry is rebuilt; a folder that cannot be written costs one line and the cache, no more: the
     images are then held in memory, all of them. The array may be written to; that never reaches the file.
-    `holds` is for people who look into the folder.
+    `holds` describes the entry for people.
     """
     entry = folder / f"{key}.npy"
     if entry.exists() and not fresh:
@@ -56,7 +56,7 @@ def cached(
         if found is not None:
             touch(entry)
             return found
-        say(f"data: {entry} is damaged; making it anew")
+        say(f"data: {entry} is damaged; rebuilding it")
     return keep(entry, shape, make, lambda: (entry, {"holds": holds, "shape": list(shape)}), say)
 
 

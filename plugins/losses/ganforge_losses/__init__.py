@@ -13,7 +13,6 @@ from ganforge_losses.boundary_seeking import BoundarySeeking
 from ganforge_losses.cycle_consistency import CycleConsistency
 from ganforge_losses.dual_contrastive import DualContrastive
 from ganforge_losses.ebgan import Ebgan
-from ganforge_losses.encoder_side import EncoderSide
 from ganforge_losses.feature_matching import FeatureMatching
 from ganforge_losses.gradient_penalty import GradientPenalty
 from ganforge_losses.hinge import Hinge
@@ -22,6 +21,7 @@ from ganforge_losses.l1 import L1
 from ganforge_losses.lecam import LeCam
 from ganforge_losses.mse import Mse
 from ganforge_losses.mutual_information import MutualInformation
+from ganforge_losses.path_length import PathLength
 from ganforge_losses.perceptual import Perceptual
 from ganforge_losses.r1 import R1
 from ganforge_losses.r2 import R2
@@ -48,13 +48,13 @@ def ganforge_components() -> Iterable[type[Component]]:
         AdaptiveWeight,
         AuxiliaryClassifier,
         CycleConsistency,
-        EncoderSide,
         FeatureMatching,
         GradientPenalty,
         Identity,
         L1,
         LeCam,
         MutualInformation,
+        PathLength,
         Perceptual,
         R1,
         Reconstruction,

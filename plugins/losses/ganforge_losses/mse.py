@@ -33,7 +33,7 @@ class Mse(Loss):
     def _are_apart(self) -> Self:
         if self.a == self.b:
             raise ValueError(
-                f"expected different targets for fakes (a) and real samples (b), got {self.a:g} twice"
+                f"expected two targets, for fakes (a) and real samples (b), got {self.a:g} twice"
             )
         return self
 

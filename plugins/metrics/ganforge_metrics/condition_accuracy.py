@@ -6,7 +6,6 @@ compared with them; accuracy is hits / true labels over the whole list.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import AbsolutePath, Field, LabelSpec, Metric, Sampler, Samples, UserError
+from ganforge.api.conditions import read_conditions
 from ganforge.api.judge.judge import load_judge
 from ganforge.api.judge.score import Score, score
 
@@ -63,7 +63,7 @@ class ConditionAccuracy(Metric):
     def _wanted(self, labels: LabelSpec, data: Samples) -> Tensor:
         """The conditions as rows [conditions, K]."""
         if self.conditions is not None:
-            rows = read_conditions(self.conditions, labels)
+            rows = encoded(self.conditions, labels)
         else:
             assert data.labels is not None
             carry = data.labels.cpu().float()
@@ -92,26 +92,12 @@ class ConditionAccuracy(Metric):
         return figures
 
 
-def read_conditions(file: Path, labels: LabelSpec) -> Tensor:
-    """The conditions of a JSON list of lists of names, as rows [conditions, K].
-
-    Raises `UserError` for any other file, and for conditions that the data cannot have.
-    """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not JSON: {error}") from None
-    if not isinstance(found, list) or not found:
-        raise UserError(f'{file}: expected a list of conditions, such as [["red cube"], ["gray sphere"]]')
+def encoded(file: Path, labels: LabelSpec) -> Tensor:
+    """The conditions of a list as rows [conditions, K]; `UserError` for those that the data cannot have."""
     rows = []
-    for position, names in enumerate(found):
-        where = f"{file}: condition {position} (counted from 0)"
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{where}: expected a list of names, got {json.dumps(names)[:60]}")
+    for position, names in enumerate(read_conditions(file, labels)):
         try:
             rows.append(labels.encode(names))
         except UserError as error:
-            raise UserError(f"{where}: {error}") from None
+            raise UserError(f"{file}: condition {position} (counted from 0): {error}") from None
     return torch.stack(rows)

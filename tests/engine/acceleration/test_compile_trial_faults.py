@@ -169,5 +169,5 @@ def test_synchronised_statistics_and_compilation_exclude_each_other() -> None:
     with pytest.raises(UserError) as caught:
         plan(toy_config(train={"compile": "auto", "sync_batchnorm": True}))
     assert str(caught.value) == (
-        "train.compile = 'auto' and train.sync_batchnorm exclude each other; set one of them to 'off' or false"
+        "train.compile = 'auto' and train.sync_batchnorm are mutually exclusive; set one of them to 'off' or false"
     )

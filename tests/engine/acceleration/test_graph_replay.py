@@ -156,7 +156,7 @@ def test_what_cannot_be_recorded_is_played_plainly(tmp_path: Path, how: str, rea
         assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
     (line,) = log.lines
     assert line.startswith(f"cuda graphs: not used ({reason}")
-    assert line.endswith("; updates are sent operation by operation")
+    assert line.endswith("; updates are launched operation by operation")
 
 
 class Late(Callback):

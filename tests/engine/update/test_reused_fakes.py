@@ -130,6 +130,6 @@ def test_other_schedules_are_refused(updates: dict[str, int]) -> None:
     with pytest.raises(UserError) as caught:
         plan(toy_config(train={"fakes": "reused", **updates}))
     assert str(caught.value) == (
-        "train.fakes = 'reused' is for one update of each player in an iteration; train.d_updates is "
-        f"{both['d_updates']} and train.g_updates is {both['g_updates']}: set it to 'fresh'"
+        "train.fakes = 'reused' needs one update of each player per iteration, got train.d_updates = "
+        f"{both['d_updates']} and train.g_updates = {both['g_updates']}; set it to 'fresh'"
     )

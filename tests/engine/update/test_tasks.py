@@ -160,8 +160,8 @@ def test_unpaired_data_are_refused_where_pairs_are_needed(tmp_path: Path) -> Non
     with pytest.raises(UserError) as caught:
         load_samples(config, plan(config).spec, context(tmp_path))
     assert str(caught.value) == (
-        "task 'translate' learns from pairs, and the samples and conditions of data 'squares' are two "
-        "collections: name data with pairs, or task 'cycle'"
+        "task 'translate' needs paired data, but the samples and conditions of data 'squares' are two "
+        "collections; use paired data, or task 'cycle'"
     )
 
 

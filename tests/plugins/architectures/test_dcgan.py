@@ -156,17 +156,19 @@ def test_sizes(side: int, widths: list[int], channels: int) -> None:
     assert verdict.features.shape == (2, widths[-1] * base * base)
 
 
+GRID = (
+    "(height x width) is not base x 2^k, with one k >= 2 for both sides and a base of 4 to 7 for the shorter "
+    "one; resize the data to"
+)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((3, 48, 48), "image size 48x48 is not a power of two from 16 to 256, nor 28; resize the data to "
-                      "32x32 or 64x64, or use nets 'mlp'"),
-        ((3, 8, 8), "image size 8x8 is not a power of two from 16 to 256, nor 28; resize the data to "
-                    "16x16, or use nets 'mlp'"),
-        ((1, 512, 512), "image size 512x512 is not a power of two from 16 to 256, nor 28; resize the data to "
-                        "256x256, or use nets 'mlp'"),
-        ((3, 64, 96), "image size 64x96 (height x width) is not square; resize the data to 64x64, or use "
-                      "nets 'mlp'"),
+        ((3, 50, 50), f"image size 50x50 {GRID} 48x48 or 56x56, or use nets 'mlp'"),
+        ((3, 8, 8), f"image size 8x8 {GRID} 16x16, or use nets 'mlp'"),
+        ((1, 100, 60), f"image size 100x60 {GRID} 96x56 or 112x64, or use nets 'mlp'"),
+        ((3, 64, 88), f"image size 64x88 {GRID} 64x96, or use nets 'mlp'"),
         ((2,), "needs images, got points of 2 dimensions; use nets 'mlp'"),
     ],
 )  # fmt: skip

@@ -164,8 +164,7 @@ def test_sizes(side: int) -> None:
 @pytest.mark.parametrize(
     ("shape", "fields", "message"),
     [
-        ((3, 48, 48), {}, "image size 48x48 is not one of 28, 32, 64, 128, 256; resize the data to 32x32 or 64x64, "
-                          "or use nets 'mlp'"),
+        ((3, 36, 36), {}, "image size 36x36 (height x width) is not base x 2^k, with one k >= 2 for both sides and a base of 4 to 7 for the shorter one; resize the data to 32x32 or 40x40, or use nets 'mlp'"),
         ((3, 32, 32), {"width": 20}, "width = 20 cannot be divided into groups of 16 channels in all layers for 32x32 "
                                      "images; use a multiple of 8, such as 24, or another group_width"),
         ((3, 128, 128), {"width": 24}, "width = 24 cannot be divided into groups of 16 channels in all layers for "

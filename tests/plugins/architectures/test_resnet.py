@@ -239,10 +239,8 @@ def test_generator_bn_is_conditional_bn_with_a_blind_discriminator() -> None:
 @pytest.mark.parametrize(
     ("shape", "fields", "message"),
     [
-        ((3, 40, 40), {}, "image size 40x40 is not one of 28, 32, 48, 64, 128; resize the data to 32x32 or "
-                          "48x48, or use nets 'mlp'"),
-        ((3, 32, 64), {}, "image size 32x64 (height x width) is not square; resize the data to 32x32, or use "
-                          "nets 'mlp'"),
+        ((3, 36, 36), {}, "image size 36x36 (height x width) is not base x 2^k, with one k >= 2 for both sides and a base of 4 to 7 for the shorter one; resize the data to 32x32 or 40x40, or use nets 'mlp'"),
+        ((3, 32, 60), {}, "image size 32x60 (height x width) is not base x 2^k, with one k >= 2 for both sides and a base of 4 to 7 for the shorter one; resize the data to 32x64, or use nets 'mlp'"),
         ((7,), {}, "needs images, got points of 7 dimensions; use nets 'mlp'"),
         ((3, 32, 32), {"attention": 20}, "attention = 20 is not the side of a feature map of both networks for "
                                          "32x32 images; use 8, 16, or 0 for off"),

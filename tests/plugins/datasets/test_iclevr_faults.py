@@ -29,7 +29,7 @@ def test_root_missing(tmp_path: Path) -> None:
     root = tmp_path / "nowhere"
     assert refused(root, tmp_path) == (
         f"{root} does not exist; set data.root to the folder or zip with i-CLEVR, "
-        "or leave it out to draw such scenes"
+        "or remove it to render similar scenes"
     )
 
 
@@ -38,7 +38,7 @@ def test_list_missing(tmp_path: Path, name: str) -> None:
     root = loose(tmp_path / "data")
     (root / name).unlink()
     assert refused(root, tmp_path) == (
-        f"{root} holds no {name}; give a folder or zip with train.json, objects.json and images"
+        f"{root} has no {name}; expected a folder or zip with train.json, objects.json and images"
     )
 
 

@@ -91,7 +91,7 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, damage: Callable[[Path], N
     damage(tmp_path / "k.npy")
     assert np.array_equal(get(tmp_path, make, said), WHOLE)
     assert make.calls == 2
-    assert said == [f"data: {tmp_path / 'k.npy'} is damaged; making it anew"]
+    assert said == [f"data: {tmp_path / 'k.npy'} is damaged; rebuilding it"]
     get(tmp_path, make)
     assert make.calls == 2
 

@@ -105,10 +105,3 @@ def test_identity_is_for_domains_of_one_shape() -> None:
     assert str(refusal.value) == (
         "term 'identity' needs domains of one shape, got samples of [3] and [1, 2, 2]; remove the term"
     )
-
-
-def test_the_encoders_side_takes_real_pairs_for_made_ones() -> None:
-    logits = {"fine": normal(N, 1, 2, 2), "coarse": normal(N)}
-    value = make("encoder_side")(play("", normal(N, 3), normal(N, 3), critic=lambda x, c: Verdict(logits)))
-    expected = sum(np.log1p(np.exp(each.numpy())).mean() for each in logits.values())
-    assert value.item() == pytest.approx(expected)

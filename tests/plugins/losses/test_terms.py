@@ -72,7 +72,7 @@ def test_auxiliary_classifier_without_classes_is_explained(kind: LabelKind, got:
     )
 
 
-@pytest.mark.parametrize("name", [*PENALTIES, "feature_matching", "l1", "wgan_div"])
+@pytest.mark.parametrize("name", [*PENALTIES, "feature_matching", "l1", "path_length", "wgan_div"])
 def test_other_terms_want_no_head(name: str) -> None:
     assert make(name).heads(spec("none"), FixedPrior()) == {}
 
@@ -90,10 +90,10 @@ PLAYERS: list[tuple[str, set[Role]]] = [
     ("auxiliary_classifier", {"d", "g"}),
     ("feature_matching", {"g"}),
     ("l1", {"g"}),
+    ("path_length", {"g"}),
     ("wgan_div", {"d"}),
     ("adaptive_weight", {"g"}),
     ("cycle_consistency", {"g"}),
-    ("encoder_side", {"g"}),
     ("identity", {"g"}),
     ("lecam", {"d"}),
     ("perceptual", {"g"}),
@@ -117,10 +117,10 @@ def test_default_weights_are_those_of_the_papers() -> None:
         "auxiliary_classifier": 1.0,
         "feature_matching": 1.0,
         "l1": 100.0,
+        "path_length": 2.0,
         "wgan_div": 2.0,
         "adaptive_weight": 1.0,
         "cycle_consistency": 10.0,
-        "encoder_side": 1.0,
         "identity": 5.0,
         "lecam": 0.3,
         "perceptual": 1.0,

@@ -65,10 +65,10 @@ def test_a_judge_that_does_not_fit(tmp_path: Path) -> None:
             CodeAccuracy(judge=tmp_path / "j").compute(Coded([0, 1, 2]), NO_DATA)
         return str(error.value)
 
-    assert refusal().startswith(f"{tmp_path / 'j'} is no judge: it has no judge.json; ")
+    assert refusal().startswith(f"{tmp_path / 'j'} is not a judge: it has no judge.json; ")
     blank_judge(spec("many_of_k")).save(tmp_path / "j")
     assert (
         refusal() == "metric 'code_accuracy' needs a one-of-K judge, got one with labels of kind 'many_of_k'"
     )
     blank_judge(spec(side=32)).save(tmp_path / "j")
-    assert refusal().startswith("the judge takes images of 3x32x32 and these are 3x16x16; ")
+    assert refusal().startswith("the judge takes images of 3x32x32, got 3x16x16; ")

@@ -129,17 +129,32 @@ def refusal(metric: ConditionAccuracy, spec: DataSpec = SPEC) -> str:
         ([["red"], ["gren"]], "condition 1 (counted from 0): unknown label 'gren'; nearest: green (labels: red, green, blue)"),
         (
             [["red", "green", "blue"]],
-            "condition 0 (counted from 0): a condition names 1 to 2 labels; got 3: red, green, blue",
+            "condition 0 (counted from 0): expected 0 to 2 labels per condition, got 3: red, green, blue",
         ),
-        ([["red", "red"]], "condition 0 (counted from 0): label 'red' is named twice in one condition"),
-        ([[]], "condition 0 (counted from 0): a condition names 1 to 2 labels; got 0: (none)"),
-        (["red"], 'condition 0 (counted from 0): expected a list of names, got "red"'),
+        ([["red", "red"]], "condition 0 (counted from 0): label 'red' is listed twice in one condition"),
+        ([["red"], 3], "expected condition 1 (counted from 0) to be a list of names, got 3"),
         ([], 'expected a list of conditions, such as [["red cube"], ["gray sphere"]]'),
-        ("[", "not JSON: Expecting value: line 1 column 2 (char 1)"),
     ],
 )  # fmt: skip
 def test_lists_that_the_data_cannot_have(tmp_path: Path, conditions: Any, expected: str) -> None:
     assert refusal(metric(tmp_path, conditions)) == f"{tmp_path / 'conditions.json'}: {expected}"
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_condition_may_be_one_string_as_on_the_command_line(tmp_path: Path) -> None:
+    fakes = Fakes()
+    metric(tmp_path, ["red, blue", ["green"]], repeats=1).compute(fakes, NO_DATA)
+    assert fakes.asked[0][2] == [[1, 0, 1], [0, 1, 0]]
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_list_is_bounded_and_an_error_names_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "conditions.json"
+    found = metric(tmp_path, LIST)
+    file.write_text('[["red"],\n')
+    assert refusal(found) == f"{file}:2: not JSON: Expecting value"
+    file.write_bytes(b" " * (2**24 + 1))
+    assert refusal(found) == f"{file}: expected a list of conditions of at most 16,777,216 bytes"
 
 
 @pytest.mark.usefixtures("by_hand")

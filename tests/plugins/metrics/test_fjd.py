@@ -165,9 +165,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert refusal(real=16, samples=30) == few.format("real")
     assert refusal(real=20, samples=16) == few.format("samples")
     assert refusal(real=21, samples=30) == (
-        "metric 'fjd' compares 21 real samples, but the data has 20; set real = 20 or less"
+        "metric 'fjd' needs 21 real samples, but the data has 20; set real = 20 or less"
     )
-    assert refusal(DataSpec(shape=(3, 32, 32))).startswith(
-        "the judge takes images of 3x16x16 and these are 3x32x32; "
-    )
+    assert refusal(DataSpec(shape=(3, 32, 32))).startswith("the judge takes images of 3x16x16, got 3x32x32; ")
     assert fakes.asked == []

@@ -109,7 +109,7 @@ def test_too_few_samples_are_refused() -> None:
     fakes, data = Given(uint8_images(30)), Samples(uint8_images(20))
     for fields, expected in (
         ({"real": 20, "samples": 30}, "metric 'mmd': a subset of 1,000 cannot be drawn from 20 samples; set subset = 20 or less"),
-        ({}, "metric 'mmd' compares 10,000 real samples, but the data has 20; set real = 20 or less"),
+        ({}, "metric 'mmd' needs 10,000 real samples, but the data has 20; set real = 20 or less"),
     ):  # fmt: skip
         with pytest.raises(UserError) as error:
             MMD(**fields).compute(fakes, data)

@@ -90,5 +90,5 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert refusal(spec("many_of_k")) == (
         "metric 'mutual_information' needs a one-of-K judge, got one with labels of kind 'many_of_k'"
     )
-    assert refusal(spec(side=32)).startswith("the judge takes images of 3x32x32 and these are 3x16x16; ")
+    assert refusal(spec(side=32)).startswith("the judge takes images of 3x32x32, got 3x16x16; ")
     assert refusal(spec(), "c2") == ("metric 'mutual_information': no categorical code 'c2' (available: c1)")

@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
             {"real": 20, "samples": 5},
             "metric 'prdc': k = 5 needs more than 5 samples; set samples = 6 or more",
         ),
-        ({}, "metric 'prdc' compares 10,000 real samples, but the data has 20; set real = 20 or less"),
+        ({}, "metric 'prdc' needs 10,000 real samples, but the data has 20; set real = 20 or less"),
     ):
         with pytest.raises(UserError) as error:
             PRDC(**fields).compute(fakes, data)

@@ -166,5 +166,5 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert refusal(judge_spec(16)) == f"{needs} 10 labels of 1x16x16; {advice}"
     assert refusal(judge_spec(names=("a", "b"))) == f"{needs} 2 labels of 1x28x28; {advice}"
     assert refusal(judge_spec(), real=21) == (
-        "metric 'stacked_mnist' compares 21 real samples, but the data has 20; set real = 20 or less"
+        "metric 'stacked_mnist' needs 21 real samples, but the data has 20; set real = 20 or less"
     )

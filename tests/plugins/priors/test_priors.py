@@ -149,5 +149,5 @@ def test_truncated_latents_are_those_of_a_rejection_sampler() -> None:
 
 
 def test_a_prior_without_truncation_says_so() -> None:
-    with pytest.raises(UserError, match="prior 'uniform' cannot be truncated; leave --truncation out"):
+    with pytest.raises(UserError, match="prior 'uniform' cannot be truncated; remove --truncation"):
         ganforge_priors.uniform.Uniform().truncated(torch.zeros(1, 2), 1.0)

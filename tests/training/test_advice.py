@@ -1,0 +1,122 @@
+"""Settings that hardly anybody means: which are warned of, which are refused, and which are left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from ganforge.api import Advice, Loss, Surroundings, UserError
+from ganforge.components.registry import discover
+from ganforge.config import RunConfig
+from ganforge.config.load import validate
+from ganforge.training.advice import advice_on, in_lines
+from ganforge.training.build import plan
+
+REGISTRY = discover()
+DATA = {"type": "iclevr", "image_size": 32}
+
+
+def config(**sections: object) -> RunConfig:
+    document = {
+        "data": DATA,
+        "nets": {"type": "dcgan", "width": 4},
+        "train": {"batch_size": 4, "device": "cpu"},
+    }
+    return validate(document | sections, REGISTRY, file="run.toml")
+
+
+def keys(**sections: object) -> list[str]:
+    return [each.key for each in advice_on(plan(config(**sections)))]
+
+
+def nets(**keys: object) -> dict[str, object]:
+    return {"type": "dcgan", "width": 4, **keys}
+
+
+PENALTIES = (
+    {"type": "gradient_penalty"},
+    {"type": "gradient_penalty", "form": "dragan"},
+    {"type": "r1"},
+    {"type": "r2"},
+)
+
+
+@pytest.mark.parametrize("term", PENALTIES, ids=str)
+def test_penalties_on_single_samples_and_batch_norm(term: dict[str, object]) -> None:
+    assert keys(terms=[term]) == [f"{term['type']}.batch_norm"]
+    assert keys(terms=[term], nets=nets(d_norm="none")) == []
+    assert keys(terms=[term], nets={"type": "resnet"}) == []
+    (line,) = in_lines(advice_on(plan(config(terms=[term]))), config())
+    assert "arXiv:" in line and line.endswith(
+        f'(if it is meant: train.silence = ["{term["type"]}.batch_norm"])'
+    )
+
+
+def test_a_wasserstein_critic_needs_a_bound() -> None:
+    loss = {"type": "wasserstein"}
+    assert keys(loss=loss) == ["wasserstein.unconstrained"]
+    for sections in (
+        {"terms": [{"type": "gradient_penalty"}], "nets": nets(d_norm="none")},
+        {"callbacks": [{"type": "weight_clip"}]},
+        {"nets": nets(spectral_norm=True)},
+    ):
+        assert keys(loss=loss, **sections) == []
+
+
+@pytest.mark.parametrize(
+    ("smooth", "warned"), [(0.0, False), (0.1, False), (0.5, False), (0.51, True), (0.9, True)]
+)
+def test_smoothing_that_means_the_target(smooth: float, warned: bool) -> None:
+    assert keys(loss={"type": "bce", "smooth_real": smooth}) == (["bce.smooth_real"] if warned else [])
+
+
+def test_targets_of_least_squares() -> None:
+    assert keys(loss={"type": "mse", "c": 0.0}) == ["mse.targets"]
+    assert keys(loss={"type": "mse", "a": -1.0, "b": 1.0, "c": 0.0}) == []
+    with pytest.raises(
+        UserError, match=r"expected two targets, for fakes \(a\) and real samples \(b\), got 1 twice"
+    ):
+        config(loss={"type": "mse", "a": 1.0})
+
+
+@pytest.mark.parametrize(
+    "term", ["gradient_penalty", "r1", "r2", "wgan_div", "feature_matching", "auxiliary_classifier"]
+)
+def test_a_negative_weight_is_refused(term: str) -> None:
+    with pytest.raises(UserError, match=r"terms\.0\.weight: .*greater than or equal to 0, got -10"):
+        config(terms=[{"type": term, "weight": -10.0}])
+    with pytest.raises(UserError, match=r"terms\.0\.weight"):
+        config(terms=[{"type": term, "weight": {"start": 1.0, "end": -1.0, "over": 100}}])
+    assert config(terms=[{"type": term, "weight": 0.0}]).terms[0].weight == 0
+
+
+def test_a_batch_of_one() -> None:
+    one = {"batch_size": 1, "device": "cpu"}
+    assert keys(train=one) == ["dcgan.batch"]
+    with pytest.raises(
+        UserError, match=r"get 1 sample at a time .* which of vectors leaves nothing; raise train.batch_size"
+    ):
+        keys(train=one, nets=nets(fc_width=8))
+    # What is left for each process counts, and each accumulation step.
+    assert [each.key for each in advice_on(plan(config()), processes=4)] == ["dcgan.batch"]
+    assert keys(train={"batch_size": 4, "accumulate": 4, "device": "cpu"}) == ["dcgan.batch"]
+
+
+def test_silence_names_what_is_not_to_be_shown() -> None:
+    loud = {"loss": {"type": "wasserstein"}, "terms": [{"type": "r1"}]}
+    assert keys(**loud) == ["r1.batch_norm"], "r1 bounds the slope as well"
+    silent = {"batch_size": 4, "device": "cpu", "silence": ["r1.batch_norm", "dcgan.batch"]}
+    assert keys(**loud, train=silent) == []
+
+
+def test_a_component_that_gives_something_else_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    bce = type(config().loss)
+    monkeypatch.setattr(bce, "advice", lambda self, run: "careful")
+    with pytest.raises(UserError, match=r"loss 'bce'.*advice returned something else than a list of Advice"):
+        keys()
+
+    def broken(self: Loss, run: Surroundings) -> list[Advice]:
+        raise ZeroDivisionError("x")
+
+    monkeypatch.setattr(bce, "advice", broken)
+    with pytest.raises(UserError, match=r"loss 'bce'.*ZeroDivisionError"):
+        keys()
