@@ -78,7 +78,8 @@ class Verdict(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """Both networks: `generator(z, cond) -> [N, *shape]` in [-1, 1] for images, and
+    """Both networks: `generator(z, cond) -> [N, *shape]`, for images in [-1, 1], in training as well unless
+    the critic keeps them there, and
     `discriminator(x, cond) -> Verdict`; `cond` is [N, K], an image [N, C, H, W], or None. A task may put
     several networks on a side, in an `nn.ModuleDict`."""
 
@@ -116,3 +117,9 @@ class Architecture(Component):
             return [Advice(f"{self.type}.batch", text, fatal=True)]
         text += ", as instance normalization does; raise train.batch_size"
         return [Advice(f"{self.type}.batch", text)]
+
+    def truncate(self, generator: nn.Module, limit: float) -> bool:
+        """Lets `generator`, which this architecture has built, draw samples closer to the middle of a space
+        of its own: in evaluation, until told otherwise. False where it has none; then the latents are
+        truncated (`Prior.truncated`)."""
+        return False

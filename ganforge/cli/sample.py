@@ -31,7 +31,8 @@ import click
 @click.option(
     "--truncation",
     type=click.FloatRange(min=0, min_open=True),
-    help="Truncate latents at this many standard deviations: less variety, better samples.",
+    help="Less variety, better samples: truncate latents at this many standard deviations; with nets "
+    "'stylegan2', a factor on the distance of styles from their mean, such as 0.7.",
 )
 @click.option(
     "--checkpoint",

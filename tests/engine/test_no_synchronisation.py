@@ -50,6 +50,10 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         "data": {"type": "squares", "size": 32, "count": 16},
         "nets": {"type": "biggan", "channels": 4, "shared_dim": 4, "attention": 0},
     },
+    "stylegan2": {
+        "nets": {"type": "stylegan2", "channel_max": 4, "w_dim": 4, "mapping_layers": 2},
+        "terms": [{"type": "path_length", "every": 1}],
+    },
     "r3gan": {
         "data": {"type": "squares", "size": 32, "count": 16},
         "nets": {"type": "r3gan", "width": 32, "condition_dim": 4, "blocks": 1},

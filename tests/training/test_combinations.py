@@ -24,11 +24,12 @@ NETS: dict[str, dict[str, Any]] = {
     "resnet": {"g_width": 4, "d_width": 4},
     "biggan": {"channels": 4, "shared_dim": 4, "attention": 0, "spectral_norm": False},
     "r3gan": {"width": 32, "condition_dim": 4, "blocks": 1},
+    "stylegan2": {"channel_max": 4, "w_dim": 4, "mapping_layers": 1},
 }
 """Small ones; a new architecture must be named here, or the first test says so."""
 OF_IMAGES = {"translator", "unet", "upscaler"}
 """Those that take an image as their condition."""
-SIDES = {"mlp": 16, "dcgan": 16, "resnet": 28, "biggan": 28, "r3gan": 28}
+SIDES = {"mlp": 16, "dcgan": 16, "resnet": 28, "biggan": 28, "r3gan": 28, "stylegan2": 8}
 
 
 def conditionings(nets: str) -> list[str]:

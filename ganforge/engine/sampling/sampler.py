@@ -34,7 +34,7 @@ class GeneratorSampler:
         runtime: Runtime | None = None,
     ) -> None:
         """`labels` [M, K]: conditions are drawn from these if none are given; `truncation`: see
-        `Prior.truncated`; `runtime`: the processes that share the work."""
+        `Architecture.truncate` and `Prior.truncated`; `runtime`: the processes that share the work."""
         self.network = network
         self.task = task
         self.prior = prior
@@ -42,7 +42,10 @@ class GeneratorSampler:
         self.spec = spec
         self.device = torch.device(device)
         self.labels = labels
+        if truncation is not None and nets.truncate(network, truncation):
+            truncation = None
         self.truncation = truncation
+        """Of latents; None where the generator truncates by itself."""
         self.runtime = runtime
 
     @torch.no_grad()

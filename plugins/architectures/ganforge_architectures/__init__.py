@@ -11,6 +11,7 @@ from ganforge_architectures.dcgan import DCGAN
 from ganforge_architectures.mlp import MLP
 from ganforge_architectures.r3gan import R3GAN
 from ganforge_architectures.resnet import ResNet
+from ganforge_architectures.stylegan2 import StyleGAN2
 from ganforge_architectures.translator import Translator
 from ganforge_architectures.unet import UNet
 from ganforge_architectures.upscaler import Upscaler
@@ -22,6 +23,7 @@ __all__ = [
     "R3GAN",
     "BigGAN",
     "ResNet",
+    "StyleGAN2",
     "Translator",
     "UNet",
     "Upscaler",
@@ -31,4 +33,4 @@ __all__ = [
 
 @hookimpl
 def ganforge_components() -> Iterable[type[Component]]:
-    return [BEGAN, BigGAN, DCGAN, MLP, R3GAN, ResNet, Translator, UNet, Upscaler]
+    return [BEGAN, BigGAN, DCGAN, MLP, R3GAN, ResNet, StyleGAN2, Translator, UNet, Upscaler]

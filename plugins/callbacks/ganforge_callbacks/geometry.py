@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganforge_callbacks.precision import full_precision
+
 SYM6 = (
     0.015404109327027373,
     0.0034907120842174702,
@@ -43,7 +45,7 @@ def warp(x: Tensor, inverse: Tensor) -> Tensor:
 
     In the precision of x, also under autocast; differentiable any number of times with respect to x.
     """
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         high, wide = (_double(size, x) for size in x.shape[2:])  # [2H + 14, H], [2W + 14, W]
         doubled = high @ x @ wide.T  # [N, C, 2H + 14, 2W + 14]
         moved = _sampled(doubled, inverse.to(x.dtype), x.shape[2:])  # [N, C, 2H + 10, 2W + 10]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ganforge.api import UserError, rows
 from ganforge_callbacks.geometry import warp
+from ganforge_callbacks.precision import full_precision
 
 Transform = Literal[
     "xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac",
@@ -168,7 +169,7 @@ def recolored(x: Tensor, matrix: Tensor) -> Tensor:
     linear, added = matrix[:, :3, :3], matrix[:, :3, 3:]
     if x.shape[1] == 1:
         linear, added = linear.sum(2, keepdim=True).mean(1, keepdim=True), added.mean(1, keepdim=True)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         return (linear @ x.flatten(2) + added).reshape(x.shape)
 
 

@@ -59,12 +59,12 @@ class PathLength(Term):
 
     def _lengths(self, play: Play, generator: Any, z: Tensor, cond: Tensor | None) -> Tensor:
         """||J^T y||_2 of each latent, differentiable: [n]."""
-        layered = hasattr(generator, "mapping") and hasattr(generator, "synthesis")
+        layered = {"mapping", "synthesis"} <= {name for name, _ in generator.named_children()}
         with torch.autocast(z.device.type, enabled=False):
-            latent = generator.mapping(z, cond) if layered else z.detach()
+            latent = generator.get_submodule("mapping")(z, cond) if layered else z.detach()
             if not latent.requires_grad:  # as from a mapping that is frozen
                 latent.requires_grad_(True)
-            fake = generator.synthesis(latent) if layered else generator(latent, cond)
+            fake = generator.get_submodule("synthesis")(latent) if layered else generator(latent, cond)
 
             def draw(n: int, rng: torch.Generator) -> Tensor:
                 return torch.randn(n, *fake.shape[1:], generator=rng, device=fake.device)

@@ -29,15 +29,27 @@ class Linear(nn.Module):
         return (z @ self.matrix.T + shift).reshape(-1, *SIZE)
 
 
-class Layered(Linear):
-    """The same from three copies of the latent, each with a matrix of its own."""
-
-    def mapping(self, z: Tensor, cond: Tensor | None) -> Tensor:
+class Spread(nn.Module):
+    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         return torch.tanh(z)[:, None].expand(-1, 3, -1)
 
-    def synthesis(self, w: Tensor) -> Tensor:
+
+class Mixed(nn.Module):
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.matrix = matrix
+
+    def forward(self, w: Tensor) -> Tensor:
         mixed = w[:, 0] + 2 * w[:, 1] - 3 * w[:, 2]
         return (mixed @ self.matrix.T).reshape(-1, *SIZE)
+
+
+class Layered(nn.Module):
+    """The same from three copies of the latent, each with a factor of its own."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.mapping, self.synthesis = Spread(), Mixed(matrix)
 
 
 def play(generator: nn.Module | None, z: Tensor, cond: Tensor | None = None, seed: int = 0) -> Play:
@@ -64,10 +76,10 @@ def test_of_a_linear_generator(conditional: bool) -> None:
 
 
 def test_of_a_generator_in_layers() -> None:
-    generator = Layered()
+    matrix = normal(math.prod(SIZE), 6, seed=1)
     term = make("path_length", shrink=1).copied()
-    value = term(play(generator, normal(4, 6)))
-    single = (noise(4, 0).flatten(1) @ generator.matrix.detach()).square().sum(1)
+    value = term(play(Layered(matrix), normal(4, 6)))
+    single = (noise(4, 0).flatten(1) @ matrix).square().sum(1)
     lengths = (single * (1 + 4 + 9) / 3).sqrt()
     assert value.item() == pytest.approx(float((lengths - 0.01 * lengths.mean()).square().mean()), rel=1e-6)
 
@@ -76,10 +88,7 @@ def test_its_gradient() -> None:
     z, matrix = normal(4, 6), normal(math.prod(SIZE), 6, seed=1)
 
     def of(matrix: Tensor) -> Tensor:
-        generator = Layered()
-        del generator.matrix
-        generator.matrix = matrix
-        return make("path_length").copied()(play(generator, z))
+        return make("path_length").copied()(play(Layered(matrix), z))
 
     # The running mean is a constant, as in the paper, so a slope along it is not part of the gradient.
     inputs = matrix.clone().requires_grad_(True)

@@ -1,0 +1,95 @@
+"""StyleGAN2's discriminator: residual, without normalization, conditional by projection.
+
+Analyzing and Improving the Image Quality of StyleGAN (Karras et al., 2020), arXiv:1912.04958, section 4.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import Verdict
+from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
+from ganforge_architectures.heads import Heads
+from ganforge_architectures.precision import full_precision
+from ganforge_architectures.style_mapping import Mapping
+
+
+class DownBlock(nn.Module):
+    """[N, inputs, H, W] -> [N, outputs, H/2, W/2], with a skip connection or without."""
+
+    def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
+        super().__init__()
+        # Two of unit size are added, so each is scaled.
+        gain = math.sqrt(0.5) if residual else 1.0
+        self.conv0 = EqualizedConv(inputs, inputs, 3)
+        self.conv1 = EqualizedConv(inputs, outputs, 3, down=True, gain=gain)
+        self.skip = (
+            EqualizedConv(inputs, outputs, 1, down=True, bias=False, active=False, gain=gain)
+            if residual
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        through: Tensor = self.conv1(self.conv0(x))
+        return through if self.skip is None else self.skip(x) + through
+
+
+class GroupStddev(nn.Module):
+    """Appends a plane [N, 1, H, W]: the standard deviation over a group of consecutive samples, averaged
+    over all channels and pixels. Processes that share a batch hold whole groups where the size of the group
+    divides their share, and then compute what one process does."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = len(x)
+        group = max(size for size in range(1, min(self.size, n) + 1) if n % size == 0)
+        with full_precision(x):
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))
+            groups = wide.reshape(n // group, group, *x.shape[1:])
+            spread = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [N / group]
+        plane = spread.to(x.dtype).repeat_interleave(group)[:, None, None, None]  # [N, 1, 1, 1]
+        return torch.cat([x, plane.expand(-1, 1, *x.shape[2:])], 1)
+
+
+class StyleDiscriminator(nn.Module):
+    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the last layer's [N, F]."""
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        base: tuple[int, int],
+        channels: int,
+        group: int,
+        residual: bool,
+        mapping: Mapping | None,
+        heads: Map[str, int],
+    ) -> None:
+        """`widths`: channels at each resolution, from `base` upward; `mapping`: of the condition."""
+        super().__init__()
+        last = widths[0]
+        self.from_rgb = EqualizedConv(channels, widths[-1], 1)
+        self.blocks = nn.Sequential(*(DownBlock(a, b, residual) for a, b in pairwise(widths[::-1])))
+        self.stddev = GroupStddev(group) if group > 1 else nn.Identity()
+        self.conv = EqualizedConv(last + (group > 1), last, 3)
+        self.linear = EqualizedLinear(last * base[0] * base[1], last, active=True)
+        self.mapping = mapping
+        self.logit = EqualizedLinear(last, 1 if mapping is None else last)
+        self.heads = Heads(last, heads)
+
+    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+        h = self.conv(self.stddev(self.blocks(self.from_rgb(x))))  # [N, F, base, base]
+        features = self.linear(h.flatten(1))  # [N, F]
+        logits: Tensor = self.logit(features)
+        if self.mapping is not None:
+            label = self.mapping(None, cond)[:, 0].to(logits.dtype)
+            logits = (logits * label).sum(1) / math.sqrt(logits.shape[1])
+        return Verdict(logits.flatten(), self.heads(features), features)

@@ -1,0 +1,127 @@
+"""StyleGAN2, as published in configuration F, with the conditions of StyleGAN2-ADA.
+
+Analyzing and Improving the Image Quality of StyleGAN (Karras et al., 2020), arXiv:1912.04958; Training
+Generative Adversarial Networks with Limited Data (Karras et al., 2020), arXiv:2006.06676. Additions here:
+sides that are not powers of 2, labels of any kind, samples clamped to [-1, 1], minibatch deviation over
+groups of consecutive samples, and mixing with the batch's next latent instead of a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from ganforge.api import Architecture, DataSpec, Field, Networks, UserError
+from ganforge_architectures.conditioning import scheme
+from ganforge_architectures.modulated import Form, NoiseMode
+from ganforge_architectures.style_discriminator import StyleDiscriminator
+from ganforge_architectures.style_generator import StyleGenerator, Synthesis
+from ganforge_architectures.style_mapping import Mapping
+
+LARGEST = 1024
+
+
+class StyleGAN2(Architecture):
+    """Images whose sides are base x 2^k, where the smaller side of the base is 4 to 7: 32x32, 64x96,
+    1024x1024, and so on.
+
+    Of `ganforge sample --truncation`, the number is psi, the factor on the distance of w from its mean.
+    """
+
+    source: ClassVar[str] = (
+        "Analyzing and Improving the Image Quality of StyleGAN (Karras et al., 2020), arXiv:1912.04958"
+    )
+
+    type: Literal["stylegan2"] = "stylegan2"
+    channel_base: int = Field(
+        32_768,
+        ge=1,
+        description="Channels at a resolution: this number over the side that 4 x 2^k would have. 32768 is "
+        "configuration F; half of it is usual below 512x512.",
+    )
+    channel_max: int = Field(512, ge=1, description="The most channels at any resolution.")
+    w_dim: int = Field(512, ge=1, description="Width of the styles w, and of the embedded condition.")
+    mapping_layers: int = Field(8, ge=1, description="Layers of the mapping networks; 2 suit few classes.")
+    mapping_rate: float = Field(
+        0.01, gt=0, description="Factor on the learning rate of the mapping networks."
+    )
+    noise: NoiseMode = Field(
+        "random",
+        description="Noise added after each convolution of G: random = new in training, and fixed in "
+        "samples; fixed = always the same; none.",
+    )
+    mixing: float = Field(
+        0.9, ge=0, le=1, description="Share of fakes in training whose finer styles are of another latent."
+    )
+    stddev_group: int = Field(
+        4, ge=1, description="Samples in a group of the minibatch standard deviation; 1 = off."
+    )
+    discriminator: Literal["residual", "plain"] = Field(
+        "residual", description="residual = as published for large images; plain = without skip connections."
+    )
+    modulation: Form = Field(
+        "auto",
+        description="How styles enter convolutions; the results are equal. scaled = by the input and the "
+        "output; grouped = by weights of each sample's own; auto = the faster one.",
+    )
+    conditioning: Literal["auto", "none", "generator", "projection"] = Field(
+        "auto",
+        description="How labels enter the networks. auto: projection if the data has labels (generator if a "
+        "term needs a classifier of labels), otherwise none. none: not at all. generator: through G's "
+        "mapping. projection: the same; the logit is the inner product of D's output and the mapped label.",
+    )
+
+    def build(self, data: DataSpec, latent: int, heads: Map[str, int]) -> Networks:
+        base, widths = self._plan(data)
+        how = scheme(self.type, self.conditioning, data, heads, auto=("projection", "generator"))
+        condition = how.width if how.generator != "none" else 0
+        synthesis = Synthesis(widths, base, data.shape[0], self.w_dim, self.noise, self.modulation)
+        mapping = Mapping(
+            latent, condition, self.w_dim, self.mapping_layers, self.mapping_rate, synthesis.layers
+        )
+        of_labels = None
+        if how.discriminator == "projection":
+            of_labels = Mapping(0, how.width, widths[0], self.mapping_layers, self.mapping_rate, 1)
+        return Networks(
+            StyleGenerator(mapping, synthesis, self.w_dim, self.mixing),
+            StyleDiscriminator(
+                widths,
+                base,
+                data.shape[0],
+                self.stddev_group,
+                self.discriminator == "residual",
+                of_labels,
+                heads,
+            ),
+        )
+
+    def truncate(self, generator: nn.Module, limit: float) -> bool:
+        if isinstance(generator, StyleGenerator):
+            generator.truncation = limit
+            return True
+        return False
+
+    def _plan(self, data: DataSpec) -> tuple[tuple[int, int], list[int]]:
+        """The lowest resolution, and the channels of each from there on."""
+        if not data.is_image:
+            raise UserError(
+                f"nets 'stylegan2': expected images, got points of {data.shape[0]} dimensions; use nets 'mlp'"
+            )
+        _, height, width = data.shape
+        halvings = 0
+        while min(height, width) >> halvings >= 8:
+            halvings += 1
+        base = (height >> halvings, width >> halvings)
+        fits = base[0] << halvings == height and base[1] << halvings == width and min(base) >= 4
+        if not fits or not halvings or max(height, width) > LARGEST:
+            near = [max(8, min(LARGEST, round(side / 2**halvings) << halvings)) for side in (height, width)]
+            raise UserError(
+                "nets 'stylegan2': expected sides of base x 2^k, the smaller side of the base 4 to 7, and at "
+                f"most {LARGEST}, got {height}x{width} (height x width); resize the data to "
+                f"{near[0]}x{near[1]}"
+            )
+        return base, [
+            min(self.channel_max, max(1, self.channel_base // (4 << i))) for i in range(halvings + 1)
+        ]

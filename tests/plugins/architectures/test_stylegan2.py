@@ -1,0 +1,374 @@
+"""StyleGAN2: published sizes, every block against loops and einsums in float64, both forms, sizes, truncation."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganforge.api import DataSpec, Draw, LabelKind, LabelSpec, Networks, UserError
+from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge_architectures import StyleGAN2
+from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
+from ganforge_architectures.filtered import upsampled
+from ganforge_architectures.modulated import StyledConv, ToRGB, grouped, scaled
+from ganforge_architectures.style_discriminator import DownBlock, GroupStddev
+from ganforge_priors.normal import Normal
+from ganforge_tasks import Generate
+from support.networks import count, spec
+
+pytestmark = pytest.mark.numeric
+
+# Layer by layer as the authors' code prints them (configuration F; NVlabs/stylegan2-ada-pytorch, issues 181 and
+# 182, and open-mmlab/mmgeneration, issue 394; 4x4 of D by formula).
+MAPPING = 262_656
+SYNTHESIS = {  # conv0, conv1, torgb
+    4: (0, 2_622_465, 264_195),
+    **{side: (2_622_465, 2_622_465, 264_195) for side in (8, 16, 32, 64)},
+    128: (1_442_561, 721_409, 132_099),
+    256: (426_369, 213_249, 66_051),
+}
+DISCRIMINATOR = {  # skip, conv0, conv1
+    256: (32_768, 147_584, 295_168),
+    128: (131_072, 590_080, 1_180_160),
+    **{side: (262_144, 2_359_808, 2_359_808) for side in (64, 32, 16, 8)},
+}
+LAST = 513 * 512 * 9 + 512 + 512 * 16 * 512 + 512 + 513
+"""conv, fc and out at 4x4; the first has the plane of the deviation as its 513th channel."""
+
+
+def test_parameter_counts_of_configuration_f_at_256() -> None:
+    with torch.device("meta"):
+        g, d = StyleGAN2().build(spec(256), 512, {})
+    assert count(g.mapping) == 8 * MAPPING
+    for block, side in zip(g.synthesis.blocks, SYNTHESIS, strict=True):
+        convs = [
+            count(getattr(block, name)) if hasattr(block, name) else 0 for name in ("conv0", "conv1", "torgb")
+        ]
+        assert tuple(convs) == SYNTHESIS[side]
+    for block, side in zip(d.blocks, DISCRIMINATOR, strict=True):
+        assert tuple(count(part) for part in (block.skip, block.conv0, block.conv1)) == DISCRIMINATOR[side]
+    assert count(g) == 8 * MAPPING + 8192 + sum(map(sum, SYNTHESIS.values())) == 30_034_338
+    assert count(d) == 512 + sum(map(sum, DISCRIMINATOR.values())) + LAST == 28_864_129
+
+
+def test_parameter_counts_of_the_settings_for_cifar() -> None:
+    nets = StyleGAN2(mapping_layers=2, mixing=0.0, discriminator="plain")
+    with torch.device("meta"):
+        g, d = nets.build(spec(32), 512, {})
+        conditional, _ = nets.build(spec(32, 10), 512, {})
+    assert count(g) == 2 * MAPPING + 8192 + sum(sum(SYNTHESIS[side]) for side in (4, 8, 16, 32))
+    assert count(d) == 4 * 512 + 3 * 2 * 2_359_808 + LAST
+    # The embedding of 10 classes, and twice as wide an input.
+    assert count(conditional) == count(g) + 10 * 512 + 512 + 512 * 512
+
+
+def filtered(x: Tensor, padding: tuple[int, int], gain: float) -> Tensor:
+    """[N, C, H, W] padded by zeros before and after, and filtered by 1, 3, 3, 1 along both axes."""
+    n, c, h, w = x.shape
+    before, after = padding
+    padded = x.new_zeros(n, c, h + before + after, w + before + after)
+    padded[:, :, before : before + h, before : before + w] = x
+    taps = torch.tensor([1.0, 3, 3, 1]).double() / 8
+    found = sum(taps[i] * padded[:, :, i : padded.shape[2] - 3 + i] for i in range(4))
+    assert isinstance(found, Tensor)
+    both = sum(taps[i] * found[:, :, :, i : padded.shape[3] - 3 + i] for i in range(4))
+    assert isinstance(both, Tensor)
+    return both * gain
+
+
+def spread(x: Tensor) -> Tensor:
+    """Zeros between the pixels: [N, C, 2H, 2W]."""
+    wide = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
+    wide[:, :, ::2, ::2] = x
+    return wide
+
+
+def correlated(x: Tensor, weight: Tensor) -> Tensor:
+    """3x3, zeros around, by sums over shifts; weight [N, O, I, 3, 3]."""
+    h, w = x.shape[2:]
+    padded = x.new_zeros(len(x), x.shape[1], h + 2, w + 2)
+    padded[:, :, 1:-1, 1:-1] = x
+    return sum(  # type: ignore[return-value]
+        torch.einsum("noi,nihw->nohw", weight[:, :, :, i, j], padded[:, :, i : i + h, j : j + w])
+        for i in range(3)
+        for j in range(3)
+    )
+
+
+def bent(x: Tensor, gain: float = 1.0) -> Tensor:
+    return torch.maximum(x, 0.2 * x) * math.sqrt(2) * gain
+
+
+def double(module: nn.Module) -> nn.Module:
+    """In float64, with nothing at 0."""
+    torch.manual_seed(0)
+    for parameter in module.double().parameters():
+        nn.init.normal_(parameter, 0.0, 0.5)
+    return module
+
+
+def dense(layer: nn.Module, x: Tensor) -> Tensor:
+    return x @ layer.weight.T * layer.rate / math.sqrt(x.shape[1]) + layer.bias * layer.rate
+
+
+def weights(layer: nn.Module, style: Tensor, demodulate: bool = True) -> Tensor:
+    each = layer.weight * style[:, None, :, None, None]
+    return each / (each.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt() if demodulate else each
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("form", ["scaled", "grouped"])
+@pytest.mark.parametrize("up", [False, True])
+def test_a_styled_convolution(up: bool, form: str) -> None:
+    size = (8, 12) if up else (4, 6)
+    layer = double(StyledConv(3, 5, 7, size, up, "fixed", form))  # type: ignore[arg-type]
+    x, w = normal(2, 3, 4, 6), normal(2, 7)
+    kernels = weights(layer, dense(layer.affine, w))
+    if up:
+        # A convolution, which mirrors the kernel, of the pixels with zeros between; then the filter.
+        flipped = kernels.flip(3, 4)
+        inner = torch.nn.functional.pad(spread(x), (1, 1, 1, 1))
+        h = filtered(correlated(inner, flipped)[:, :, :-1, :-1], (1, 1), 4)
+    else:
+        h = correlated(x, kernels)
+    want = bent(h + layer.noise * layer.noise_strength + layer.bias[:, None, None])
+    assert want.shape == (2, 5, *size)
+    torch.testing.assert_close(layer(x, w), want)
+
+
+@pytest.mark.parametrize("demodulate", [False, True])
+@pytest.mark.parametrize("up", [False, True])
+def test_both_forms_agree_in_values_and_gradients(up: bool, demodulate: bool) -> None:
+    inputs = [each.requires_grad_(True) for each in (normal(3, 4, 5, 5), normal(6, 4, 3, 3), normal(3, 4))]
+    found = []
+    for form in (scaled, grouped):
+        value = form(*inputs, demodulate, up)
+        first = torch.autograd.grad(value.pow(3).sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(sum(each.square().sum() for each in first), inputs)  # type: ignore[arg-type]
+        found.append([value, *first, *second])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("form", ["scaled", "grouped"])
+def test_colors(form: str) -> None:
+    layer = double(ToRGB(3, 2, 7, form))  # type: ignore[arg-type]
+    x, w = normal(2, 3, 4, 6), normal(2, 7)
+    style = dense(layer.affine, w) / math.sqrt(3)
+    want = torch.einsum("noi,nihw->nohw", weights(layer, style, False)[..., 0, 0], x)
+    torch.testing.assert_close(layer(x, w), want + layer.bias[:, None, None])
+
+
+def test_colors_are_upsampled_from_their_nearest_pixels() -> None:
+    x = normal(2, 3, 4, 6)
+    torch.testing.assert_close(upsampled(x), filtered(spread(x), (2, 1), 4))
+
+
+def test_noise() -> None:
+    x, w = normal(2, 3, 4, 4), normal(2, 7)
+    layer = double(StyledConv(3, 3, 7, (4, 4), False, "random", "auto"))
+    torch.manual_seed(5)
+    one, other = layer(x, w), layer(x, w)
+    assert not torch.equal(one, other)
+    layer.eval()
+    assert torch.equal(layer(x, w), layer(x, w))
+    alone = StyledConv(3, 3, 7, (4, 4), False, "none", "auto").double()
+    alone.load_state_dict(layer.state_dict())
+    drop = layer(x, w) - alone(x, w)
+    layer.noise_strength.data.zero_()
+    assert drop.abs().max() > 0.01
+    torch.testing.assert_close(layer(x, w), alone(x, w))
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_a_block_of_the_discriminator(residual: bool) -> None:
+    block = double(DownBlock(3, 5, residual))
+    x = normal(2, 3, 8, 6)
+
+    def conv(layer: nn.Module, x: Tensor) -> Tensor:
+        scaled_weight = layer.weight / math.sqrt(layer.weight[0].numel())
+        return correlated(x, scaled_weight.expand(len(x), *scaled_weight.shape))
+
+    h = bent(conv(block.conv0, x) + block.conv0.bias[:, None, None])
+    h = filtered(h, (2, 2), 1)
+    # Without a border, every second place.
+    h = conv(block.conv1, h)[:, :, 1:-1:2, 1:-1:2] + block.conv1.bias[:, None, None]
+    h = bent(h, math.sqrt(0.5) if residual else 1)
+    if residual:
+        straight = filtered(x, (1, 1), 1)[:, :, ::2, ::2]
+        skip = torch.einsum("oi,nihw->nohw", block.skip.weight[:, :, 0, 0] / math.sqrt(3), straight)
+        h = h + skip * math.sqrt(0.5)
+    torch.testing.assert_close(block(x), h)
+
+
+def test_deviation_over_groups() -> None:
+    x = normal(6, 3, 2, 5)
+    found = GroupStddev(4)(x)  # 6 samples: two groups of 3
+    want = [
+        sum(x[g : g + 3, c, i, j].std(correction=0) for c in range(3) for i in range(2) for j in range(5))
+        / 30
+        for g in (0, 3)
+    ]
+    assert torch.equal(found[:, :3], x)
+    for sample in range(6):
+        torch.testing.assert_close(found[sample, 3], want[sample // 3].expand(2, 5), atol=1e-7, rtol=1e-6)
+    # Two processes, each with whole groups, compute what one does.
+    torch.testing.assert_close(torch.cat([GroupStddev(3)(x[:3]), GroupStddev(3)(x[3:])]), GroupStddev(3)(x))
+
+
+def networks(label: LabelKind = "none", shape: tuple[int, ...] = (3, 16, 24), **fields: object) -> Networks:
+    torch.manual_seed(0)
+    names = () if label == "none" else ("a", "b", "c")
+    settings = {"channel_base": 64, "channel_max": 8, "w_dim": 6, "mapping_layers": 2, **fields}
+    both = StyleGAN2.model_validate(settings).build(
+        DataSpec(shape=shape, labels=LabelSpec(kind=label, names=names)), 5, {}
+    )
+    for network in both:
+        double(network)
+    return both
+
+
+def unit(x: Tensor) -> Tensor:
+    return x / (x.square().mean(1, keepdim=True) + 1e-8).sqrt()
+
+
+@pytest.mark.parametrize("label", ["none", "vector"])
+def test_whole_networks(label: LabelKind) -> None:
+    g, d = networks(label, noise="none", mixing=0.0)
+    z, cond = normal(4, 5), normal(4, 3) if label != "none" else None
+    x = unit(z)
+    if cond is not None:
+        x = torch.cat([x, unit(dense(g.mapping.embed, cond))], 1)
+    for layer in g.mapping.layers:
+        assert layer.rate == 0.01
+        x = bent(dense(layer, x))
+    torch.testing.assert_close(g.mapping(z, cond), x[:, None].expand(4, 6, 6))
+    b4, b8, b16 = g.synthesis.blocks
+    h = b4.conv1(b4.const.expand(4, 8, 4, 6), x)
+    colors = b4.torgb(h, x)
+    for block in (b8, b16):
+        h = block.conv1(block.conv0(h, x), x)
+        colors = upsampled(colors) + block.torgb(h, x)
+    torch.testing.assert_close(g(z, cond), colors)
+    assert colors.shape == (4, 3, 16, 24)
+
+    h = bent(torch.einsum("oi,nihw->nohw", d.from_rgb.weight[:, :, 0, 0] / math.sqrt(3), colors)
+             + d.from_rgb.bias[:, None, None])  # fmt: skip
+    h = d.conv(d.stddev(d.blocks(h)))
+    features = bent(dense(d.linear, h.flatten(1)))
+    out = dense(d.logit, features)
+    if cond is None:
+        want = out[:, 0]
+    else:
+        y = unit(dense(d.mapping.embed, cond))
+        for layer in d.mapping.layers:
+            y = bent(dense(layer, y))
+        want = (out * y).sum(1) / math.sqrt(8)
+    verdict = d(colors, cond)
+    torch.testing.assert_close(verdict.logits, want)
+    torch.testing.assert_close(verdict.features, features)
+
+
+def test_each_layer_has_a_style_of_its_own() -> None:
+    g, _ = networks(noise="none")
+    w = normal(2, 6, 6)
+    b4, b8, b16 = g.synthesis.blocks
+    h = b4.conv1(b4.const.expand(2, 8, 4, 6), w[:, 0])
+    colors = b4.torgb(h, w[:, 1])
+    h = b8.conv1(b8.conv0(h, w[:, 1]), w[:, 2])
+    colors = upsampled(colors) + b8.torgb(h, w[:, 3])
+    h = b16.conv1(b16.conv0(h, w[:, 3]), w[:, 4])
+    torch.testing.assert_close(g.synthesis(w), upsampled(colors) + b16.torgb(h, w[:, 5]))
+
+
+def test_styles_are_mixed_from_some_layer_on() -> None:
+    g, _ = networks(mixing=0.7)
+    z = normal(2000, 5)
+    own, other = g.mapping(z, None), g.mapping(z.roll(-1, 0), None)
+    mixed = g._mixed(own, z, None)
+    from_other = (mixed == other).all(2)
+    assert bool(((mixed == own).all(2) != from_other).all())
+    # Once the other latent's, it stays so to the end; and the first layer is always the sample's own.
+    assert not bool((from_other[:, :-1] & ~from_other[:, 1:]).any() or from_other[:, 0].any())
+    assert float(from_other[:, -1].double().mean()) == pytest.approx(0.7, abs=0.05)
+    cuts = from_other[from_other[:, -1]].sum(1)
+    assert sorted(set(cuts.tolist())) == [1, 2, 3, 4, 5]
+
+
+def test_the_mean_of_w_and_truncation() -> None:
+    g, _ = networks(noise="none", mixing=0.0)
+    z, mean = normal(4, 5), torch.zeros(6).double()
+    for _ in range(3):
+        g(z, None)
+        mean = 0.998 * mean + 0.002 * g.mapping(z, None)[:, 0].mean(0).detach()
+    torch.testing.assert_close(g.w_mean, mean)
+    g.eval()
+    whole = g(z, None)
+    torch.testing.assert_close(whole, g.synthesis(g.mapping(z, None)).clamp(-1, 1))
+    torch.testing.assert_close(g.w_mean, mean)
+    assert StyleGAN2().truncate(g, 0.25)
+    want = g.synthesis(mean + 0.25 * (g.mapping(z, None) - mean)).clamp(-1, 1)
+    torch.testing.assert_close(g(z, None), want)
+    assert not torch.equal(want, whole)
+
+
+def test_a_sampler_truncates_styles_and_leaves_latents_alone() -> None:
+    g, _ = networks(noise="none")
+    nets, prior = StyleGAN2(), Normal(dim=5)
+    data = DataSpec(shape=(3, 16, 24))
+    plain = GeneratorSampler(g, Generate(), prior, nets, data).draw(4, 0)[1]
+    found, draw = GeneratorSampler(g.float(), Generate(), prior, nets, data, truncation=0.5).draw(4, 0)
+    assert torch.equal(draw.z, plain.z) and g.truncation == 0.5
+    with torch.no_grad():
+        assert torch.equal(found, g.eval()(Draw(plain.z, None, {}).z, None))
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64, 96), (4, 20, 8), (3, 128, 128)])
+def test_sizes(shape: tuple[int, ...]) -> None:
+    g, d = networks(shape=shape, channel_base=512)
+    with torch.no_grad():
+        fake = g(normal(2, 5), None)
+        assert fake.shape == (2, *shape)
+        assert d(fake, None).logits.shape == (2,)
+
+
+def test_the_largest_size() -> None:
+    with torch.device("meta"):
+        g, _ = StyleGAN2().build(spec(1024), 512, {})
+    assert g.synthesis.layers == 18
+    assert [block.conv1.weight.shape[0] for block in g.synthesis.blocks] == [512] * 5 + [256, 128, 64, 32]
+
+
+def test_first_weights() -> None:
+    torch.manual_seed(0)
+    linear = EqualizedLinear(400, 300, rate=0.01, bias=1.0).requires_grad_(False)
+    conv = EqualizedConv(64, 64, 3).requires_grad_(False)
+    assert float(linear.weight.std()) == pytest.approx(100, rel=0.02)
+    assert float(conv.weight.std()) == pytest.approx(1, rel=0.02)
+    # In use, both keep the size of their input.
+    x = torch.randn(500, 400)
+    assert float((linear(x) - 1).std()) == pytest.approx(0.01 / 0.01, rel=0.05)
+    assert float(linear(x).mean()) == pytest.approx(1, abs=0.1)
+    assert float(conv(torch.randn(4, 64, 16, 16)).square().mean()) == pytest.approx(1, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2,), "expected images, got points of 2 dimensions; use nets 'mlp'"),
+        ((3, 36, 36), "expected sides of base x 2^k, the smaller side of the base 4 to 7, and at most 1024, got 36x36 "
+                      "(height x width); resize the data to 32x32"),
+        ((3, 64, 100), "expected sides of base x 2^k, the smaller side of the base 4 to 7, and at most 1024, got 64x100 "
+                       "(height x width); resize the data to 64x96"),
+    ],
+)  # fmt: skip
+def test_refusals(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        StyleGAN2().build(DataSpec(shape=shape), 64, {})
+    assert str(refusal.value) == f"nets 'stylegan2': {message}"
