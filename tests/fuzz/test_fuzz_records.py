@@ -199,7 +199,7 @@ def test_a_judge_of_another_type_is_refused() -> None:
     }
     weights = safetensors.torch.save(half)
     assert judge_of(resealed(weights), weights) == (
-        f"{PLACE}/hostile/{WEIGHTS}: 'body.0.weight' is of torch.float16, not torch.float32"
+        f"{PLACE}/hostile/{WEIGHTS}: expected 'body.0.weight' as torch.float32, got torch.float16"
     )
 
 
