@@ -176,7 +176,7 @@ def test_a_judge_that_does_not_fit(tmp_path: Path) -> None:
     names = LabelSpec(kind="many_of_k", names=("a", "b", "c"))
     blank_judge(DataSpec(shape=SPEC.shape, labels=names)).save(tmp_path / "judge")
     assert refusal(asked).startswith(
-        "the judge tells apart many of 3 labels (a, b, c) and the data have many of 3 labels (red, green, blue); "
+        "the judge recognizes many of 3 labels (a, b, c), but the data have many of 3 labels (red, green, blue); "
     )
     assert refusal(asked, DataSpec(shape=SPEC.shape)) == (
         "metric 'condition_accuracy' needs data whose conditions are named labels, got labels of kind 'none'"
