@@ -31,6 +31,10 @@ class Optimizer(Component):
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         """A torch optimizer over `parameters`, or over parameter groups (dicts) of them."""
 
+    def rate(self) -> float:
+        """The learning rate that `build` starts with, before the schedule of `[lr]`."""
+        return self.lr
+
     def scheduled(self) -> dict[str, Any]:
         """Key of the optimizer's parameter groups -> value, for keys that may follow a ramp during a run
         (`{"betas": self.betas}`); set before each iteration. The learning rate is always one of them."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from ganforge.config.load import dump, dumps, load, validate
 from ganforge.config.schema import RunConfig, run_schema
-from ganforge.config.sections import Ema, Health, LearningRate, Logging, PlayerConfig, Section, Train, Wandb
+from ganforge.config.sections import (
+    Ema,
+    Health,
+    Init,
+    LearningRate,
+    Logging,
+    PlayerConfig,
+    Section,
+    Train,
+    Wandb,
+)
 
 __all__ = [
     "Ema",
     "Health",
+    "Init",
     "LearningRate",
     "Logging",
     "PlayerConfig",

@@ -22,7 +22,17 @@ from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
 from ganforge.config.nested import nested_kinds, with_exact
-from ganforge.config.sections import Ema, Health, LearningRate, Logging, PlayerConfig, Section, Train, Wandb
+from ganforge.config.sections import (
+    Ema,
+    Health,
+    Init,
+    LearningRate,
+    Logging,
+    PlayerConfig,
+    Section,
+    Train,
+    Wandb,
+)
 
 LISTS = ("terms", "callbacks", "metrics")
 PLAYERS = ("generator", "discriminator")
@@ -49,6 +59,7 @@ class RunConfig(Section):
     metrics: tuple[Metric, ...] = Field((), description="Metrics of the generator, computed during training.")
     generator: PlayerConfig = Field(description="The generator's settings.")
     discriminator: PlayerConfig = Field(description="The discriminator's settings.")
+    init: Init = Field(Init(), description="First weights, and what does not learn.")
     train: Train = Field(Train(), description="Length, batch size, precision and device of training.")
     lr: LearningRate = Field(LearningRate(), description="The schedule of both learning rates.")
     ema: Ema = Field(Ema(), description="The moving average of the generator.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ganforge.api import Optimizer, ScheduledInt
+from ganforge.api import AbsolutePath, Optimizer, ScheduledInt
 
 Diagnosis = Literal[
     "non_finite", "discriminator_overpowers", "mode_collapse", "vanishing_generator_gradient", "oscillation"
@@ -104,6 +105,38 @@ class Train(Section):
         "images exceed the GPU's free memory, or (for memory-mapped files) half of the free RAM. The batches "
         "are the same.",
     )
+
+
+class _Freeze(Section):
+    freeze: tuple[str, ...] = Field(
+        (),
+        description="Beginnings of parameter names that keep their first values, such as "
+        "'discriminator.blocks.0' (FreezeD: the layers of the discriminator that see the image first).",
+    )
+
+
+# `from` is a word of Python's, so the field cannot be written in a class.
+_FROM: dict[str, Any] = {
+    "from": (
+        AbsolutePath | None,
+        Field(
+            None,
+            description="Run folder whose newest checkpoint gives the first weights, or a folder with "
+            "generator.safetensors, discriminator.safetensors, or both: what fits by name and shape is "
+            "taken, the rest is listed.",
+        ),
+    )
+}
+
+
+class Init(create_model("_From", __base__=_Freeze, **_FROM)):  # type: ignore[misc]
+    """Where the networks start, and what of them does not learn."""
+
+    @property
+    def source(self) -> Path | None:
+        """The folder in `from`."""
+        found: Path | None = getattr(self, "from")
+        return found
 
 
 class PlayerConfig(Section):

@@ -34,6 +34,7 @@ from ganforge.engine.update.game import Game
 from ganforge.engine.update.live import Live
 from ganforge.engine.update.player import Player, groups_of, terms_of
 from ganforge.engine.update.schedule import at, has_ramps, scheduled_in_python
+from ganforge.training.first_weights import freeze
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def assemble(
 ) -> Loop:
     """The loop around `networks`, which are on the training device."""
     config, train = agreed.config, agreed.config.train
+    freeze(networks._asdict(), config.init.freeze)
     average = MovingAverage(networks.generator, config.ema) if config.ema.halflife else None
     live = Live(config, agreed.spec, partial(shapes_of, agreed), runtime.device)
     players: dict[Role, Player] = {
@@ -186,7 +188,7 @@ def _player(role: Role, networks: Networks, config: RunConfig, runtime: Runtime,
     section = config.generator if role == "g" else config.discriminator
     settings = at(section.optimizer, 0)
     parameters, factors = groups_of(
-        network, section.lr_factors, settings.lr, "generator" if role == "g" else "discriminator"
+        network, section.lr_factors, settings.rate(), "generator" if role == "g" else "discriminator"
     )
     optimizer = optimizer_of(settings, parameters)
     if runtime.device.type == "cuda":

@@ -24,6 +24,7 @@ from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
+from ganforge.training.first_weights import take
 from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
 from ganforge.training.outcome import Outcome
 from ganforge.training.record import Record
@@ -54,15 +55,19 @@ class Session:
             origin = origin_of(agreed, self.registry, self.runtime, command)
             self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
         with self.folder.claimed() if main else contextlib.nullcontext():
+            left = {}
             try:
                 loop, progress = self._prepare(agreed)
+                if self.config.init.source is not None:
+                    say = progress.say if main else _silent
+                    left = {"init_not_taken": take(loop, self.config.init.source, say)}
             except BaseException:
                 if main:
                     self.folder.unmake()
                 raise
             if main:
                 # Not from networks on the meta device, for which torch would import its whole compiler.
-                self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop)})
+                self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
                 for reason in inexact(self.config.train, self.runtime.device):
                     progress.say(f"a resumed run will not be exact, because {reason}")
             return self._run(loop, progress)

@@ -36,11 +36,12 @@ class Player:
     """What `run` calls in place of `network`: the network itself, or a compiled form of it; of several
     networks a dict of these by name."""
     parameters: list[nn.Parameter] = field(init=False)
-    """The network's, listed once: to walk through its modules takes longer than a small layer."""
+    """The network's, without those that `[init] freeze` names; listed once, as to walk through its modules
+    takes longer than a small layer."""
 
     def __post_init__(self) -> None:
         self.form = self.network
-        self.parameters = list(self.network.parameters())
+        self.parameters = [each for each in self.network.parameters() if each.requires_grad]
 
     def run(self, network: nn.Module, *inputs: Any) -> Any:
         """The forward pass of this side's network, or of one of its members, as the run does it."""
@@ -87,13 +88,15 @@ def groups_of(
     """What an optimizer is built from, and the factor on the learning rate of each of its groups. Raises
     `UserError` where no parameter has a name that begins as `factors` say."""
     if not factors:
-        return network.parameters(), []
+        return [each for each in network.parameters() if each.requires_grad], []
     groups: dict[float, list[nn.Parameter]] = {1.0: []}
     found: set[str] = set()
     for name, parameter in network.named_parameters():
         fitting = [prefix for prefix in factors if name == prefix or name.startswith(f"{prefix}.")]
         longest = max(fitting, key=len, default=None)
         found.update(fitting)
+        if not parameter.requires_grad:
+            continue
         groups.setdefault(1.0 if longest is None else factors[longest], []).append(parameter)
     for prefix in factors:
         if prefix not in found:

@@ -72,7 +72,7 @@ def set_hyperparameters(player: Player, factor: float, images_seen: int) -> None
     if player.settings is not None:
         now = at(player.settings, images_seen)
         for group, share in zip(player.optimizer.param_groups, player.factors or [1.0], strict=False):
-            group |= {"initial_lr": now.lr * share, **now.scheduled()}
+            group |= {"initial_lr": now.rate() * share, **now.scheduled()}
     set_learning_rate(player.optimizer, factor)
 
 

@@ -4,7 +4,7 @@ images [N, C, H, W] as vectors of pixels."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -112,14 +112,18 @@ def scheme(
     return Scheme(*ENDS[wanted], width)
 
 
+Embedding = Callable[[int, int], nn.Module]
+
+
 class LatentInput(nn.Module):
     """The latent [N, Z], concatenated with the embedded condition [N, `dim`] if the scheme says so
     (Mirza & Osindero 2014, arXiv:1411.1784). `dim` 0 appends the condition itself."""
 
-    def __init__(self, latent: int, how: Scheme, dim: int) -> None:
+    def __init__(self, latent: int, how: Scheme, dim: int, layer: Embedding = fan_in_linear) -> None:
+        """`layer`: makes the embedding, of its width and that of its result."""
         super().__init__()
         self.concat = how.generator == "concat"
-        self.embed = fan_in_linear(how.width, dim) if self.concat and dim else nn.Identity()
+        self.embed = layer(how.width, dim) if self.concat and dim else nn.Identity()
         self.width = latent + (dim or how.width) * self.concat
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang, Gokaslan, Kuleshov & Tompkin,
 2025), arXiv:2501.05441, section 4, configuration E, and the authors' code. Additions here: the tanh that
-keeps images in [-1, 1], where theirs are unbounded, the biases of the generator's label embedding, and
+keeps images in [-1, 1], where theirs are unbounded, and
 the networks for 28x28 and 128x128. Their objective is the loss `relativistic` with the terms `r1` and
 `r2`.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal
 
@@ -55,6 +56,11 @@ class R3GAN(Architecture):
     group_width: int = Field(
         16, ge=1, description="Channels per group of the grouped convolutions in a block."
     )
+    edges: Literal["mirror", "zeros"] = Field(
+        "mirror",
+        description="How feature maps go on beyond their edges when they are resampled: as their mirror "
+        "image, or as zeros, which is published.",
+    )
     conditioning: Literal["auto", "none", "generator", "projection"] = Field(
         "auto",
         description="How labels enter the networks. auto: projection if the data has labels (generator if a "
@@ -67,15 +73,24 @@ class R3GAN(Architecture):
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
         grid = image_grid(self.type, data)
         how = scheme(self.type, self.conditioning, data, heads, auto=("projection", "generator"))
-        first = LatentInput(latent, how, self.condition_dim)
+        first = LatentInput(latent, how, self.condition_dim, partial(LAYERS.linear, bias=False))
         widths = self._widths(grid)
         # The variances of this many branches add up; three layers each.
         gain = math.sqrt(2 / (1 + SLOPE**2)) * (len(widths) * self.blocks) ** -0.25
+        mirror = self.edges == "mirror"
         stages = [[self._block(width, gain) for _ in range(2 * self.blocks)] for width in widths]
         return Networks(
-            Generator(first, widths, [stage[: self.blocks] for stage in stages], grid.base, data.shape[0]),
+            Generator(
+                first, widths, [stage[: self.blocks] for stage in stages], grid.base, data.shape[0], mirror
+            ),
             Discriminator(
-                data.shape[0], widths, [stage[self.blocks :] for stage in stages], grid.base, how, heads
+                data.shape[0],
+                widths,
+                [stage[self.blocks :] for stage in stages],
+                grid.base,
+                how,
+                heads,
+                mirror,
             ),
         )
 
@@ -131,6 +146,7 @@ class Generator(nn.Module):
         stages: list[list[nn.Module]],
         base: tuple[int, int],
         channels: int,
+        mirror: bool,
     ) -> None:
         super().__init__()
         self.first = first
@@ -139,7 +155,7 @@ class Generator(nn.Module):
         trunk = [*stages[0]]
         for (inputs, outputs), stage in zip(pairwise(widths), stages[1:], strict=True):
             # Change channels at the lower resolution.
-            trunk += [*_change(inputs, outputs), Upsample(), *stage]
+            trunk += [*_change(inputs, outputs), Upsample(mirror), *stage]
         self.trunk = nn.Sequential(*trunk)
         self.out = LAYERS.conv(widths[-1], channels, 1, bias=False)
 
@@ -161,12 +177,13 @@ class Discriminator(nn.Module):
         base: tuple[int, int],
         how: Scheme,
         heads: Mapping[str, int],
+        mirror: bool,
     ) -> None:
         super().__init__()
         last = widths[0]
         trunk = [LAYERS.conv(channels, widths[-1], 1, bias=False), *stages[-1]]
         for (inputs, outputs), stage in zip(pairwise(widths[::-1]), stages[-2::-1], strict=True):
-            trunk += [Downsample(), *_change(inputs, outputs), *stage]
+            trunk += [Downsample(mirror), *_change(inputs, outputs), *stage]
         self.trunk = nn.Sequential(*trunk)
         self.basis = LAYERS.conv(last, last, base, groups=last, bias=False)
         projects = how.discriminator == "projection"

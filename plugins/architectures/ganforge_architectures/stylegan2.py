@@ -16,6 +16,7 @@ from torch import nn
 from ganforge.api import Architecture, DataSpec, Field, Networks, UserError
 from ganforge_architectures.conditioning import scheme
 from ganforge_architectures.modulated import Form, NoiseMode
+from ganforge_architectures.shapes import image_grid
 from ganforge_architectures.style_discriminator import StyleDiscriminator
 from ganforge_architectures.style_generator import StyleGenerator, Synthesis
 from ganforge_architectures.style_mapping import Mapping
@@ -24,8 +25,8 @@ LARGEST = 1024
 
 
 class StyleGAN2(Architecture):
-    """Images whose sides are base x 2^k, where the smaller side of the base is 4 to 7: 32x32, 64x96,
-    1024x1024, and so on.
+    """Images whose sides are base x 2^k, with k >= 2, where the shorter side of the base is 4 to 7: 32x32,
+    64x96, 1024x1024, and so on.
 
     Of `ganforge sample --truncation`, the number is psi, the factor on the distance of w from its mean.
     """
@@ -105,23 +106,12 @@ class StyleGAN2(Architecture):
 
     def _plan(self, data: DataSpec) -> tuple[tuple[int, int], list[int]]:
         """The lowest resolution, and the channels of each from there on."""
-        if not data.is_image:
+        grid = image_grid(self.type, data)
+        if max(data.shape[1:]) > LARGEST:
             raise UserError(
-                f"nets 'stylegan2': expected images, got points of {data.shape[0]} dimensions; use nets 'mlp'"
+                f"nets 'stylegan2': expected sides of at most {LARGEST} pixels, got {data.shape[1]}x"
+                f"{data.shape[2]} (height x width); resize the data"
             )
-        _, height, width = data.shape
-        halvings = 0
-        while min(height, width) >> halvings >= 8:
-            halvings += 1
-        base = (height >> halvings, width >> halvings)
-        fits = base[0] << halvings == height and base[1] << halvings == width and min(base) >= 4
-        if not fits or not halvings or max(height, width) > LARGEST:
-            near = [max(8, min(LARGEST, round(side / 2**halvings) << halvings)) for side in (height, width)]
-            raise UserError(
-                "nets 'stylegan2': expected sides of base x 2^k, the smaller side of the base 4 to 7, and at "
-                f"most {LARGEST}, got {height}x{width} (height x width); resize the data to "
-                f"{near[0]}x{near[1]}"
-            )
-        return base, [
-            min(self.channel_max, max(1, self.channel_base // (4 << i))) for i in range(halvings + 1)
+        return grid.base, [
+            min(self.channel_max, max(1, self.channel_base // (4 << i))) for i in range(grid.halvings + 1)
         ]

@@ -28,11 +28,31 @@ class Adam(Optimizer):
     )
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
 
+    lazy: int = Field(
+        0,
+        ge=0,
+        description="The `every` of a lazy term of this player, for which lr and betas are corrected: with "
+        "c = every / (every + 1), lr times c, and betas to the power of c (Karras et al., 2020, "
+        "arXiv:1912.04958, appendix B); 0 = not.",
+    )
+
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         parameters = list(parameters)
         return torch.optim.Adam(
-            parameters, lr=self.lr, betas=self.betas, eps=self.eps, fused=fused(parameters)
+            parameters, lr=self.rate(), betas=self._betas(), eps=self.eps, fused=fused(parameters)
         )
 
+    def rate(self) -> float:
+        return self.lr * self._share()
+
     def scheduled(self) -> dict[str, Any]:
-        return {"betas": self.betas}
+        return {"betas": self._betas()}
+
+    def _betas(self) -> tuple[float, float]:
+        first, second = self.betas
+        share = self._share()
+        return (first, second) if share == 1 else (first**share, second**share)
+
+    def _share(self) -> float:
+        """c: the updates without the term, as a share of all gradients."""
+        return self.lazy / (self.lazy + 1) if self.lazy else 1.0

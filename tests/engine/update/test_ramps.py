@@ -153,3 +153,19 @@ def test_logits_of_any_shape_are_summed_by_every_loss_over_its_outputs() -> None
             else:
                 expected = sum(loss.g_loss(b, a if loss.paired else None) for a, b in pairs)
             torch.testing.assert_close(found, expected, msg=name)
+
+
+def test_a_lazy_correction_is_kept_by_ramps_and_by_factors(tmp_path: Path) -> None:
+    adam = {"type": "adam", "lr": table(1e-3, 1e-4), "betas": [0.0, table(0.9, 0.99)], "lazy": 4}
+    config = toy_config(
+        nets={"type": "mlp", "g_hidden": [8, 8], "d_hidden": [8]},
+        generator={"optimizer": {**adam, "lr": 1e-3}, "lr_factors": {"trunk.0": 0.01}},
+        discriminator={"optimizer": adam},
+    )
+    loop, _ = toy_loop(tmp_path, config)
+    loop._iterate(False)
+    (group,) = loop.game.players["d"].optimizer.param_groups
+    assert float(group["lr"]) == pytest.approx(0.8e-3)
+    assert group["betas"] == pytest.approx((0.0, 0.9**0.8))
+    rates = [float(group["lr"]) for group in loop.game.players["g"].optimizer.param_groups]
+    assert sorted(rates) == pytest.approx([0.8e-5, 0.8e-3])

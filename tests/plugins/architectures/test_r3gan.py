@@ -31,9 +31,8 @@ def expected(widths: list[int], cardinality: int, classes: int, latent: int) -> 
         return c * 2 * c + 2 * c + groups * 9 * (2 * c // groups) ** 2 + 2 * c + 2 * c * c
 
     shared = 2 * sum(block(c) for c in widths) + sum(a * b for a, b in pairwise(widths) if a != b)
-    # Our embedding for the generator has biases, the authors' has none.
     given = latent + (64 if classes else 0)
-    of_g = 64 * (classes + 1) * (classes > 0) + widths[0] * (16 + given) + shared + 3 * widths[-1]
+    of_g = 64 * classes + widths[0] * (16 + given) + shared + 3 * widths[-1]
     out = (widths[0] + classes) * widths[0] if classes else widths[0]
     return of_g, 3 * widths[-1] + shared + 16 * widths[0] + out
 
@@ -52,6 +51,14 @@ def test_parameter_counts_for_ffhq() -> None:
     with torch.device("meta"):
         g, d = R3GAN().build(spec(256), 64, {})
     assert (count(g), count(d)) == (23_057_952, 23_009_568)
+
+
+@pytest.mark.parametrize(("side", "counts"), [(32, (20_732_160, 20_683_776)), (64, (22_429_824, 22_381_440))])
+def test_parameter_counts_without_labels(side: int, counts: tuple[int, int]) -> None:
+    """As published for CIFAR-10 and FFHQ-64."""
+    with torch.device("meta"):
+        g, d = R3GAN().build(spec(side), 64, {})
+    assert (count(g), count(d)) == counts
 
 
 def networks(side: int, classes: int) -> Networks:
@@ -127,6 +134,8 @@ def test_first_weights() -> None:
             assert layer.bias is None or not layer.bias.any()
     assert float(g.basis.std()) == pytest.approx(1, rel=0.1)
     assert float(d.basis.weight.std()) == pytest.approx(1 / 4, rel=0.1)
+    assert float(g.first.embed.weight.std()) == pytest.approx(1 / math.sqrt(40), rel=0.05)
+    assert g.first.embed.bias is None
     assert float(d.embed.weight.std()) == pytest.approx(1 / math.sqrt(96 * 40), rel=0.1)
     x = torch.randn(2, 96, 4, 4)
     assert torch.equal(blocks[0](x), x)
@@ -136,19 +145,27 @@ def mirrored(i: int, side: int) -> int:
     return -i if i < 0 else 2 * (side - 1) - i if i >= side else i
 
 
-def test_resampling_is_bilinear_with_mirrored_edges() -> None:
+@pytest.mark.parametrize("mirror", [True, False])
+def test_resampling_is_bilinear(mirror: bool) -> None:
     side = 6
+
+    def add(matrix: Tensor, row: int, column: int, weight: float) -> None:
+        if mirror:
+            matrix[row, mirrored(column, side)] += weight
+        elif 0 <= column < side:
+            matrix[row, column] += weight
+
     up, down = torch.zeros(2 * side, side).double(), torch.zeros(side // 2, side).double()
     for i in range(2 * side):
         near, far = i // 2, i // 2 + (1 if i % 2 else -1)
-        up[i, near] += 3 / 4
-        up[i, mirrored(far, side)] += 1 / 4
+        add(up, i, near, 3 / 4)
+        add(up, i, far, 1 / 4)
     for i in range(side // 2):
         for offset, weight in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True):
-            down[i, mirrored(2 * i + offset, side)] += weight / 8
+            add(down, i, 2 * i + offset, weight / 8)
     x = torch.randn(2, 3, side, side).double()
-    torch.testing.assert_close(Upsample().double()(x), up @ x @ up.T)
-    torch.testing.assert_close(Downsample().double()(x), down @ x @ down.T)
+    torch.testing.assert_close(Upsample(mirror).double()(x), up @ x @ up.T)
+    torch.testing.assert_close(Downsample(mirror).double()(x), down @ x @ down.T)
     assert Upsample().state_dict() == {}
 
 
@@ -175,3 +192,10 @@ def test_refusals(shape: tuple[int, ...], fields: dict[str, object], message: st
     with pytest.raises(UserError) as refusal:
         R3GAN.model_validate(fields).build(DataSpec(shape=shape), 64, {})
     assert str(refusal.value) == f"nets 'r3gan': {message}"
+
+
+def test_edges_are_those_that_are_asked_for() -> None:
+    for edges in ("mirror", "zeros"):
+        both = R3GAN(width=8, group_width=4, edges=edges).build(spec(32), 6, {})  # type: ignore[arg-type]
+        resamplers = [m for n in both for m in n.modules() if isinstance(m, Upsample | Downsample)]
+        assert [each.mirror for each in resamplers] == [edges == "mirror"] * 6

@@ -132,7 +132,7 @@ def test_state_survives_a_save(name: str) -> None:
 
 def test_a_run_file_gives_lists() -> None:
     built = OPTIMIZERS["adam"].model_validate_json('{"type": "adam", "lr": 1, "betas": [0, 0.9]}')
-    assert built.model_dump() == {"type": "adam", "lr": 1.0, "betas": (0.0, 0.9), "eps": 1e-8}
+    assert built.model_dump() == {"type": "adam", "lr": 1.0, "betas": (0.0, 0.9), "eps": 1e-8, "lazy": 0}
 
 
 @pytest.mark.parametrize(
@@ -148,3 +148,13 @@ def test_a_run_file_gives_lists() -> None:
 def test_senseless_fields_are_refused(name: str, fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         make(name, **fields)
+
+
+def test_adam_is_corrected_for_a_lazy_term() -> None:
+    share = 16 / 17
+    found = run(make("adam", lr=0.01, betas=(0.5, 0.99), lazy=16))
+    np.testing.assert_allclose(found, adam(0.01 * share, 0.5**share, 0.99**share, 1e-8), rtol=1e-6)
+    optimizer = make("adam", lr=0.01, betas=(0.0, 0.99), lazy=4)
+    assert optimizer.rate() == 0.008
+    assert optimizer.scheduled() == {"betas": (0.0, 0.99**0.8)}
+    assert make("adam", lr=0.01).rate() == 0.01
