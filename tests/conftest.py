@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -24,6 +25,16 @@ from support.paths import ROOT
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """A test of a hostile megabyte must not have it for a name."""
     return f"{val[:40]}..." if isinstance(val, str) and len(val) > 60 else None
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Collecting makes a million objects that stay: to look for garbage among them is a second lost."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

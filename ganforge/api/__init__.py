@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ganforge.api.advice import Advice, Surroundings, batch_norms, has_spectral_norm
+from ganforge.api.advice import Advice, RunView, batch_norms, has_spectral_norm
 from ganforge.api.component import Component, Shapes, memory
 from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
+from ganforge.api.digest import file_sha256
 from ganforge.api.errors import UserError, did_you_mean, nearest
 from ganforge.api.hooks import GROUP, hookimpl
 from ganforge.api.losses import Loss, Share, Term
@@ -55,6 +56,7 @@ __all__ = [
     "Prior",
     "Ramp",
     "Role",
+    "RunView",
     "Sampler",
     "Samples",
     "Scheduled",
@@ -64,7 +66,6 @@ __all__ = [
     "Side",
     "Split",
     "Stream",
-    "Surroundings",
     "Task",
     "Term",
     "Track",
@@ -73,6 +74,7 @@ __all__ = [
     "Verdict",
     "batch_norms",
     "did_you_mean",
+    "file_sha256",
     "has_spectral_norm",
     "hookimpl",
     "leaves",

@@ -31,7 +31,7 @@ class Advice:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunView:
     """The run that a component is part of."""
 
     data: DataSpec

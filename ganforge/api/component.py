@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pydantic.fields import ModelPrivateAttr
 
 if TYPE_CHECKING:
-    from ganforge.api.advice import Advice, Surroundings
+    from ganforge.api.advice import Advice, RunView
     from ganforge.api.data import DataSpec
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -76,7 +76,7 @@ class Component(BaseModel, ABC):
         missing or incompatible.
         """
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         """What of `run` does not go with this component, such as a penalty that another layer breaks. Called
         before the run, and by `ganforge check`; the networks are on the meta device, and no data are open."""
         return []

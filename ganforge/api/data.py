@@ -57,6 +57,15 @@ class LabelSpec(BaseModel):
         """The shape of one condition: (K,), or (C, H, W) of an image; () if there are no labels."""
         return self.size if self.kind == "image" else (self.width,) if self.width else ()
 
+    def in_words(self) -> str:
+        """`no labels`, `many of 24 labels`, `images of 3x64x64`."""
+        if self.kind == "none":
+            return "no labels"
+        if self.kind == "image":
+            return f"images of {'x'.join(map(str, self.size))}"
+        words = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}
+        return f"{words[self.kind]} {self.width} labels"
+
     def encode(self, names: Iterable[str]) -> Tensor:
         """Label names -> a float row [K], one-hot or multi-hot.
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganforge.api.advice import Advice, Surroundings, batch_norms
+from ganforge.api.advice import Advice, RunView, batch_norms
 from ganforge.api.component import Component
 from ganforge.api.data import DataSpec
 from ganforge.api.errors import UserError
@@ -100,7 +100,7 @@ class Architecture(Component):
         Also called on the meta device. Raises `UserError` for incompatible arguments.
         """
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         """Batch normalization needs a batch. What overrides this calls `super().advice(run)`."""
         if run.batch > 1:
             return []

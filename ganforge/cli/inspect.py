@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ganforge.api import Component, LabelSpec
+    from ganforge.api import Component
     from ganforge.components.registry import Registry
     from ganforge.config import RunConfig
     from ganforge.profiling.preflight import Preflight
@@ -51,11 +51,12 @@ def _open(config: RunConfig, found: Preflight) -> None:
 
 def preflight_report(name: str, found: Preflight, config: RunConfig) -> str:
     """The preflight in a few lines."""
-    shape = "x".join(str(side) for side in found.spec.shape)
+    shape, labels = "x".join(str(side) for side in found.spec.shape), found.spec.labels
     lines = [
         f"{name}: everything fits together{', but see the warnings' if found.advice else ''}",
         *(f"  warning        {line}" for line in found.advice),
-        f"  data           {config.data.type}: {shape}, {_labels(found.spec.labels)}",
+        f"  data           {config.data.type}: {shape}, {labels.in_words()}"
+        + (f", at most {labels.most}" if labels.most else ""),
         f"  generator      {config.nets.type}: {found.g_parameters:,} parameters",
         f"  discriminator  {config.nets.type}: {found.d_parameters:,} parameters",
         *_costs(found, config),
@@ -85,15 +86,6 @@ def _costs(found: Preflight, config: RunConfig) -> list[str]:
 
 def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB" if size < 10 * 2**30 else f"{size / 2**30:,.1f} GiB"
-
-
-def _labels(labels: LabelSpec) -> str:
-    if labels.kind == "none":
-        return "no labels"
-    if labels.kind == "image":
-        return f"an image of {'x'.join(map(str, labels.size))} as condition"
-    kind = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}[labels.kind]
-    return f"{kind} {labels.width} labels" + (f", at most {labels.most}" if labels.most else "")
 
 
 @click.group(invoke_without_command=True)

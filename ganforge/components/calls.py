@@ -27,14 +27,14 @@ from ganforge.api import (
     Task,
     Term,
 )
-from ganforge.components.faults import blame, fault
+from ganforge.components.faults import blame, fault, in_words
 
 
 def spec_of(data: Dataset) -> DataSpec:
     with blame(data, "spec"):
         spec = data.spec()
     if not isinstance(spec, DataSpec):
-        raise fault(data, f"spec returned {_named(spec)}; expected a DataSpec")
+        raise fault(data, f"spec returned {in_words(spec)}; expected a DataSpec")
     return spec
 
 
@@ -44,10 +44,12 @@ def open_data(data: Dataset, split: Split, spec: DataSpec, context: Context) -> 
     with blame(data, "build"):
         samples = data.build(split, context)
     if not isinstance(samples, Samples):
-        raise fault(data, f"build returned {_named(samples)}; expected Samples")
+        raise fault(data, f"build returned {in_words(samples)}; expected Samples")
     images, labels = samples.images, samples.labels
     if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, torch.float32):
-        raise fault(data, f"build returned images as {_named(images)}; expected a tensor of uint8 or float32")
+        raise fault(
+            data, f"build returned images as {in_words(images)}; expected a tensor of uint8 or float32"
+        )
     if tuple(images.shape[1:]) != spec.shape:
         raise fault(
             data, f"declared samples of shape {spec.shape}, but build returned {tuple(images.shape[1:])}"
@@ -70,7 +72,9 @@ def _check_labels(data: Dataset, spec: DataSpec, samples: Samples) -> None:
     if labels is None:
         return
     if spec.labels.kind == "image" and labels.dtype != torch.uint8:
-        raise fault(data, f"build returned images as labels as {_named(labels)}; expected a tensor of uint8")
+        raise fault(
+            data, f"build returned images as labels as {in_words(labels)}; expected a tensor of uint8"
+        )
     if samples.paired and len(labels) != len(samples.images):
         raise fault(
             data, f"build returned {len(samples.images):,} samples, but {len(labels):,} rows of labels"
@@ -86,7 +90,7 @@ def networks_of(
     with blame(task if type(task).build is not Task.build else nets, "build"):
         networks = task.build(nets, data, latent, heads)
     if not isinstance(networks, Networks) or not all(isinstance(part, nn.Module) for part in networks):
-        raise fault(nets, f"build returned {_named(networks)}; expected Networks of two modules")
+        raise fault(nets, f"build returned {in_words(networks)}; expected Networks of two modules")
     return networks
 
 
@@ -94,7 +98,7 @@ def optimizer_of(optimizer: Optimizer, parameters: Parameters) -> torch.optim.Op
     with blame(optimizer, "build"):
         built = optimizer.build(parameters)
     if not isinstance(built, torch.optim.Optimizer):
-        raise fault(optimizer, f"build returned {_named(built)}; expected a torch.optim.Optimizer")
+        raise fault(optimizer, f"build returned {in_words(built)}; expected a torch.optim.Optimizer")
     return built
 
 
@@ -120,7 +124,7 @@ def pictures_of(data: Dataset, samples: Tensor) -> Tensor:
         pictures = data.picture(samples)
     if not isinstance(pictures, Tensor) or len(pictures) != len(samples) or not 2 <= pictures.ndim <= 5:
         raise fault(
-            data, f"picture returned {_named(pictures)}; expected one image, wave or point per sample"
+            data, f"picture returned {in_words(pictures)}; expected one image, wave or point per sample"
         )
     return pictures
 
@@ -130,14 +134,8 @@ def values_of(metric: Metric, sampler: Sampler, data: Samples) -> dict[str, floa
     with blame(metric, "compute"):
         values = metric.compute(sampler, data)
     if not isinstance(values, Mapping):
-        raise fault(metric, f"compute returned {_named(values)}; expected a dict of numbers")
+        raise fault(metric, f"compute returned {in_words(values)}; expected a dict of numbers")
     for name, value in values.items():
         if not isinstance(name, str) or not isinstance(value, Real):
-            raise fault(metric, f"compute returned {_named(value)} for {name!r:.60}; expected a number")
+            raise fault(metric, f"compute returned {in_words(value)} for {name!r:.60}; expected a number")
     return {name: float(value) for name, value in values.items()}
-
-
-def _named(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f"a tensor of {str(value.dtype).removeprefix('torch.')}"
-    return "None" if value is None else f"a {type(value).__name__}"

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import DataSpec, Metric, UserError
+from ganforge.api.digest import file_sha256
 from ganforge.api.judge.judge import CARD, load_judge
 
 NEUTRAL = ("type", "every", "seed", "repeats", "name")
@@ -63,12 +64,6 @@ def tensor_sha256(tensor: Tensor) -> str:
     # As bytes, because numpy has no bfloat16.
     found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
-
-
-def file_sha256(file: Path) -> str:
-    """Raises `OSError`."""
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _identify(metric: Metric, name: str, path: Path) -> dict[str, Any]:

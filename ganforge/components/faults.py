@@ -9,6 +9,8 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from torch import Tensor
+
 from ganforge.api import Component, UserError
 
 TRACEBACK = "GANFORGE_TRACEBACK"
@@ -99,3 +101,10 @@ def _place(error: BaseException, component: Component | type[Component]) -> str:
         if frame.f_globals.get("__name__", "").partition(".")[0] == package:
             return f" ({Path(frame.f_code.co_filename).name}:{line})"
     return ""
+
+
+def in_words(value: object) -> str:
+    """What a component returned: `a tensor of float32, shape (8, 3)`, `None`, `a dict`."""
+    if isinstance(value, Tensor):
+        return f"a tensor of {str(value.dtype).removeprefix('torch.')}, shape {tuple(value.shape)}"
+    return "None" if value is None else f"a {type(value).__name__}"

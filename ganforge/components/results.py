@@ -24,7 +24,7 @@ from ganforge.api import (
     Verdict,
     leaves,
 )
-from ganforge.components.faults import blame, fault
+from ganforge.components.faults import blame, fault, in_words
 
 PLAYERS: Mapping[Role, str] = {"d": "discriminator", "g": "generator"}
 
@@ -43,13 +43,13 @@ def check_objective(value: object, component: Component, method: str, role: Role
 
 def check_scalar(value: object, component: Component, method: str) -> None:
     if not isinstance(value, Tensor) or value.ndim != 0 or not value.is_floating_point():
-        raise fault(component, f"{method} returned {_what(value)}; expected a scalar tensor of floats")
+        raise fault(component, f"{method} returned {in_words(value)}; expected a scalar tensor of floats")
 
 
 def check_estimates(values: object, component: Component) -> None:
     """Name -> scalar, or a share."""
     if not isinstance(values, Mapping):
-        raise fault(component, f"estimates returned {_what(values)}; expected a dict of scalar tensors")
+        raise fault(component, f"estimates returned {in_words(values)}; expected a dict of scalar tensors")
     for name, value in values.items():
         for part in value if isinstance(value, Share) else (value,):
             check_scalar(part, component, f"estimates ('{name}')")
@@ -61,7 +61,7 @@ def draw_of(prior: Prior, n: int, cond: Tensor | None, generator: torch.Generato
         draw = prior.sample(n, cond, generator)
         width = prior.width()
     if not isinstance(draw, Draw):
-        raise fault(prior, f"sample returned {_what(draw)}; expected a Draw")
+        raise fault(prior, f"sample returned {in_words(draw)}; expected a Draw")
     _check(draw.z, (n, width), prior, "sample returned latents")
     return draw
 
@@ -74,10 +74,10 @@ def check_samples(samples: object, nets: Architecture, shape: tuple[int, ...]) -
 def check_compared(found: object, task: Task, nets: Architecture, attached: bool) -> None:
     """What a task compares in an update: fakes shaped as the real samples, `attached` to the weights."""
     if not isinstance(found, Mapping) or not found:
-        raise fault(task, f"compare returned {_what(found)}; expected a dict of Comparisons")
+        raise fault(task, f"compare returned {in_words(found)}; expected a dict of Comparisons")
     for name, each in found.items():
         if not isinstance(each, Comparison) or not isinstance(each.real, Tensor):
-            raise fault(task, f"compare returned {_what(each)} for '{name}'; expected a Comparison")
+            raise fault(task, f"compare returned {in_words(each)} for '{name}'; expected a Comparison")
         check_samples(each.fake, nets, tuple(each.real.shape))
         if attached and not each.fake.requires_grad:
             raise fault(
@@ -90,14 +90,14 @@ def check_compared(found: object, task: Task, nets: Architecture, attached: bool
 def check_verdict(verdict: object, nets: Architecture, heads: Mapping[str, int], n: int) -> None:
     """A discriminator's logits [n, ...], and the requested heads."""
     if not isinstance(verdict, Verdict):
-        raise fault(nets, f"the discriminator returned {_what(verdict)}; expected a Verdict")
+        raise fault(nets, f"the discriminator returned {in_words(verdict)}; expected a Verdict")
     outputs = list(leaves(verdict.logits))
     for logits in outputs or [None]:
         if not isinstance(logits, Tensor) or logits.shape[:1] != (n,) or not logits.is_floating_point():
             raise fault(
                 nets,
-                f"the discriminator returned logits as {_what(logits)}; expected floats of shape ({n},), or "
-                f"({n}, ...) for patches",
+                f"the discriminator returned logits as {in_words(logits)}; expected floats of shape "
+                f"({n},), or ({n}, ...) for patches",
             )
     for name, width in heads.items():
         _check(verdict.heads.get(name), (n, width), nets, f"the discriminator's head '{name}' returned")
@@ -114,11 +114,4 @@ def check_augmented(x: object, callback: Callback, like: Tensor) -> None:
 
 def _check(value: object, shape: tuple[int, ...], component: Component, said: str) -> None:
     if not isinstance(value, Tensor) or value.shape != shape or not value.is_floating_point():
-        raise fault(component, f"{said} {_what(value)}; expected floats of shape {shape}")
-
-
-def _what(value: object) -> str:
-    if not isinstance(value, Tensor):
-        return "None" if value is None else f"a {type(value).__name__}"
-    kind = "" if value.is_floating_point() else f" of {str(value.dtype).removeprefix('torch.')}"
-    return f"a tensor{kind} of shape {tuple(value.shape)}"
+        raise fault(component, f"{said} {in_words(value)}; expected floats of shape {shape}")

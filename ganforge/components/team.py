@@ -53,6 +53,6 @@ class Team:
 
 
 def sampled(task: Task, network: nn.Module, nets: Architecture, draw: Any) -> Any:
-    """What `task` says that a sample is, from a generator's side as it stands."""
+    """A sample as defined by `task`, from a generator's side in its current state."""
     with blame(task, "sample"):
         return task.sample(Team(network, nets), draw)

@@ -96,7 +96,7 @@ def _image(labels: LabelSpec, path: Path) -> Tensor:
 def _what(labels: LabelSpec) -> str:
     if labels.kind == "image":
         channels, height, width = labels.size
-        kind = {1: "a grey image", 3: "an RGB image"}.get(channels, f"an image of {channels} channels")
+        kind = {1: "a gray image", 3: "an RGB image"}.get(channels, f"an image of {channels} channels")
         return f"{kind} of {width}x{height} pixels"
     return f"a vector of {labels.width} numbers ({', '.join(labels.names)})"
 

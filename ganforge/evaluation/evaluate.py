@@ -18,8 +18,9 @@ from torch import Tensor
 
 import ganforge
 from ganforge.api import Component, Context, Draw, Metric, Samples, UserError
+from ganforge.api.digest import file_sha256
 from ganforge.components.calls import values_of
-from ganforge.components.comparability import depends_on, describe, file_sha256, fingerprint, tensor_sha256
+from ganforge.components.comparability import depends_on, describe, fingerprint, tensor_sha256
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Plugin, Registry
 from ganforge.config import RunConfig, dump, load, validate
@@ -219,7 +220,7 @@ def open_generator(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sampler = GeneratorSampler(made.to(device), config.task, config.prior, config.nets, spec, device)
     file = run.checkpoints / f"{images_seen:012d}" / f"{group}.safetensors"
-    return Generator(sampler, which, images_seen, _sha256(file))
+    return Generator(sampler, which, images_seen, _weights_sha256(file))
 
 
 def measure(
@@ -284,7 +285,7 @@ def _append(file: Path, record: Mapping[str, Any]) -> None:
         lines.write(json.dumps(record, allow_nan=False) + "\n")
 
 
-def _sha256(file: Path) -> str:
+def _weights_sha256(file: Path) -> str:
     try:
         return file_sha256(file)
     except OSError as error:

@@ -47,7 +47,7 @@ def scatter(points: Floats) -> Figure:
 
 
 def curves(waves: Floats) -> Figure:
-    """Waves [n, C, L], or the first `MAX_CURVES` of them, one above the other; a colour per channel."""
+    """Waves [n, C, L], or the first `MAX_CURVES` of them, one above the other; one color per channel."""
     shown = waves[:MAX_CURVES]
     figure = blank(6, 0.6 * len(shown) + 0.6)
     for axes, wave in zip(

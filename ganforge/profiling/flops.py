@@ -7,12 +7,12 @@ take precedence, and can be passed to torch's own counter: `FlopCounterMode(cust
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import flop_registry, shape_wrapper
 
 aten = torch.ops.aten
 Shape = Sequence[int]
@@ -23,7 +23,7 @@ Formula = Callable[..., int]
 def flops(operation: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> int:
     """For one call of an overload such as `torch.ops.aten.mm.default`; 0 if it has no formula, as for
     everything with about as many operations as elements."""
-    formula = REGISTRY.get(operation.overloadpacket)
+    formula = registry().get(operation.overloadpacket)
     return 0 if formula is None else int(formula(*args, **kwargs, out_val=result))
 
 
@@ -82,10 +82,15 @@ FORMULAS: Mapping[Any, Formula] = {
 }
 """What torch counts wrongly or not at all."""
 
-REGISTRY: Mapping[Any, Formula] = {
-    **flop_registry,
-    **{
+
+@functools.cache
+def registry() -> Mapping[Any, Formula]:
+    """Operation -> its formula: torch's, and `FORMULAS` in their place."""
+    # Here, because it imports Triton's compiler.
+    from torch.utils.flop_counter import flop_registry, shape_wrapper
+
+    ours = {
         operation: shape_wrapper(formula)  # type: ignore[no-untyped-call]
         for operation, formula in FORMULAS.items()
-    },
-}
+    }
+    return {**flop_registry, **ours}

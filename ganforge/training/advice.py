@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganforge.api import UserError
-from ganforge.api.advice import Advice, Surroundings
+from ganforge.api.advice import Advice, RunView
 from ganforge.components.faults import blame, fault
 from ganforge.config import RunConfig
 from ganforge.training.build import Plan
@@ -19,7 +19,7 @@ def advice_on(agreed: Plan, processes: int = 1) -> list[Advice]:
         *(config.generator.optimizer, config.discriminator.optimizer),
     )
     batch = max(1, config.train.batch_size // (config.train.accumulate * processes))
-    around = Surroundings(agreed.spec, batch, agreed.networks("meta"), parts)
+    around = RunView(agreed.spec, batch, agreed.networks("meta"), parts)
     found: dict[str, Advice] = {}
     for part in parts:
         with blame(part, "advice"):

@@ -149,7 +149,7 @@ class Session:
 
 
 def _noting(said: list[str], say: Callable[[str], None]) -> Callable[[str], None]:
-    """Like `say`, and keeps what is said. Names of files may be bytes that are no text."""
+    """Like `say`, and keeps the line. File names may be bytes that are not text."""
 
     def both(line: str) -> None:
         said.append(line.encode(errors="backslashreplace").decode())

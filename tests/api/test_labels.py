@@ -1,43 +1,56 @@
-"""What a label may be: names, numbers, or an image with a size."""
+"""Label specs: names in one Unicode form, names with commas, and conditions without any label."""
 
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
 from ganforge.api import LabelSpec, UserError
 
+MANY = LabelSpec(kind="many_of_k", names=("red, dark", "caf\u00e9", 'the "best"'))
+ONE = LabelSpec(kind="one_of_k", names=("a", "b"))
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9", "cafe\u0301", " cafe\u0301 "])
+def test_names_are_compared_in_one_form(name: str) -> None:
+    assert MANY.encode([name]).tolist() == [0, 1, 0]
+    apart = LabelSpec(kind="one_of_k", names=("cafe\u0301", "the"))
+    assert apart.encode([name]).tolist() == [1, 0]
+    with pytest.raises(UserError, match="is listed twice"):
+        MANY.encode([name, "caf\u00e9"])
+
+
+def test_names_that_look_alike_are_shown_apart() -> None:
+    with pytest.raises(UserError) as caught:
+        LabelSpec(kind="one_of_k", names=("cat", "dog")).encode(["c\u0430t"])
+    assert str(caught.value) == (
+        "unknown label 'c\u0430t'; nearest: cat (got 'c\\u0430t', and that is 'cat') (labels: cat, dog)"
+    )
+
 
 @pytest.mark.parametrize(
-    ("labels", "width", "shape"),
+    ("text", "names"),
     [
-        (LabelSpec(), 0, ()),
-        (LabelSpec(kind="one_of_k", names=("a", "b")), 2, (2,)),
-        (LabelSpec(kind="vector", names=("x", "y", "z")), 3, (3,)),
-        (LabelSpec(kind="image", size=(3, 16, 8)), 0, (3, 16, 8)),
+        ("", []),
+        (" , ", []),
+        ("red, dark", ["red, dark"]),
+        ("red,dark", ["red, dark"]),
+        ("caf\u00e9, red, dark", ["caf\u00e9", "red, dark"]),
+        ('"red, dark", "the ""best"""', ["red, dark", 'the "best"']),
+        ("red", ["red"]),
+        ("red, light", ["red", "light"]),
+        ('a "b', ['a "b']),
     ],
 )
-def test_shapes(labels: LabelSpec, width: int, shape: tuple[int, ...]) -> None:
-    assert (labels.width, labels.shape) == (width, shape)
+def test_conditions_in_one_text(text: str, names: list[str]) -> None:
+    assert MANY.parse(text) == names
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"kind": "image"}, "labels of kind 'image' need size = (C, H, W), got ()"),
-        ({"kind": "image", "size": (3, 8)}, "labels of kind 'image' need size = (C, H, W), got (3, 8)"),
-        ({"kind": "image", "size": (3, 8, 0)}, "labels of kind 'image' need size = (C, H, W), got (3, 8, 0)"),
-        ({"kind": "image", "size": (3, 8, 8), "names": ("a",)}, "labels of kind 'image' have no names and no most"),
-        ({"kind": "one_of_k", "names": ("a",), "size": (1, 8, 8)}, "labels of kind 'one_of_k' have no size, got (1, 8, 8)"),
-    ],
-)  # fmt: skip
-def test_a_size_is_for_images_alone(fields: dict[str, object], message: str) -> None:
-    with pytest.raises(ValidationError) as refusal:
-        LabelSpec.model_validate(fields)
-    assert refusal.value.errors()[0]["msg"] == f"Value error, {message}"
-
-
-def test_an_image_has_no_names() -> None:
-    with pytest.raises(UserError) as refusal:
-        LabelSpec(kind="image", size=(1, 28, 28)).encode(["a"])
-    assert str(refusal.value) == "the condition is an image of 1x28x28 (channels x height x width), not names"
+def test_a_condition_without_labels() -> None:
+    assert MANY.encode([]).tolist() == [0, 0, 0]
+    for spec, wish in (
+        (ONE, "exactly 1 label"),
+        (LabelSpec(kind="many_of_k", names=("a", "b"), most=2, least=1), "1 to 2 labels"),
+    ):
+        with pytest.raises(UserError) as caught:
+            spec.encode([])
+        assert str(caught.value) == f"expected {wish} per condition, got 0: (none)"

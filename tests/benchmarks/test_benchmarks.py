@@ -12,7 +12,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from click.testing import CliRunner
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import bound, measure, memory
 from benchmarks.__main__ import main
@@ -113,6 +112,8 @@ def test_the_arithmetic_of_a_fully_connected_gan_is_counted_right(tmp_path: Path
 
 def test_torchs_own_counter_agrees_where_it_can_look(tmp_path: Path) -> None:
     job = small_job("cgan_iclevr64", tmp_path)
+    from torch.utils.flop_counter import FlopCounterMode  # imports Triton
+
     with FlopCounterMode(display=False) as counter:
         WAYS["expert"](job).iterate()
     assert cost(WAYS["expert"](job).iterate).flops == counter.get_total_flops() > 0

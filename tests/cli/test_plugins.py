@@ -70,7 +70,7 @@ def test_show_tells_what_it_is_and_its_keys(tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert lines[0] == "optimizer 'adam', from plugin 'optimizers' (ganforge 0.1.0)"
-    assert "  lr: number > 0 = 0.0002" in lines
+    assert "  lr: number > 0 | object = 0.0002" in lines
     assert "      Learning rate before the schedule of `[lr]`." in lines
     image_size = call(tmp_path, "plugins", "show", "data", "iclevr").out
     assert "  image_size: 16 | 32 | 64 | 128 | 256 = 64" in image_size

@@ -23,25 +23,25 @@ from support.toys import toy_document, toy_loop
 WRONG: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("loss", "d_loss", lambda value: None, "loss 'bad' {of}: d_loss returned None; expected a scalar tensor of floats"),
     ("loss", "d_loss", lambda value: 1.0, "loss 'bad' {of}: d_loss returned a float; expected a scalar tensor of floats"),
-    ("loss", "d_loss", lambda value: value.expand(8), "loss 'bad' {of}: d_loss returned a tensor of shape (8,); expected a scalar tensor of floats"),
-    ("loss", "g_loss", lambda value: value.long(), "loss 'bad' {of}: g_loss returned a tensor of int64 of shape (); expected a scalar tensor of floats"),
+    ("loss", "d_loss", lambda value: value.expand(8), "loss 'bad' {of}: d_loss returned a tensor of float32, shape (8,); expected a scalar tensor of floats"),
+    ("loss", "g_loss", lambda value: value.long(), "loss 'bad' {of}: g_loss returned a tensor of int64, shape (); expected a scalar tensor of floats"),
     ("loss", "d_loss", lambda value: value.detach(), "loss 'bad' {of}: d_loss returned a tensor off the graph (requires_grad is False), from which the discriminator cannot learn"),
     ("loss", "g_loss", lambda value: value.detach(), "loss 'bad' {of}: g_loss returned a tensor off the graph (requires_grad is False), from which the generator cannot learn"),
     ("loss", "estimates", lambda value: None, "loss 'bad' {of}: estimates returned None; expected a dict of scalar tensors"),
     ("loss", "estimates", lambda value: {"x": 1.0}, "loss 'bad' {of}: estimates ('x') returned a float; expected a scalar tensor of floats"),
-    ("terms", "call", lambda value: value.expand(8, 1), "term 'bad' {of}: its call returned a tensor of shape (8, 1); expected a scalar tensor of floats"),
+    ("terms", "call", lambda value: value.expand(8, 1), "term 'bad' {of}: its call returned a tensor of float32, shape (8, 1); expected a scalar tensor of floats"),
     ("terms", "call", lambda value: value.detach(), "term 'bad' {of}: its call returned a tensor off the graph (requires_grad is False), from which the discriminator cannot learn"),
     ("terms", "heads", lambda value: {"h": 1.5}, "term 'bad' {of}: heads returned {{'h': 1.5}}; expected a dict of names and widths"),
     ("prior", "width", lambda value: 0, "prior 'bad' {of}: width returned 0; expected a whole number from 1"),
-    ("prior", "sample", lambda value: value.z, "prior 'bad' {of}: sample returned a tensor of shape (48, 8); expected a Draw"),
-    ("prior", "sample", lambda value: value._replace(z=value.z[:, :7]), "prior 'bad' {of}: sample returned latents a tensor of shape (48, 7); expected floats of shape (48, 8)"),
+    ("prior", "sample", lambda value: value.z, "prior 'bad' {of}: sample returned a tensor of float32, shape (48, 8); expected a Draw"),
+    ("prior", "sample", lambda value: value._replace(z=value.z[:, :7]), "prior 'bad' {of}: sample returned latents a tensor of float32, shape (48, 7); expected floats of shape (48, 8)"),
     ("nets", "build", lambda value: None, "architecture 'bad' {of}: build returned None; expected Networks of two modules"),
-    ("nets", "generator", lambda value: value[..., :15], "architecture 'bad' {of}: the generator returned a tensor of shape (8, 3, 16, 15); expected floats of shape (8, 3, 16, 16)"),
-    ("nets", "discriminator", lambda value: value.logits, "architecture 'bad' {of}: the discriminator returned a tensor of shape (8,); expected a Verdict"),
-    ("nets", "discriminator", lambda value: Verdict(value.logits[:7]), "architecture 'bad' {of}: the discriminator returned logits as a tensor of shape (7,); expected floats of shape (8,), or (8, ...) for patches"),
-    ("callbacks", "augment", lambda value: value[:4], "callback 'bad' {of}: augment returned a tensor of shape (4, 3, 16, 16); expected floats of shape (8, 3, 16, 16)"),
+    ("nets", "generator", lambda value: value[..., :15], "architecture 'bad' {of}: the generator returned a tensor of float32, shape (8, 3, 16, 15); expected floats of shape (8, 3, 16, 16)"),
+    ("nets", "discriminator", lambda value: value.logits, "architecture 'bad' {of}: the discriminator returned a tensor of float32, shape (8,); expected a Verdict"),
+    ("nets", "discriminator", lambda value: Verdict(value.logits[:7]), "architecture 'bad' {of}: the discriminator returned logits as a tensor of float32, shape (7,); expected floats of shape (8,), or (8, ...) for patches"),
+    ("callbacks", "augment", lambda value: value[:4], "callback 'bad' {of}: augment returned a tensor of float32, shape (4, 3, 16, 16); expected floats of shape (8, 3, 16, 16)"),
     ("metrics", "compute", lambda value: 3.0, "metric 'bad' {of}: compute returned a float; expected a dict of numbers"),
-    ("metrics", "compute", lambda value: {"x": torch.zeros(())}, "metric 'bad' {of}: compute returned a tensor of float32 for 'x'; expected a number"),
+    ("metrics", "compute", lambda value: {"x": torch.zeros(())}, "metric 'bad' {of}: compute returned a tensor of float32, shape () for 'x'; expected a number"),
     ("optimizer", "build", lambda value: "adam", "optimizer 'bad' {of}: build returned a str; expected a torch.optim.Optimizer"),
     ("data", "spec", lambda value: None, "data set 'bad' {of}: spec returned None; expected a DataSpec"),
 ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_a_head_that_is_missing(tmp_path: Path, registry: Registry) -> None:
 
 DATA: list[tuple[Callable[[Samples], Any], str]] = [
     (lambda given: None, "build returned None; expected Samples"),
-    (lambda given: Samples(given.images.double(), given.labels), "build returned images as a tensor of float64; expected a tensor of uint8 or float32"),
+    (lambda given: Samples(given.images.double(), given.labels), "build returned images as a tensor of float64, shape (48, 3, 16, 16); expected a tensor of uint8 or float32"),
     (lambda given: Samples(given.images[:, :1], given.labels), "declared samples of shape (3, 16, 16), but build returned (1, 16, 16)"),
     (lambda given: Samples(given.images), "declared 3 labels per sample, but build returned none"),
     (lambda given: Samples(given.images, given.labels[:, :2]), "declared 3 labels per sample, but build returned labels of shape (48, 2)"),  # type: ignore[index]
@@ -120,7 +120,7 @@ def test_labels_that_are_images_and_not_as_promised(tmp_path: Path, registry: Re
         ),
         (
             images[:, :1, :8, :8].float(),
-            "build returned images as labels as a tensor of float32; expected a tensor of uint8",
+            "build returned images as labels as a tensor of float32, shape (4, 1, 8, 8); expected a tensor of uint8",
         ),
         (images[:3, :1, :8, :8], "build returned 4 samples, but 3 rows of labels"),
     ]

@@ -91,9 +91,17 @@ def test_links_of_the_pages_lead_somewhere() -> None:
 
 @pytest.mark.parametrize("example", RUN_FILES, ids=lambda path: path.stem)
 def test_each_example_fits_together(example: Path) -> None:
+    config = load(example, discover())
+    generator, discriminator = plan(config).networks("meta")
+    assert min(len(list(network.parameters())) for network in (generator, discriminator)) > 0
+    assert tomllib.loads(example.read_text())["train"]["images"] == config.train.images
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", RUN_FILES, ids=lambda path: path.stem)
+def test_the_iteration_of_each_example_is_counted(example: Path) -> None:
     found = preflight(load(example, discover()))
-    assert found.g_parameters > 0
-    assert tomllib.loads(example.read_text())["train"]["images"] == found.images
+    assert found.cost is not None and found.cost.iteration.flops > 0 and found.peak_bytes
 
 
 def test_the_baseline_is_the_known_one() -> None:

@@ -83,8 +83,8 @@ def test_an_iteration_reads_nothing_from_the_device(tmp_path: Path, name: str) -
 
 def test_every_architecture_is_looked_at() -> None:
     looked_at = {sections["nets"]["type"] for sections in COMBINATIONS.values()}
-    # These take an image as their condition.
-    assert looked_at | {"translator", "unet", "upscaler"} == set(REGISTRY.of("nets"))
+    # These take an image as their condition, or are made for one loss.
+    assert looked_at | {"began", "translator", "unet", "upscaler"} == set(REGISTRY.of("nets"))
 
 
 def test_a_line_of_the_log_is_found_to_wait(tmp_path: Path) -> None:

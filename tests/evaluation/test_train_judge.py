@@ -98,7 +98,8 @@ def test_a_judge_learns_the_squares(tmp_path: Path, labels: str) -> None:
         "accuracy", "exact_match", "recall/red", "recall/green", "recall/blue",
     }  # fmt: skip
     told = judge.card.trained_on
-    assert told["data"] == {"type": "squares", "count": 240, "labels": labels, "size": 16, "mirror": False}
+    expected = {"type": "squares", "count": 240, "labels": labels, "size": 16, "mirror": False}
+    assert told["data"] == {**expected, "pairs": True, "small": 0}
     assert (told["images"], told["test_images"], told["seed"]) == (240, 240, 0)
     assert told["images_seen"] == 16 * 192
 

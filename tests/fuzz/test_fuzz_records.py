@@ -25,6 +25,7 @@ from ganforge.api.conditions import read_conditions
 from ganforge.api.judge.judge import CARD, WEIGHTS, Judge, load_judge
 from ganforge.api.judge.network import build_network
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint.manifest import SEAL, sealed
 from ganforge.evaluation.sample import condition_rows
 from support.fuzz import ANY_TEXT, answer, damaged, fuzz, json_values, peak_growth
 from support.toys import toy_config, toy_loop
@@ -199,7 +200,7 @@ def test_a_judge_of_another_type_is_refused() -> None:
     }
     weights = safetensors.torch.save(half)
     assert judge_of(resealed(weights), weights) == (
-        f"{PLACE}/hostile/{WEIGHTS}: 'body.0.weight' is of torch.float16, not torch.float32"
+        f"{PLACE}/hostile/{WEIGHTS}: expected 'body.0.weight' as torch.float32, got torch.float16"
     )
 
 
@@ -260,7 +261,9 @@ def manifests(draw: st.DrawFn) -> bytes:
                 owner[key] = draw(json_values())
             else:
                 del owner[key]
-    return json.dumps(document).encode()
+    # Sealed again, so that what is read is more than the seal.
+    document.pop(SEAL, None)
+    return sealed(document)
 
 
 @given(st.data())

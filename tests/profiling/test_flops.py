@@ -8,12 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from ganforge.profiling.flops import FORMULAS
 
 
 def counted(call: Callable[[], object]) -> int:
+    from torch.utils.flop_counter import FlopCounterMode  # imports Triton
+
     with FlopCounterMode(display=False, custom_mapping=dict(FORMULAS)) as counter:
         call()
     return counter.get_total_flops()

@@ -56,7 +56,7 @@ def main() -> None:
         chosen = runtime.gather(torch.tensor(float(loop.trial.choice == "compiled"))).tolist()
         if rank == 0:
             lines: list[str] = loop.observer.lines  # type: ignore[attr-defined]
-            sys.stdout.write(f"{what}: {chosen}, {lines[1].split(', and')[0]}\n")
+            sys.stdout.write(f"{what}: {chosen}, {lines[1].split('; the run')[0]}\n")
     runtime.close(together=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.api import Advice, Loss, Surroundings, UserError
+from ganforge.api import Advice, Loss, RunView, UserError
 from ganforge.components.registry import discover
 from ganforge.config import RunConfig
 from ganforge.config.load import validate
@@ -114,7 +114,7 @@ def test_a_component_that_gives_something_else_is_named(monkeypatch: pytest.Monk
     with pytest.raises(UserError, match=r"loss 'bce'.*advice returned something else than a list of Advice"):
         keys()
 
-    def broken(self: Loss, run: Surroundings) -> list[Advice]:
+    def broken(self: Loss, run: RunView) -> list[Advice]:
         raise ZeroDivisionError("x")
 
     monkeypatch.setattr(bce, "advice", broken)

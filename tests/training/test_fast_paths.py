@@ -20,7 +20,7 @@ from ganforge.engine.kernels import convolution, im2col
 from ganforge.engine.kernels.double_backward import TwiceDifferentiable
 from ganforge.engine.kernels.override import watched
 from ganforge.engine.loop import Loop
-from ganforge.engine.update import game
+from ganforge.engine.update import critic
 from support.called import count_calls
 from support.convolutions import Torchs
 from support.digit_files import files as digit_files
@@ -112,7 +112,7 @@ def test_penalties_are_differentiated_without_detours(
     example: str, tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = narrow(example, tmp_path, registry)
-    monkeypatch.setattr(game, "TwiceDifferentiable", Counted)
+    monkeypatch.setattr(critic, "TwiceDifferentiable", Counted)
     monkeypatch.setattr(Counted, "seen", Counter())
     loop._iterate(False)
     assert Counted.seen == PENALTIES[example]

@@ -15,6 +15,7 @@ from ganforge.config import validate
 from ganforge.config.drift import changes
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.environment import data_fingerprint, differences
+from ganforge.engine.checkpoint.manifest import SEAL, sealed
 from support.command_line import EXAMPLE, TINY, call, contents, sets
 from support.toys import toy_config, toy_document, toy_registry
 from support.trained import place as place
@@ -31,7 +32,8 @@ def edit_manifest(place: Path, change: Callable[[dict[str, Any]], None]) -> None
     file = checkpoint.complete(place / "mine" / "checkpoints")[-1] / "manifest.json"
     manifest = json.loads(file.read_text())
     change(manifest["state"])
-    file.write_text(json.dumps(manifest))
+    del manifest[SEAL]
+    file.write_bytes(sealed(manifest))
 
 
 # --- settings ---------------------------------------------------------------------------------

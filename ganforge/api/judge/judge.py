@@ -264,11 +264,6 @@ def _side(shape: tuple[int, ...]) -> str:
 
 
 def _labels(data: DataSpec) -> str:
-    kind, names = data.labels.kind, data.labels.names
-    if kind == "none":
-        return "no labels"
-    if kind == "image":
-        return f"images of {_side(data.labels.size)}"
+    names = data.labels.names
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    words = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}[kind]
-    return f"{words} {len(names)} labels ({shown})"
+    return data.labels.in_words() + (f" ({shown})" if names else "")

@@ -128,7 +128,7 @@ class Trial:
             self.say(
                 f"warning: the networks are not compiled ({why}); the run continues without. Set "
                 "train.compile = 'off' to start a run that does not try, or, on a machine without a C++ "
-                "compiler, install one such as g++"
+                "compiler, install one, such as g++"
             )
             return False
         self._forms["compiled"] = {role: _fixed(forward) for role, forward in compiled.items()}

@@ -1,19 +1,18 @@
 """Checkpoints: safetensors and JSON, written to a temporary folder, flushed to disk, then renamed.
 
 A checkpoint is a folder named by the images seen. `manifest.json` is written last and contains the
-SHA-256 of every other file, so that damage is detected before anything is loaded. Nothing in it is
-ever unpickled.
+SHA-256 of every file, itself included, so that damage is detected before anything is loaded. Nothing
+in it is ever unpickled.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,21 +21,25 @@ from torch import Tensor, nn
 
 import ganforge
 from ganforge.api import UserError
+from ganforge.api.digest import file_sha256
+from ganforge.engine.checkpoint.manifest import (
+    FORMAT,
+    MANIFEST,
+    SEAL,
+    Document,
+    NewerFormat,
+    read_manifest,
+    seal_is_intact,
+    sealed,
+)
 from ganforge.engine.checkpoint.safetensors_writer import write_tensors
 
 Tensors = dict[str, dict[str, Tensor]]
 """Group -> name -> tensor; a group is a file."""
-Document = dict[str, Any]
 
-FORMAT = 2
-MANIFEST = "manifest.json"
 BEST = "best.json"
 MISFITS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Exceptions raised by restoring a state that is not this network's, or not a state at all."""
-
-
-class NewerFormat(UserError):
-    """A checkpoint that only a newer ganforge can read; no reason to fall back to an older one."""
 
 
 def save(
@@ -66,7 +69,7 @@ def save(
         manifest = {
             "format": FORMAT, "ganforge": ganforge.__version__, "files": files, "state": dict(state),
         }  # fmt: skip
-        _write(beside / MANIFEST, json.dumps(manifest, indent=1).encode())
+        _write(beside / MANIFEST, sealed(manifest))
         for path in (*(record for record in records if record.exists()), beside):
             _sync(path)
         _put_in_place(beside, final)
@@ -90,10 +93,14 @@ def complete(folder: Path) -> list[Path]:
 
 
 def best_of(folder: Path) -> Path | None:
-    """The checkpoint that `best.json` names; None if there is none."""
+    """The checkpoint that `best.json` names; None if there is none, or if `best.json` is damaged."""
     try:
-        found = folder / f"{json.loads((folder / BEST).read_text(encoding='utf-8'))['images_seen']:012d}"
+        written = (folder / BEST).read_bytes()
+        named = json.loads(written.decode())
+        found = folder / f"{named['images_seen']:012d}"
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if SEAL in named and not seal_is_intact(written, named):
         return None
     return found if (found / MANIFEST).is_file() else None
 
@@ -147,6 +154,11 @@ def load_chosen(
         return load_newest(folder, say, groups)
     if choice == "best":
         best = best_of(folder)
+        if best is None and (folder / BEST).is_file():
+            raise UserError(
+                f"{folder / BEST}: damaged, or its checkpoint is missing; choose another checkpoint by its "
+                "images seen"
+            )
         if best is None:
             raise UserError(
                 f"{folder}: no best checkpoint was kept; set logging.keep_best to a metric to keep one"
@@ -164,14 +176,19 @@ def load(checkpoint: Path, groups: Collection[str] | None = None) -> tuple[Tenso
 
     Raises `UserError` if it is damaged, `NewerFormat` if a newer ganforge wrote it.
     """
-    manifest = _read_manifest(checkpoint)
+    manifest = read_manifest(checkpoint)
+    if not all(step in MIGRATIONS for step in range(manifest["format"], FORMAT)):
+        raise UserError(
+            f"{checkpoint / MANIFEST}: not a checkpoint manifest: format {manifest['format']} is no longer "
+            "supported"
+        )
     tensors: Tensors = {}
     for name, expected in manifest["files"].items():
         file = checkpoint / Path(name).name
         if groups is not None and file.stem not in groups:
             continue
         try:
-            if _sha256(file) != expected:
+            if file_sha256(file) != expected:
                 raise UserError(f"{file}: damaged: its SHA-256 does not match {MANIFEST}")
             tensors[file.stem] = load_file(file)
         except (OSError, SafetensorError) as error:
@@ -187,7 +204,15 @@ def _remember_more(tensors: Tensors, state: Document) -> tuple[Tensors, Document
     return tensors, {"owes_metrics": False, "best": None, "stamp": {}, "health": None, **state}
 
 
-MIGRATIONS: dict[int, Callable[[Tensors, Document], tuple[Tensors, Document]]] = {1: _remember_more}
+def _unchanged(tensors: Tensors, state: Document) -> tuple[Tensors, Document]:
+    """2 -> 3: the manifest carries a hash of itself; the state is the same."""
+    return tensors, state
+
+
+MIGRATIONS: dict[int, Callable[[Tensors, Document], tuple[Tensors, Document]]] = {
+    1: _remember_more,
+    2: _unchanged,
+}
 """Format -> its conversion to the next one. The tensors are those that were requested."""
 
 
@@ -228,35 +253,6 @@ def weights(network: nn.Module) -> dict[str, Tensor]:
     return dict(network.state_dict())
 
 
-def _read_manifest(checkpoint: Path) -> Document:
-    """`format`, `files` and `state`, with a supported format."""
-    file = checkpoint / MANIFEST
-
-    def refuse(reason: object) -> NoReturn:
-        raise UserError(f"{file}: not a checkpoint manifest: {reason}")
-
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        version, files, state = manifest["format"], dict(manifest["files"]), dict(manifest["state"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        refuse(error)
-    if not isinstance(version, int):
-        refuse(f"format {version!r:.40}")
-    if version > FORMAT:
-        raise NewerFormat(
-            f"{checkpoint}: checkpoint format {version} was written by a newer ganforge "
-            f"({manifest.get('ganforge', 'of unknown version')!s:.40}; this is {ganforge.__version__}, which "
-            f"reads up to format {FORMAT}); upgrade ganforge"
-        )
-    if not all(isinstance(each, str) and "\0" not in each for pair in files.items() for each in pair):
-        refuse("'files' is not a table of names and hashes")
-    if type(state.get("images_seen")) is not int or not isinstance(state.get("stamp", {}), dict):
-        refuse("'state' is not the state of a run")
-    if not all(step in MIGRATIONS for step in range(version, FORMAT)):
-        refuse(f"format {version} is no longer supported")
-    return {"format": version, "files": files, "state": state}
-
-
 def _put_in_place(beside: Path, final: Path) -> None:
     """Renames; an existing checkpoint of the same name is removed only after the new one is in place."""
     old = final.with_name(f".{final.name}.old.tmp")
@@ -273,7 +269,7 @@ def _note_best(folder: Path, best: Mapping[str, Any] | None) -> None:
         (folder / BEST).unlink(missing_ok=True)
         return
     beside = folder / f".{BEST}.{os.getpid()}.tmp"
-    _write(beside, (json.dumps(best, indent=1) + "\n").encode())
+    _write(beside, sealed(best))
     beside.replace(folder / BEST)
 
 
@@ -291,8 +287,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ganforge.api import UserError
-from ganforge.engine.checkpoint.checkpoint import Document, Tensors, complete, load
+from ganforge.engine.checkpoint.checkpoint import Tensors, complete, load
+from ganforge.engine.checkpoint.manifest import Document
 
 
 def load_last_healthy(folder: Path, say: Callable[[str], None]) -> tuple[Tensors, Document] | None:

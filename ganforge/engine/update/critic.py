@@ -21,7 +21,7 @@ from ganforge.engine.update.precision import at_least_float32, verdict_at_least_
 
 
 class Critic:
-    """Shows samples to the discriminator, augmented by the callbacks, and checks what it gives."""
+    """Shows samples to the discriminator, augmented by the callbacks, and checks its output."""
 
     def __init__(
         self, player: Player, live: Live, heads: Mapping[str, int], runtime: Runtime, rng: Stream

@@ -79,8 +79,8 @@ class Game:
     def update(self, role: Role, batch: Batch, measure: bool = False) -> None:
         """One optimizer step of `role` on this process's share of a batch.
 
-        With `measure`, also logs what costs extra: the gradient norm, how well the discriminator tells real
-        from fake, and after the generator's step how the same latents are judged now.
+        With `measure`, also logs what costs extra: the gradient norm, how well the discriminator separates
+        real from fake, and after the generator's step how the same latents are judged now.
         """
         me = self._begin(role)
         plays: list[Play] = []

@@ -131,7 +131,7 @@ class Live:
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], rank: int) -> None:
-        """Puts back what a checkpoint has kept; what it does not know starts afresh."""
+        """Puts back what a checkpoint has kept; what it does not know starts at its initial value."""
         for name, place in self.memory.items():
             if name in tensors:
                 saved = tensors[name]

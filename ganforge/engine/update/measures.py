@@ -65,7 +65,7 @@ class Measures:
             self.means.add(f"health/weights_{role}", weight_norm(network))
 
     def separation(self, plays: Sequence[Play]) -> None:
-        """How well the discriminator tells the two apart, where it does so best."""
+        """How well the discriminator separates the two, where it does so best."""
         if self.first_bad is None:
             return
         shown = [

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ganforge.api import Architecture, DataSpec, Field, Networks
-from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.conditioning import BatchNorm, scheme
 from ganforge_architectures.layers import Layers, normal, orthogonal
 from ganforge_architectures.plans import BlockPlan
-from ganforge_architectures.residual import UpBlock
+from ganforge_architectures.residual import ResidualGenerator
 from ganforge_architectures.resnet import Discriminator
 from ganforge_architectures.shapes import image_side
 
@@ -124,7 +122,7 @@ class GuidedBatchNorm(nn.Module):
         return torch.addcmul(bias[:, :, None, None], gain[:, :, None, None], self.norm(x))
 
 
-class Generator(nn.Module):
+class Generator(ResidualGenerator):
     """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
@@ -140,30 +138,18 @@ class Generator(nn.Module):
         layers: Layers,
     ) -> None:
         super().__init__()
-        widths = [width * multiple for multiple in plan.g]
-        blocks = len(widths) - 1
+        blocks = len(plan.g) - 1
         chunk = latent // (blocks + 1)
         self.chunks = [latent - blocks * chunk, *[chunk] * blocks]
         self.embed = embed
         guide = chunk + shared_dim
         norm = partial(GuidedBatchNorm, width=guide, layers=layers) if guide else partial(BatchNorm, width=0)
-        self.seed_shape = (widths[0], plan.base, plan.base)
-        self.seed = layers.linear(self.chunks[0], widths[0] * plan.base**2)
-        self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
-        self.attended = plan.g_sides().index(attention) if attention else None
-        if self.attended is not None:
-            self.attention = SelfAttention(widths[self.attended + 1], layers)
-        self.norm = BatchNorm(widths[-1], 0)
-        self.out = layers.conv(widths[-1], channels, 3, padding=1)
+        base = (plan.base, plan.base)
+        self.grow(self.chunks[0], plan, base, width, channels, norm, attention, layers)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         first, *guides = torch.split(z, self.chunks, dim=1)  # [N, first], then [N, chunk] per block
         if self.embed is not None:
             shared = self.embed(cond)  # [N, shared]
             guides = [torch.cat([guide, shared], dim=1) for guide in guides]  # [N, chunk + shared]
-        h: Tensor = self.seed(first).unflatten(1, self.seed_shape)  # [N, C0, base, base]
-        for i, (block, guide) in enumerate(zip(self.blocks, guides, strict=True)):
-            h = block(h, guide)  # [N, C, H, W] -> [N, C', 2H, 2W]
-            if i == self.attended:
-                h = self.attention(h)
-        return torch.tanh(self.out(self.norm(h, None).relu_()))
+        return self.images(first, guides)

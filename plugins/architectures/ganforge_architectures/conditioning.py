@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, UserError
+from ganforge.api import DataSpec, Field, UserError
 from ganforge_architectures.layers import Layers, fan_in_linear
 
 HELP = (
@@ -24,6 +24,20 @@ HELP_BN = (
     "discriminator projects. generator_bn: the same generator, and a discriminator that is not shown the "
     "label."
 )
+
+Conditioning = Annotated[
+    Literal["auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"],
+    Field(description=HELP_BN),
+]
+"""The field `conditioning` of networks with batch norms in the generator."""
+ConditionDim = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
+    ),
+]
+"""The field `condition_dim`."""
 
 LABEL_HEADS = ("label", "labels")
 """Names of AC-GAN's classifier heads for the condition of an image: one of K, many of K."""

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
 from ganforge_architectures.conditioning import (
-    HELP_BN,
     BatchNorm,
+    ConditionDim,
+    Conditioning,
     ConditionPlane,
     LatentInput,
     Projection,
@@ -53,14 +54,8 @@ class DCGAN(Architecture):
         "doubled with each halving of the resolution.",
     )
     max_width: int = Field(512, ge=1, description="Maximum channels of any layer.")
-    conditioning: Literal[
-        "auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"
-    ] = Field("auto", description=HELP_BN)
-    condition_dim: int = Field(
-        200,
-        ge=0,
-        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
-    )
+    conditioning: Conditioning = "auto"
+    condition_dim: ConditionDim = 200
     spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
     d_norm: DNorm = Field(
         "batch",

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganforge.api import Architecture, DataSpec, Field, Networks, UserError, Verdict
-from ganforge_architectures.conditioning import LatentInput, Scheme, scheme
+from ganforge_architectures.conditioning import ConditionDim, LatentInput, Scheme, scheme
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, fan_in_normal
 from ganforge_architectures.resample import Downsample, Upsample
@@ -68,11 +68,7 @@ class R3GAN(Architecture):
         "embedded and concatenated to the latent. projection: the same generator; the logit is the inner "
         "product of the discriminator's output and the embedded label.",
     )
-    condition_dim: int = Field(
-        64,
-        ge=0,
-        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
-    )
+    condition_dim: ConditionDim = 64
 
     def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
         grid = image_grid(self.type, data)

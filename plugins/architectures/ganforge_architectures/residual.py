@@ -11,13 +11,18 @@ convolves at the lower resolution: the same result for a quarter of the work.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge_architectures.attention import SelfAttention
+from ganforge_architectures.conditioning import BatchNorm
 from ganforge_architectures.layers import Layers
+from ganforge_architectures.plans import BlockPlan
 
 HE = math.sqrt(2)
 """Gain of a convolution that follows a ReLU; shortcuts and outputs have gain 1."""
@@ -46,6 +51,47 @@ class UpBlock(nn.Module):
         h = self.conv2(self.norm2(h, cond).relu_())
         out: Tensor = h + upsample(self.shortcut(x))  # [N, outputs, 2H, 2W]
         return out
+
+
+class ResidualGenerator(nn.Module):
+    """What the generators of ResNet and BigGAN share: a linear layer, `UpBlock`s, attention at one size."""
+
+    def grow(
+        self,
+        inputs: int,
+        plan: BlockPlan,
+        base: tuple[int, int],
+        width: int,
+        channels: int,
+        norm: Callable[[int], nn.Module],
+        attention: int,
+        layers: Layers,
+    ) -> None:
+        """Makes the layers, from `inputs` numbers per sample to images of `channels`. Called after the
+        subclass has made its own, because their order is that of parameters in checkpoints.
+
+        `base`: height and width of the first feature map; `norm`: see `UpBlock`; `attention`: the side in
+        pixels at which to attend, 0 = nowhere.
+        """
+        widths = [width * multiple for multiple in plan.g]
+        self.seed_shape = (widths[0], *base)
+        self.seed = layers.linear(inputs, widths[0] * base[0] * base[1])
+        self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
+        self.attended = plan.g_sides().index(attention) if attention else None
+        if self.attended is not None:
+            self.attention = SelfAttention(widths[self.attended + 1], layers)
+        # The last norm is unconditional in both papers' code.
+        self.norm = BatchNorm(widths[-1], 0)
+        self.out = layers.conv(widths[-1], channels, 3, padding=1)
+
+    def images(self, first: Tensor, conds: Sequence[Tensor | None]) -> Tensor:
+        """[N, inputs], and what the norms of each block are given -> [N, C, H, W] in [-1, 1]."""
+        h: Tensor = self.seed(first).unflatten(1, self.seed_shape)  # [N, C0, *base]
+        for i, (block, cond) in enumerate(zip(self.blocks, conds, strict=True)):
+            h = block(h, cond)  # [N, C, H, W] -> [N, C', 2H, 2W]
+            if i == self.attended:
+                h = self.attention(h)
+        return torch.tanh(self.out(self.norm(h, None).relu_()))
 
 
 class DownBlock(nn.Module):

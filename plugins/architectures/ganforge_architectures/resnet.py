@@ -13,14 +13,14 @@ from functools import partial
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
 from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.conditioning import (
-    HELP_BN,
     BatchNorm,
+    ConditionDim,
+    Conditioning,
     ConditionPlane,
     LatentInput,
     Projection,
@@ -30,7 +30,7 @@ from ganforge_architectures.conditioning import (
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, xavier
 from ganforge_architectures.plans import BlockPlan
-from ganforge_architectures.residual import DownBlock, StemBlock, UpBlock
+from ganforge_architectures.residual import DownBlock, ResidualGenerator, StemBlock
 from ganforge_architectures.shapes import Grid, image_grid
 
 PLANS = {
@@ -65,14 +65,8 @@ class ResNet(Architecture):
     d_width: int = Field(
         0, ge=0, description="Channels of the discriminator's first block; 0 = 128 up to 32x32, 64 above."
     )
-    conditioning: Literal[
-        "auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"
-    ] = Field("auto", description=HELP_BN)
-    condition_dim: int = Field(
-        128,
-        ge=0,
-        description="Width of the condition's embedding, concatenated to the latent; 0 = the label itself.",
-    )
+    conditioning: Conditioning = "auto"
+    condition_dim: ConditionDim = 128
     spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
     g_spectral_norm: bool = Field(False, description="Spectral normalization of the generator.")
     norm: Literal["none", "layer"] = Field(
@@ -132,7 +126,7 @@ def _plan(grid: Grid) -> BlockPlan:
     return BlockPlan(min(grid.base), tuple(widths[::-1]), tuple(widths), grid.halvings)
 
 
-class Generator(nn.Module):
+class Generator(ResidualGenerator):
     """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
@@ -148,26 +142,12 @@ class Generator(nn.Module):
         layers: Layers,
     ) -> None:
         super().__init__()
-        widths = [width * multiple for multiple in plan.g]
         self.first = first
-        self.seed_shape = (widths[0], *base)
-        self.seed = layers.linear(first.width, widths[0] * base[0] * base[1])
         norm = partial(BatchNorm, width=norm_width)
-        self.blocks = nn.ModuleList(UpBlock(a, b, norm, layers) for a, b in pairwise(widths))
-        self.attended = plan.g_sides().index(attention) if attention else None
-        if self.attended is not None:
-            self.attention = SelfAttention(widths[self.attended + 1], layers)
-        # The last norm is unconditional in both papers' code.
-        self.norm = BatchNorm(widths[-1], 0)
-        self.out = layers.conv(widths[-1], channels, 3, padding=1)
+        self.grow(first.width, plan, base, width, channels, norm, attention, layers)
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        h: Tensor = self.seed(self.first(z, cond)).unflatten(1, self.seed_shape)  # [N, C0, *base]
-        for i, block in enumerate(self.blocks):
-            h = block(h, cond)  # [N, C, H, W] -> [N, C', 2H, 2W]
-            if i == self.attended:
-                h = self.attention(h)
-        return torch.tanh(self.out(self.norm(h, None).relu_()))
+        return self.images(self.first(z, cond), [cond] * len(self.blocks))
 
 
 class Discriminator(nn.Module):

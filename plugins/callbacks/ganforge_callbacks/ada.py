@@ -17,7 +17,7 @@ from ganforge_callbacks.augment import Pipeline
 
 class Ada(Pipeline):
     """The pipeline of `augment`, whose p follows r = E[sign D(x)] over real x: where D is surer of them than
-    the target, it has begun to overfit, and p rises; otherwise p falls.
+    the target, it has started to overfit, and p rises; otherwise p falls.
 
     For losses whose critic puts its boundary at 0: `bce`, `hinge`. Real samples count in every comparison
     of the task. In the log: `estimate/ada_p` and `estimate/ada_r`.

@@ -40,7 +40,7 @@ def _npz(data: bytes, where: str) -> NDArray[np.generic]:
         members = archive.infolist()
         if len(members) != 1:
             names = ", ".join(member.filename.removesuffix(".npy") for member in members[:5])
-            raise UserError(f"{where} holds {len(members)} arrays ({names}); expected one image a file")
+            raise UserError(f"{where} holds {len(members)} arrays ({names}); expected one image per file")
         if members[0].file_size > MAX_BYTES:
             raise UserError(
                 f"{where} unpacks to {members[0].file_size:,} bytes; at most {MAX_BYTES:,} are read"

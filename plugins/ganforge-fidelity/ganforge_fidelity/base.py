@@ -78,6 +78,14 @@ class PairedMetric(FidelityMetric):
 
     real: int = Field(0, ge=0, description="Number of real images, drawn from the training data; 0 = all.")
 
+    def require(self, least: int, need: str, remedy: str, data: Samples) -> None:
+        """Raises `UserError` where either set has fewer than `least` images; `need` and `remedy` are the
+        message's, with the number that there is as `{count}` or, less one, as `{fewer}`."""
+        for name, count in (("samples", self.samples), ("real", self.real or len(data))):
+            if count < least:
+                hint = remedy.format(count=count, fewer=count - 1)
+                raise UserError(f"metric '{self.type}' {need}, but {name} is {count:,}; {hint}")
+
     def pair(self, sampler: Sampler, data: Samples) -> tuple[Tensor, Tensor]:
         """Features [samples, F] of generated images and [real, F] of real ones. Raises `UserError` if there
         are fewer real images than requested."""

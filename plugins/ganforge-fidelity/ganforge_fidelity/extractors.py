@@ -18,10 +18,10 @@ from ganforge.api import UserError, did_you_mean
 from ganforge_fidelity.weights import (
     PUBLISHED,
     TIMEOUT_S,
-    file_sha256,
     published_weights,
     refuse_code,
     tensors_sha256,
+    weights_sha256,
 )
 
 INCEPTION = "inception-v3-compat"
@@ -101,7 +101,7 @@ def _open(name: str, layer: str, weights: Path | None, device: str) -> Extractor
         except (OSError, RuntimeError) as error:
             raise _failure(name, file, error) from error
     network = network.eval().requires_grad_(False).to(device)
-    sha256 = tensors_sha256(network) if file is None else file_sha256(file)
+    sha256 = tensors_sha256(network) if file is None else weights_sha256(file)
     return Extractor(name, layer, network, sha256)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import ClassVar, Literal
 
-from ganforge.api import Field, Sampler, Samples, UserError
+from ganforge.api import Field, Sampler, Samples
 from ganforge_fidelity.base import PairedMetric
 
 
@@ -26,12 +26,8 @@ class KernelDistance(PairedMetric):
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Raises `UserError` for fewer images than a subset has."""
-        for name, count in (("samples", self.samples), ("real", self.real or len(data))):
-            if count < self.subset_size:
-                raise UserError(
-                    f"metric '{self.type}' draws subsets of {self.subset_size:,} images, but {name} is "
-                    f"{count:,}; set subset_size = {count} or less"
-                )
+        size = self.subset_size
+        self.require(size, f"draws subsets of {size:,} images", "set subset_size = {count} or less", data)
         kid = importlib.import_module("torch_fidelity.metric_kid")
         generated, real = self.pair(sampler, data)
         found = kid.kid_features_to_metric(

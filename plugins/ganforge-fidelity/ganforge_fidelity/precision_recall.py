@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import ClassVar, Literal
 
-from ganforge.api import Field, Sampler, Samples, UserError
+from ganforge.api import Field, Sampler, Samples
 from ganforge_fidelity.base import PairedMetric
 
 ROWS = 2000
@@ -33,12 +33,8 @@ class PrecisionRecall(PairedMetric):
 
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Raises `UserError` for fewer images than neighbours."""
-        for name, count in (("samples", self.samples), ("real", self.real or len(data))):
-            if count <= self.neighbours:
-                raise UserError(
-                    f"metric '{self.type}' needs {self.neighbours} neighbours, but {name} is {count}; "
-                    f"set neighbours = {count - 1} or less"
-                )
+        k = self.neighbours
+        self.require(k + 1, f"needs {k} neighbours", "set neighbours = {fewer} or less", data)
         prc = importlib.import_module("torch_fidelity.metric_prc")
         generated, real = self.pair(sampler, data)
         found = prc.prc_features_to_metric(

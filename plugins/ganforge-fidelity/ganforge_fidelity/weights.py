@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ganforge.api import UserError
+from ganforge.api import UserError, file_sha256
 
 PUBLISHED = {
     "inception-v3-compat": (
@@ -46,7 +46,7 @@ def published_weights(extractor: str) -> Path:
     if not file.is_file():
         _fetch(extractor, file)
     digits = file.stem.rpartition("-")[2]
-    if not file_sha256(file).startswith(digits):
+    if not weights_sha256(file).startswith(digits):
         raise UserError(f"{file}: damaged: its SHA-256 does not begin with {digits}; delete it and try again")
     return file
 
@@ -86,11 +86,10 @@ def refuse_code(file: Path) -> None:
         raise UserError(f"{file}: not a PyTorch checkpoint of named tensors")
 
 
-def file_sha256(file: Path) -> str:
+def weights_sha256(file: Path) -> str:
     """Raises `UserError` for a file that cannot be read."""
     try:
-        with file.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return file_sha256(file)
     except OSError as error:
         raise UserError(f"weights = {file}: cannot be read: {error.strerror}") from None
 

@@ -15,7 +15,7 @@ from ganforge.api import Field, Play, Role, Scheduled, Term, UserError, did_you_
 
 EPSILON = 1e-4
 """delta of the paper is 1e-6; its authors' code has this."""
-MOST = 1e4
+MAX_WEIGHT = 1e4
 
 
 class AdaptiveWeight(Term):
@@ -54,7 +54,7 @@ class AdaptiveWeight(Term):
             )
         measure = self.of_weight * self._norm(play, self.of, layer)
         weight = self.factor * measure / (self._norm(play, "adversarial", layer) + EPSILON)
-        self._weight.copy_(weight.clamp(0, MOST))
+        self._weight.copy_(weight.clamp(0, MAX_WEIGHT))
         return (self._weight.clone() - 1) * play.parts["adversarial"]
 
     def estimates(self, play: Play) -> dict[str, Tensor]:

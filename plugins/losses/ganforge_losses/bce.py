@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Advice, Field, Loss, Surroundings
+from ganforge.api import Advice, Field, Loss, RunView
 
 
 class Bce(Loss):
@@ -37,7 +37,7 @@ class Bce(Loss):
         description="One-sided label smoothing: the target for real samples is 1 - smooth_real; 0 = off.",
     )
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         if self.smooth_real <= 0.5:
             return []
         return [

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Advice, Field, Play, Scheduled, Surroundings, Term, rows
+from ganforge.api import Advice, Field, Play, RunView, Scheduled, Term, rows
 from ganforge_losses.input_gradient import input_gradient, mixed_samples
 
 
@@ -41,7 +41,7 @@ class GradientPenalty(Term):
         description='Where: "wgan_gp" = between real and fake samples, "dragan" = around real ones.',
     )
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         return mixed_samples(run, self.type, "Gulrajani et al., 2017, arXiv:1704.00028, section 4")
 
     def __call__(self, play: Play) -> Tensor:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import Advice, Critic, Surroundings, UserError, batch_norms, leaves, total
+from ganforge.api import Advice, Critic, RunView, UserError, batch_norms, leaves, total
 
 
-def mixed_samples(run: Surroundings, term: str, paper: str) -> list[Advice]:
+def mixed_samples(run: RunView, term: str, paper: str) -> list[Advice]:
     """Advice where one sample's gradient, which the term penalizes, depends on the rest of its batch."""
     layers = batch_norms(run.networks.discriminator)
     if not layers:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from torch import Tensor
 
-from ganforge.api import Advice, Field, Loss, Surroundings
+from ganforge.api import Advice, Field, Loss, RunView
 
 
 class Mse(Loss):
@@ -37,7 +37,7 @@ class Mse(Loss):
             )
         return self
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         if self.c != self.a:
             return []
         return [

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Advice, Field, Play, Scheduled, Surroundings, Term
+from ganforge.api import Advice, Field, Play, RunView, Scheduled, Term
 from ganforge_losses.input_gradient import input_gradient, mixed_samples
 
 
@@ -30,7 +30,7 @@ class R1(Term):
         10.0, ge=0, description="Gamma in the paper: adds gamma / 2 * E ||grad D(x)||^2 to the objective."
     )
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         return mixed_samples(run, self.type, "Mescheder et al., 2018, arXiv:1801.04406")
 
     def __call__(self, play: Play) -> Tensor:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import Advice, Loss, Surroundings, has_spectral_norm
+from ganforge.api import Advice, Loss, RunView, has_spectral_norm
 
 CONSTRAINTS = ("gradient_penalty", "weight_clip", "wgan_div", "r1", "r2")
 """Components that bound the critic's slope in one way or another."""
@@ -22,7 +22,7 @@ class Wasserstein(Loss):
     type: Literal["wasserstein"] = "wasserstein"
     source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, equation 2"
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         if run.has(*CONSTRAINTS) or has_spectral_norm(run.networks.discriminator):
             return []
         return [

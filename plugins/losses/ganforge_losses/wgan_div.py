@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Advice, Field, Play, Scheduled, Surroundings, Term
+from ganforge.api import Advice, Field, Play, RunView, Scheduled, Term
 from ganforge_losses.gradient_penalty import between
 from ganforge_losses.input_gradient import input_gradient, mixed_samples
 
@@ -35,7 +35,7 @@ class WassersteinDivergence(Term):
         "between", description="Where: between = between real samples and fakes, both = at either."
     )
 
-    def advice(self, run: Surroundings) -> list[Advice]:
+    def advice(self, run: RunView) -> list[Advice]:
         return mixed_samples(run, self.type, "Gulrajani et al., 2017, arXiv:1704.00028, section 4")
 
     def __call__(self, play: Play) -> Tensor:

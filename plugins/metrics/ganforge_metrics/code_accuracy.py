@@ -10,11 +10,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import AbsolutePath, Field, Metric, Sampler, Samples
-from ganforge_metrics.coded import contingency, judged_codes
+from ganforge.api import Sampler, Samples
+from ganforge_metrics.coded import CodeMetric, contingency
 
 
-class CodeAccuracy(Metric):
+class CodeAccuracy(CodeMetric):
     """Share of the samples whose class is the one matched with their code (`code_accuracy`, 0 to 1); a
     code's match is the most frequent class among its samples. Also the number of distinct matched
     classes (`code_classes`)."""
@@ -25,14 +25,9 @@ class CodeAccuracy(Metric):
         "Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2"
     )
 
-    judge: AbsolutePath = Field(description="A one-of-K judge: a folder from 'ganforge judge train'.")
-    samples: int = Field(10_000, ge=1, description="Number of generated samples.")
-    code: str = Field("c1", description="Name of a categorical code of the prior, such as 'c1' of 'codes'.")
-
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Raises `UserError` for an incompatible judge, or an unknown code."""
-        asker = f"metric '{self.type}'"
-        return matching(*judged_codes(asker, self.judge, self.code, sampler, self.samples, self.seed))
+        return matching(*self.judged(sampler))
 
 
 def matching(codes: Tensor, logits: Tensor) -> dict[str, float]:

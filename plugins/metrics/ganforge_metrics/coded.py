@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor
 
-from ganforge.api import Sampler, UserError
+from ganforge.api import AbsolutePath, Field, Metric, Sampler, UserError
 from ganforge.api.judge.judge import load_judge
 
 
-def judged_codes(
-    asker: str, judge_at: Path, code: str, sampler: Sampler, samples: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    """The codes [N] (int64) of `samples` samples and the judge's logits [N, K].
+class CodeMetric(Metric):
+    """A metric of a categorical code and the class that a judge assigns to its samples."""
 
-    Raises `UserError` for an incompatible judge, or if there is no such categorical code; the message
-    begins with `asker`, such as "metric 'code_accuracy'".
-    """
-    judge = load_judge(judge_at)
-    kind = judge.card.data.labels.kind
-    if kind != "one_of_k":
-        raise UserError(f"{asker} needs a one-of-K judge, got one with labels of kind '{kind}'")
-    # The data's labels may differ: a code is learned without any.
-    judge.refuse_misfit(sampler.spec, labels=False)
-    # One sample is enough to list the codes, before all of them are drawn.
-    first = sampler.draw(1, seed)[1].codes
-    categorical = [name for name, codes in first.items() if not codes.is_floating_point()]
-    if code not in categorical:
-        there = ", ".join(categorical) or "none; use the prior 'codes'"
-        raise UserError(f"{asker}: no categorical code '{code}' (available: {there})")
-    images, draw = sampler.draw(samples, seed)
-    return draw.codes[code], judge.logits(images)
+    judge: AbsolutePath = Field(description="A one-of-K judge: a folder from 'ganforge judge train'.")
+    samples: int = Field(10_000, ge=1, description="Number of generated samples.")
+    code: str = Field("c1", description="Name of a categorical code of the prior, such as 'c1' of 'codes'.")
+
+    def judged(self, sampler: Sampler) -> tuple[Tensor, Tensor]:
+        """The codes [N] (int64) of `samples` samples and the judge's logits [N, K].
+
+        Raises `UserError` for an incompatible judge, or if there is no such categorical code.
+        """
+        judge = load_judge(self.judge)
+        kind = judge.card.data.labels.kind
+        if kind != "one_of_k":
+            raise UserError(
+                f"metric '{self.type}' needs a one-of-K judge, got one with labels of kind '{kind}'"
+            )
+        # The data's labels may differ: a code is learned without any.
+        judge.refuse_misfit(sampler.spec, labels=False)
+        # One sample is enough to list the codes, before all of them are drawn.
+        first = sampler.draw(1, self.seed)[1].codes
+        categorical = [name for name, codes in first.items() if not codes.is_floating_point()]
+        if self.code not in categorical:
+            there = ", ".join(categorical) or "none; use the prior 'codes'"
+            raise UserError(f"metric '{self.type}': no categorical code '{self.code}' (available: {there})")
+        images, draw = sampler.draw(self.samples, self.seed)
+        return draw.codes[self.code], judge.logits(images)
 
 
 def contingency(codes: Tensor, logits: Tensor) -> Tensor:

@@ -12,11 +12,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from ganforge.api import AbsolutePath, Field, Metric, Sampler, Samples
-from ganforge_metrics.coded import contingency, judged_codes
+from ganforge.api import Sampler, Samples
+from ganforge_metrics.coded import CodeMetric, contingency
 
 
-class MutualInformation(Metric):
+class MutualInformation(CodeMetric):
     """The mutual information of a code and the class that a judge assigns to the samples, in nats
     (`judged_mutual_information`), and as a share of the code's entropy (`judged_information_share`, 1 if
     the class determines the code).
@@ -33,15 +33,9 @@ class MutualInformation(Metric):
         "Nets (Chen et al., 2016), arXiv:1606.03657; Note on the Bias of Information Estimates (Miller, 1955)"
     )
 
-    judge: AbsolutePath = Field(description="A one-of-K judge: a folder from 'ganforge judge train'.")
-    samples: int = Field(10_000, ge=1, description="Number of generated samples.")
-    code: str = Field("c1", description="Name of a categorical code of the prior, such as 'c1' of 'codes'.")
-
     def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
         """Raises `UserError` for an incompatible judge, or an unknown code."""
-        asker = f"metric '{self.type}'"
-        codes, logits = judged_codes(asker, self.judge, self.code, sampler, self.samples, self.seed)
-        return information(contingency(codes, logits))
+        return information(contingency(*self.judged(sampler)))
 
 
 def information(table: Tensor) -> dict[str, float]:

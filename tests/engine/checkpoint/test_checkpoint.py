@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ganforge.api import UserError
 from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint.manifest import NewerFormat, sealed
 from ganforge.engine.checkpoint.safetensors_writer import TYPES, write_tensors
 
 ONE = {"g": {"a": torch.arange(4.0)}}
@@ -64,7 +65,8 @@ def test_the_best_is_kept_besides_the_newest_and_named(tmp_path: Path) -> None:
     for seen in (20, 30, 40, 50):
         checkpoint.save(tmp_path, ONE, state(seen, best=best), keep=2)
     assert names(tmp_path) == [f"{20:012d}", f"{40:012d}", f"{50:012d}", "best.json"]
-    assert json.loads((tmp_path / "best.json").read_text()) == best
+    found = json.loads((tmp_path / "best.json").read_text())
+    assert found.pop("sha256") and found == best
     assert checkpoint.best_of(tmp_path) == tmp_path / f"{20:012d}"
     checkpoint.save(tmp_path, ONE, state(60, best=best | {"images_seen": 60}), keep=2)
     assert names(tmp_path) == [f"{50:012d}", f"{60:012d}", "best.json"]
@@ -121,8 +123,11 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
 
 def with_format(folder: Path, version: object) -> Path:
     made = checkpoint.save(folder, ONE, state(10, found="as written"), keep=1)
-    manifest = json.loads((made / "manifest.json").read_text())
-    (made / "manifest.json").write_text(json.dumps(manifest | {"format": version, "ganforge": "9.9"}))
+    manifest = json.loads((made / "manifest.json").read_text()) | {"format": version, "ganforge": "9.9"}
+    del manifest["sha256"]
+    # Formats 1 and 2 had no hash of the manifest itself.
+    old = version in (0, 1, 2)
+    (made / "manifest.json").write_bytes(json.dumps(manifest, indent=1).encode() if old else sealed(manifest))
     return made
 
 
@@ -134,7 +139,6 @@ def test_older_formats_migrate_step_by_step(tmp_path: Path, monkeypatch: pytest.
         )
 
     monkeypatch.setattr(checkpoint, "MIGRATIONS", {0: step("one"), 1: step("two"), 2: step("three")})
-    monkeypatch.setattr(checkpoint, "FORMAT", 3)
     for version, expected in (
         (0, "as written, one, two, three"),
         (2, "as written, three"),
@@ -143,6 +147,76 @@ def test_older_formats_migrate_step_by_step(tmp_path: Path, monkeypatch: pytest.
         tensors, found = checkpoint.load(with_format(tmp_path, version))
         assert found["found"] == expected
         assert len(tensors) == 1 + expected.count(",")
+
+
+@pytest.mark.parametrize("written", ["best", "checkpoint"])
+def test_a_flipped_bit_in_any_file_is_noticed(tmp_path: Path, written: str) -> None:
+    best = {"metric": "score", "best_is": "highest", "value": 0.5, "images_seen": 10}
+    made = checkpoint.save(tmp_path, ONE, state(10, lr=2e-4, best=best), keep=1)
+    folder = tmp_path if written == "best" else made
+    whole = {file: file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file()}
+    assert [file.name for file in whole] == (
+        ["best.json"] if written == "best" else ["g.safetensors", "manifest.json"]
+    )
+    for file, content in whole.items():
+        for bit in range(8 * len(content)):
+            damaged = bytearray(content)
+            damaged[bit // 8] ^= 1 << bit % 8
+            file.write_bytes(damaged)
+            if file.name == "best.json":
+                # A flip in the name of the hash leaves an intact record of the older form.
+                assert checkpoint.best_of(tmp_path) is None or b'"sha256"' not in damaged
+                continue
+            with pytest.raises(UserError) as refused:
+                checkpoint.load(made)
+            assert not isinstance(refused.value, NewerFormat)
+        file.write_bytes(content)
+    assert checkpoint.load(made)[1] == state(10, lr=2e-4, best=best)
+    assert checkpoint.best_of(tmp_path) == made
+
+
+def test_a_damaged_manifest_names_what_does_not_agree(tmp_path: Path) -> None:
+    made = checkpoint.save(tmp_path, ONE, state(640), keep=1)
+    manifest = made / "manifest.json"
+    whole = manifest.read_bytes()
+    for content, reason in (
+        (whole.replace(b"640", b"740"), "its SHA-256 does not match its content"),
+        (whole.replace(b'"sha256"', b'"sha255"'), "expected its SHA-256 under 'sha256', got none"),
+    ):
+        manifest.write_bytes(content)
+        with pytest.raises(UserError) as refused:
+            checkpoint.load(made)
+        assert str(refused.value) == f"{manifest}: damaged: {reason}"
+    manifest.write_bytes(whole)
+    other = made.rename(tmp_path / f"{1740:012d}")
+    with pytest.raises(UserError) as refused:
+        checkpoint.load(other)
+    assert str(refused.value) == (
+        f"{other / 'manifest.json'}: damaged: its folder is named for 1,740 images, its state has seen 640"
+    )
+
+
+def test_a_damaged_record_of_the_best_is_not_taken_for_none(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, ONE, state(10), keep=1)
+    (tmp_path / "best.json").write_text("{")
+    with pytest.raises(UserError) as refused:
+        checkpoint.load_chosen(tmp_path, "best", fail)
+    assert str(refused.value) == (
+        f"{tmp_path / 'best.json'}: damaged, or its checkpoint is missing; choose another checkpoint by its "
+        "images seen"
+    )
+
+
+def test_the_seal_is_the_hash_of_the_file_with_the_seal_empty(tmp_path: Path) -> None:
+    made = checkpoint.save(tmp_path, ONE, state(10), keep=1)
+    written = (made / "manifest.json").read_bytes()
+    digest = json.loads(written)["sha256"]
+    assert hashlib.sha256(written.replace(digest.encode(), b"")).hexdigest() == digest
+
+
+def test_format_2_is_read(tmp_path: Path) -> None:
+    _, found = checkpoint.load(with_format(tmp_path, 2))
+    assert found == state(10, found="as written")
 
 
 def test_format_1_is_read(tmp_path: Path) -> None:
@@ -156,7 +230,7 @@ def test_a_newer_format_is_refused_by_name_and_no_older_one_taken(tmp_path: Path
     checkpoint.save(tmp_path, ONE, state(5), keep=9)
     expected = (
         f"{newest}: checkpoint format 7 was written by a newer ganforge (9.9; this is {checkpoint.ganforge.__version__}, "
-        "which reads up to format 2); upgrade ganforge"
+        "which reads up to format 3); upgrade ganforge"
     )
     with pytest.raises(UserError) as caught:
         checkpoint.load(newest)

@@ -86,7 +86,7 @@ BAD_ARRAYS: dict[str, tuple[bytes, str]] = {
     "many": (npy(np.zeros((5, 3, 8, 8), np.uint8)), "a.npy holds an array of shape (5, 3, 8, 8); expected one image, [H, W], [H, W, C] or [C, H, W]"),
     "channels": (npy(np.zeros((5, 8, 8), np.uint8)), "a.npy has 5 channels; data.channels = 3 needs as many"),
     "cut": (npy(np.zeros((8, 8), np.uint8))[:-1], "a.npy is damaged: its size does not fit its header; copy it again"),
-    "two": (npz(a=np.zeros((8, 8)), b=np.zeros((8, 8))), "a.npy holds 2 arrays (a, b); expected one image a file"),
+    "two": (npz(a=np.zeros((8, 8)), b=np.zeros((8, 8))), "a.npy holds 2 arrays (a, b); expected one image per file"),
 }  # fmt: skip
 
 

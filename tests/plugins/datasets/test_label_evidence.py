@@ -205,7 +205,7 @@ def test_labels_in_bars_for_one_label_an_image(tmp_path: Path) -> None:
 
 
 def test_captions_are_no_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganforge_datasets.image_labels.MOST_LABELS", 1)
+    monkeypatch.setattr("ganforge_datasets.image_labels.MAX_LABELS", 1)
     lines = '{"file_name": "r.png", "text": "a red one"}\n{"file_name": "g.png", "text": "a green one"}\n'
     root = folder(tmp_path / "data", IMAGES | {"metadata.jsonl": lines})
     with pytest.raises(UserError) as caught:

@@ -67,7 +67,7 @@ TINY_FID = FrechetDistance(extractor=TINY_NAME, samples=50)
         (
             InceptionScore(extractor="dinov2-vit-s-14"),
             "metric 'fidelity_inception_score' needs an extractor with class outputs, which 'dinov2-vit-s-14' "
-            'does not; use extractor = "inception-v3-compat"',
+            'does not have; use extractor = "inception-v3-compat"',
         ),
     ],
 )

@@ -141,4 +141,4 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         )
     with pytest.raises(UserError) as refusal:
         ready(tmp_path / "folder")
-    assert str(refusal.value).startswith(f"{tmp_path / 'folder'} is no judge: it has no judge.json")
+    assert str(refusal.value).startswith(f"{tmp_path / 'folder'} is not a judge: it has no judge.json")

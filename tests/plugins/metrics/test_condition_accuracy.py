@@ -169,14 +169,14 @@ def test_a_missing_list_and_too_many_samples(tmp_path: Path) -> None:
 def test_a_judge_that_does_not_fit(tmp_path: Path) -> None:
     asked = metric(tmp_path, LIST)
     assert refusal(asked) == (
-        f"{tmp_path / 'judge'} is no judge: it has no judge.json; name the folder that 'ganforge judge train' wrote"
+        f"{tmp_path / 'judge'} is not a judge: it has no judge.json; pass the folder that 'ganforge judge train' wrote"
     )
     blank_judge(SPEC.model_copy(update={"shape": (3, 32, 32)})).save(tmp_path / "judge")
-    assert refusal(asked).startswith("the judge takes images of 3x32x32 and these are 3x16x16; ")
+    assert refusal(asked).startswith("the judge takes images of 3x32x32, got 3x16x16; ")
     names = LabelSpec(kind="many_of_k", names=("a", "b", "c"))
     blank_judge(DataSpec(shape=SPEC.shape, labels=names)).save(tmp_path / "judge")
     assert refusal(asked).startswith(
-        "the judge tells apart many of 3 labels (a, b, c) and the data have many of 3 labels (red, green, blue); "
+        "the judge recognizes many of 3 labels (a, b, c), but the data have many of 3 labels (red, green, blue); "
     )
     assert refusal(asked, DataSpec(shape=SPEC.shape)) == (
         "metric 'condition_accuracy' needs data whose conditions are named labels, got labels of kind 'none'"
