@@ -22,7 +22,7 @@ SHOWN = 6
 
 
 def take(loop: Loop, source: Path, say: Callable[[str], None]) -> dict[str, list[str]]:
-    """Puts the weights in `source` into the networks of a loop before its first iteration, and into the average.
+    """Puts the weights in `source` into a loop's networks, before its first iteration, and into the average.
 
     Returns, for each network, what was not taken. Raises `UserError` where `source` is neither a run folder
     nor a folder with weights, or where nothing of it fits.
