@@ -22,7 +22,7 @@ SHOWN = 6
 
 
 def take(loop: Loop, source: Path, say: Callable[[str], None]) -> dict[str, list[str]]:
-    """Puts the weights in `source` into the networks of a loop that has not begun, and into the average.
+    """Puts the weights in `source` into a loop's networks, before its first iteration, and into the average.
 
     Returns, for each network, what was not taken. Raises `UserError` where `source` is neither a run folder
     nor a folder with weights, or where nothing of it fits.
@@ -101,8 +101,8 @@ def _tensors(source: Path, say: Callable[[str], None]) -> checkpoint.Tensors:
     if not files:
         if not source.is_dir():
             raise UserError(
-                f"init.from: {source} is not a folder; give a run folder, or one with "
-                f"{' or '.join(FILES.values())}"
+                f"init.from: expected a run folder, or a folder with {' or '.join(FILES.values())}, got "
+                f"{source}, which is not a folder"
             )
         groups = {*FILES, "generator"}
         return checkpoint.load_newest(RunFolder.open(source).checkpoints, say, groups)[0]

@@ -132,8 +132,8 @@ def test_refusals(tmp_path: Path) -> None:
 
     missing = tmp_path / "missing"
     assert refused(missing) == (
-        f"init.from: {missing} is not a folder; give a run folder, or one with generator.safetensors or "
-        "discriminator.safetensors"
+        "init.from: expected a run folder, or a folder with generator.safetensors or discriminator.safetensors, "
+        f"got {missing}, which is not a folder"
     )
     other = tmp_path / "other"
     other.mkdir()
