@@ -40,6 +40,8 @@ def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
 def total(function: Callable[..., Any], *trees: Tree) -> Any:
     """The sum over the leaves of `function(leaf, ...)`, one leaf of each tree at a time. Raises
     `ValueError` if the trees differ in their number of leaves, or have none."""
+    if all(isinstance(tree, Tensor) for tree in trees):
+        return function(*trees)
     values = [function(*each) for each in zip(*map(leaves, trees), strict=True)]
     if not values:
         raise ValueError("expected at least one tensor, got none")

@@ -26,19 +26,27 @@ class MovingAverage:
     def __init__(self, network: nn.Module, config: Ema) -> None:
         self.config = config
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        # To walk through the modules takes longer than to update a small network. Parameters stay what they
+        # are; a buffer may be replaced by another tensor, so only their absence is remembered.
+        self._parameters = list(self.network.parameters())
+        self._has_buffers = next(self.network.buffers(), None) is not None
+        self._followed: tuple[nn.Module, list[Tensor]] | None = None
 
     @torch.no_grad()
     def update(self, network: nn.Module, images: int, images_seen: int) -> None:
         """Updates the average toward `network` after `images` more images, `images_seen` in total."""
         rate = 1.0 - self.decay(images, images_seen)
-        averaged: list[Tensor] = list(self.network.parameters())
-        current: list[Tensor] = [parameter.detach() for parameter in network.parameters()]
-        for (name, mine), theirs in zip(self.network.named_buffers(), network.buffers(), strict=True):
-            if name.rpartition(".")[2] in AVERAGED_BUFFERS:
-                averaged.append(mine)
-                current.append(theirs)
-            else:
-                mine.copy_(theirs)
+        if self._followed is None or self._followed[0] is not network:
+            self._followed = network, [parameter.detach() for parameter in network.parameters()]
+        averaged: list[Tensor] = [*self._parameters]
+        current = [*self._followed[1]]
+        if self._has_buffers:
+            for (name, mine), theirs in zip(self.network.named_buffers(), network.buffers(), strict=True):
+                if name.rpartition(".")[2] in AVERAGED_BUFFERS:
+                    averaged.append(mine)
+                    current.append(theirs)
+                else:
+                    mine.copy_(theirs)
         torch._foreach_lerp_(averaged, current, rate)
 
     def decay(self, images: int, images_seen: int) -> float:

@@ -145,7 +145,9 @@ class Game:
             self.kept.append(made)
         plays = []
         for name, comparison in made.comparisons.items():
-            play = self._play(role, name, comparison if role == "g" else detached(comparison), made.draw)
+            # Made for both players, it has the generator's graph.
+            shared = role == "d" and self.reuse_fakes
+            play = self._play(role, name, detached(comparison) if shared else comparison, made.draw)
             for callback in self.live.before:
                 with blame(callback, "before"):
                     callback.before(play)
@@ -184,6 +186,11 @@ class Game:
         with blame(task, "compare"), self.runtime.autocast():
             found = task.compare(generator, batch.real, batch.cond, draw)
         check_compared(found, task, self.live.nets, attached)
+        # Without autocast there is nothing to widen, as a rule.
+        if self.runtime.precision == "no" and all(
+            each.fake.dtype == each.real.dtype for each in found.values()
+        ):
+            return dict(found)
         return {name: comparison_at_least_float32(each) for name, each in found.items()}
 
     def _draw(self, batch: Batch) -> Draw:

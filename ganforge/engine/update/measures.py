@@ -44,7 +44,8 @@ class Measures:
             return
         self._scores("real", {play.name: play.real_verdict.logits for play in plays})
         self._scores("fake", {play.name: play.fake_verdict.logits for play in plays})
-        self._estimates(plays, self.live.loss, _of_loss)
+        if type(self.live.loss).estimates is not Loss.estimates:
+            self._estimates(plays, self.live.loss, _of_loss)
 
     def term(self, term: Term, plays: Sequence[Play]) -> None:
         """What a term reports in addition to its value."""
@@ -114,7 +115,7 @@ class Measures:
 
     def _score(self, loss: Loss, logits: Any) -> Tensor:
         values = []
-        for leaf in leaves(logits):
+        for leaf in (logits,) if isinstance(logits, Tensor) else leaves(logits):
             with blame(loss, "score"):
                 score = loss.score(leaf).mean()
                 check_scalar(score, loss, "score")
