@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.engine.distributed.hangup import is_ignored, leave_lost_terminal
+
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing import PContext, ProcessFailure
 
 STARTED = "GANFORGE_STARTED_BY_PROCESSES"
 """Set in the processes started here, which get the unchanged command line."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 POLL_S = 0.1
 
 LOST = 4
@@ -61,7 +63,7 @@ def launch(count: int) -> int:
     # Created here rather than by process 0, so that the port is bound and known before anyone starts.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     # The signals that elastic itself handles: not those of a clean stop.
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGHUP,SIGQUIT"
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
     post = _Post()
     context = start_processes(
         name="ganforge",
@@ -117,7 +119,9 @@ class _Post:
         self._context: PContext | None = None
         self._early: list[int] = []
         for number in SIGNALS:
-            signal.signal(number, self._pass_on)
+            # Under `nohup`, the processes started here inherit that SIGHUP is ignored.
+            if number != signal.SIGHUP or not is_ignored():
+                signal.signal(number, self._pass_on)
 
     def deliver_to(self, context: PContext) -> None:
         self._context = context
@@ -125,6 +129,8 @@ class _Post:
             self._pass_on(number, None)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            leave_lost_terminal()
         if self._context is None:
             self._early.append(number)
             return

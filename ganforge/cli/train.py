@@ -61,8 +61,9 @@ def run(
 ) -> None:
     """Train the GAN that CONFIG describes.
 
-    The length of the run is `train.images`. Ctrl-C (or SIGTERM, SIGUSR1) stops after the
-    current iteration, with a checkpoint and exit code 75; a second Ctrl-C stops at once. During
+    The length of the run is `train.images`. Ctrl-C (or SIGTERM, SIGUSR1, SIGHUP)
+    stops after the current iteration, with a checkpoint and exit code 75; a second Ctrl-C stops at once.
+    Under nohup, SIGHUP stays ignored. During
     setup it stops at once too, and writes nothing. For a cluster that restarts the same command:
     --set train.resume=auto.
     """

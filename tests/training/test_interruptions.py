@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +80,46 @@ def test_a_signal_from_before_cuts_short_at_once() -> None:
         assert late
 
 
+def test_a_hangup_stays_ignored_where_it_was() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop and stop.reason == "SIGHUP received"
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_run_whose_terminal_is_closed_stops_with_a_checkpoint(tmp_path: Path) -> None:
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "ganforge", "run", str(EXAMPLE), "--out", "mine",
+               *sets(*TINY, "train.images=1_000_000")]  # fmt: skip
+    scene = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / ".cache"), "OMP_NUM_THREADS": "1"}
+    # Its own output is the terminal, but it is not the terminal's session: the signal comes from here.
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=scene, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal
+    )
+    drain = threading.Thread(target=_drain, args=(ours,), daemon=True)
+    drain.start()
+    os.close(terminal)
+    try:
+        until(lambda: (tmp_path / "mine" / "metrics.jsonl").exists(), process)
+        process.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGHUP)
+        os.close(ours)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(timeout=60) == 75
+    finally:
+        process.kill()
+        process.wait()
+    checkpoint.load_newest(tmp_path / "mine" / "checkpoints", pytest.fail)
+
+
 @pytest.fixture
 def child(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts a run in a process of its own; it is dead at the end of the test."""
@@ -97,7 +141,13 @@ def child(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def _drain(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(descriptor, 4096):
+            pass
+
+
+def until(true: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
     give_up = time.monotonic() + 60
     while not true():
         assert process.poll() is None and time.monotonic() < give_up

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+from ganforge.engine.distributed.hangup import is_ignored, leave_lost_terminal
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 OTHER_PROCESS = "another process of the run was asked to stop"
 
 
@@ -19,7 +21,8 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """While entered, the first signal requests a clean stop; a second Ctrl-C stops at once."""
+    """While entered, the first signal requests a clean stop; a second Ctrl-C stops at once. SIGHUP stays
+    ignored where it was, as under `nohup`."""
 
     def __init__(self, max_minutes: float | None = None) -> None:
         self.reason: str | None = None
@@ -54,7 +57,8 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            signals = [number for number in SIGNALS if number != signal.SIGHUP or not is_ignored()]
+            self._before = {number: signal.signal(number, self._ask) for number in signals}
         return self
 
     def __exit__(
@@ -64,6 +68,8 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            leave_lost_terminal()
         if self._signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._signalled = self.by_signal = True

@@ -52,6 +52,7 @@ def rows(folder: Path) -> list[dict[str, float]]:
     "number",
     [
         signal.SIGTERM,
+        signal.SIGHUP,
         pytest.param(signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
     ],
@@ -69,6 +70,26 @@ def test_a_signal_to_the_parent_ends_all_cleanly(tmp_path: Path, number: signal.
     assert len(lines) == 4, "only one process speaks"
     seen = int(lines[0].split(" after ")[1].split(" images")[0].replace(",", ""))
     assert checkpoints(tmp_path / "run")[-1] == f"{seen:012d}"
+
+
+def test_a_hangup_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
+    command = (*GANFORGE, "run", run_file(tmp_path), "--out", "run", "--processes", 2)
+    # What `nohup` does; it is inherited.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        launcher = under_way(tmp_path, *command)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    for pid in (launcher.pid, *workers(launcher.pid).values()):
+        os.kill(pid, signal.SIGHUP)
+    newest = checkpoints(tmp_path / "run")[-1]
+    give_up = time.monotonic() + PATIENCE_S
+    while checkpoints(tmp_path / "run")[-1] == newest:
+        assert launcher.poll() is None and time.monotonic() < give_up
+        time.sleep(0.05)
+    launcher.send_signal(signal.SIGTERM)
+    assert launcher.wait(PATIENCE_S) == 75
+    assert (tmp_path / "out.txt").read_text().startswith("stopped (SIGTERM received) after ")
 
 
 @pytest.mark.slow
