@@ -96,7 +96,7 @@ class Train(Section):
     resume: Literal["never", "auto"] = Field(
         "never",
         description="If the run folder already exists: never = 'ganforge run' refuses, auto = it resumes the "
-        "run in it, or restarts it if it never reached a checkpoint.",
+        "run in it. A run that never reached a checkpoint is restarted either way.",
     )
     data: Residence = Field(
         "auto",

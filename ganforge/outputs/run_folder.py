@@ -106,29 +106,50 @@ class RunFolder:
                 folder.rmdir()
 
     @classmethod
-    def clear_unsaved(cls, path: Path) -> None:
-        """Empties the folder of a run that was killed before its first checkpoint; leaves any other
-        alone. Raises `UserError` if another process is using it."""
+    def clear_unsaved(cls, path: Path) -> bool:
+        """Empties the folder of a run that was killed before its first checkpoint, and returns whether there
+        was one; leaves any other alone. Raises `UserError` if another process is using it."""
         run = cls(path)
-        if not path.is_dir() or (run.checkpoints.is_dir() and any(run.checkpoints.glob("[0-9]*"))):
-            return
-        parts = [run.config, run.info, run.metrics, run.events, run.grids, run.checkpoints, run.wandb]
-        names = {part.name for part in (*parts, run.plots, run.report)}
-        if any(each.name not in names and not _is_half_made(each) for each in path.iterdir()):
-            return
-        with run.claimed():
-            for each in list(path.iterdir()):
-                if each.is_dir():
+        if not path.is_dir() or run.has_saved() or run.foreign():
+            return False
+        content = list(path.iterdir())
+        # Without a config.toml a folder `wandb` or `plots` may be anyone's.
+        if not content or not (run.config.is_file() or all(_is_bare(each) for each in content)):
+            return False
+        with run.claimed() as locked:
+            if not locked:
+                # Another process may be training here: no file system without locks would tell.
+                return False
+            for each in content:
+                if each.is_dir() and not each.is_symlink():
                     shutil.rmtree(each)
                 else:
                     each.unlink()
+        return True
+
+    def has_saved(self) -> bool:
+        """Whether there is a checkpoint, intact or not."""
+        return self.checkpoints.is_dir() and any(self.checkpoints.glob("[0-9]*"))
+
+    def foreign(self) -> list[str]:
+        """The names of what is in the folder and not part of a run before its first checkpoint."""
+        parts = (
+            self.config, self.info, self.metrics, self.events, self.grids, self.checkpoints, self.wandb,
+            self.plots, self.report,
+        )  # fmt: skip
+        names = {part.name for part in parts}
+        return sorted(
+            each.name for each in self.path.iterdir() if each.name not in names and not _is_half_made(each)
+        )
 
     @contextlib.contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Locks the folder against other training processes; the lock ends with the process.
+    def claimed(self) -> Iterator[bool]:
+        """Locks the folder against other training processes; the lock ends with the process. Gives whether
+        there is a lock: some file systems have none.
 
         Raises `UserError` if another process holds it.
         """
+        locked = True
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             try:
@@ -139,8 +160,8 @@ class RunFolder:
                 ) from None
             except OSError:
                 # A file system without locks.
-                pass
-            yield
+                locked = False
+            yield locked
         finally:
             os.close(descriptor)
 
@@ -159,6 +180,17 @@ class RunFolder:
             raise _user_error(f"run folder {path} cannot be read: {error.strerror}") from error
         if taken and not cls(path).config.is_file():
             raise _user_error(f"{path} already exists and is not a run folder; choose another with --out")
+        foreign = cls(path).foreign() if taken and not cls(path).has_saved() else []
+        if foreign:
+            raise _user_error(
+                f"run folder {path} has no checkpoint to continue from, and holds '{foreign[0]}', which is "
+                "not part of a run; move that elsewhere and try again, or choose another with --out"
+            )
+        if taken and not cls(path).has_saved():
+            raise _user_error(
+                f"run folder {path} has no checkpoint to continue from; delete it and try again, or choose "
+                "another with --out"
+            )
         if taken:
             raise _user_error(
                 f"run folder {path} already exists; continue it with 'ganforge resume {path}', "
@@ -233,6 +265,13 @@ class RunFolder:
 
 def _is_half_made(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether nothing would be lost with it: an empty folder, or half a file."""
+    if path.is_dir() and not path.is_symlink():
+        return all(_is_half_made(each) for each in path.iterdir())
+    return _is_half_made(path)
 
 
 def _without_none(value: Any) -> Any:

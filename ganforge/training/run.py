@@ -12,6 +12,8 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
 from ganforge.engine.distributed.runtime import Runtime, check_shares
 from ganforge.engine.distributed.stop_request import StopRequest
+from ganforge.outputs.metrics_log import read_rows
+from ganforge.outputs.progress import Progress
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on
 from ganforge.training.build import plan
@@ -21,7 +23,8 @@ from ganforge.training.session import Session
 
 def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest, command: str) -> Outcome:
     """Trains `config` into a new run folder; raises `UserError` if the run cannot start, and
-    `Interrupted` if it is stopped before its first iteration; then leaves nothing behind.
+    `Interrupted` if it is stopped before its first iteration; then leaves nothing behind. A folder whose
+    run ended before its first checkpoint is emptied first.
 
     With `train.resume = "auto"`, resumes an existing run in the folder.
     """
@@ -34,8 +37,12 @@ def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest
             if runtime.any(saved):
                 session.folder = RunFolder.open(folder)
                 return session.go_on()
-            if runtime.is_main:
-                RunFolder.clear_unsaved(folder)
+        # The record of a run that reached its end is kept, even if its checkpoints were deleted.
+        ended = config.train.resume == "never" and _reached(RunFolder(folder), config.train.images)
+        if runtime.is_main and not ended and RunFolder.clear_unsaved(folder):
+            Progress(config.train.images).say(
+                f"{folder}: its run ended before its first checkpoint; starting again from the beginning"
+            )
         return session.begin(agreed, command)
 
 
@@ -57,6 +64,12 @@ def resume(
     refuse_impossible_best(config)
     with stop, contextlib.closing(Runtime(config.train)) as runtime:
         return Session(config, run, runtime, registry, stop).go_on(allowed)
+
+
+def _reached(run: RunFolder, images: int) -> bool:
+    """Whether the log in the folder goes as far as `images`."""
+    seen = [row.get("images_seen") for row in read_rows(run.metrics) if isinstance(row, dict)]
+    return any(isinstance(each, int) and each >= images for each in seen)
 
 
 def refuse(config: RunConfig, processes: int) -> None:

@@ -219,5 +219,5 @@ def test_resume_of_what_cannot_be_resumed(trained: Path, tmp_path: Path) -> None
     shutil.copy(trained / "mine" / "run.json", run)
     shutil.rmtree(run / "checkpoints")
     assert refused(tmp_path, "resume", "mine")[-1] == (
-        "mine/checkpoints: no intact checkpoint; start the run again with 'ganforge run'"
+        "mine/checkpoints: no checkpoint yet; start the run again with 'ganforge run'"
     )

@@ -209,7 +209,10 @@ def test_a_damaged_checkpoint_is_named_and_not_used(place: Path, content: bytes 
     warning, last = refused(place, "mine").splitlines()
     why = "cannot be read: " if content is None else "damaged: its SHA-256 does not match manifest.json"
     assert warning.startswith(f"warning: {file}: {why}")
-    assert last == "mine/checkpoints: no intact checkpoint; start the run again with 'ganforge run'"
+    assert last == (
+        "mine/checkpoints: no intact checkpoint; to train again, delete mine, or choose another folder with "
+        "'ganforge run --out'"
+    )
 
 
 def test_the_checkpoint_before_a_damaged_one_is_used(place: Path) -> None:

@@ -160,7 +160,10 @@ def test_a_checkpoint_without_its_manifest_does_not_count(tmp_path: Path) -> Non
         (path / "manifest.json").unlink()
     with pytest.raises(UserError) as caught:
         checkpoint.load_newest(folder, log.say)
-    assert str(caught.value) == (f"{folder}: no intact checkpoint; start the run again with 'ganforge run'")
+    assert str(caught.value) == (
+        f"{folder}: no intact checkpoint; to train again, delete {folder.parent}, or choose another folder "
+        "with 'ganforge run --out'"
+    )
 
 
 def test_a_failed_save_leaves_the_earlier_ones_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def test_open_reads_back(tmp_path: Path) -> None:
 
 def test_an_existing_run_is_refused_and_untouched(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    RunFolder.create(path, {"seed": 1}, {})
+    (RunFolder.create(path, {"seed": 1}, {}).checkpoints / f"{64:012d}").mkdir()
     with pytest.raises(UserError) as caught:
         RunFolder.create(path, {"seed": 2}, {})
     assert str(caught.value) == (
@@ -69,6 +70,44 @@ def test_an_existing_run_is_refused_and_untouched(tmp_path: Path) -> None:
         "or choose another with --out"
     )
     assert RunFolder.open(path).read_config() == {"seed": 1}
+
+
+def test_a_run_without_a_checkpoint_is_not_said_to_be_resumable(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    RunFolder.create(path, {"seed": 1}, {})
+    with pytest.raises(UserError) as caught:
+        RunFolder.refuse_existing(path)
+    assert str(caught.value) == (
+        f"run folder {path} has no checkpoint to continue from; delete it and try again, or choose another "
+        "with --out"
+    )
+    (path / "thesis.tex").write_text("precious")
+    with pytest.raises(UserError) as caught:
+        RunFolder.refuse_existing(path)
+    assert str(caught.value) == (
+        f"run folder {path} has no checkpoint to continue from, and holds 'thesis.tex', which is not part of "
+        "a run; move that elsewhere and try again, or choose another with --out"
+    )
+    assert not RunFolder.clear_unsaved(path) and (path / "thesis.tex").exists()
+
+
+def test_a_folder_of_wandb_records_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "wandb" / "mine").write_text("precious")
+    assert not RunFolder.clear_unsaved(tmp_path)
+    assert (tmp_path / "wandb" / "mine").read_text() == "precious"
+
+
+def test_nothing_is_cleared_where_no_lock_is_to_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    RunFolder.create(tmp_path, {"seed": 1}, {})
+    monkeypatch.setattr("ganforge.outputs.run_folder.fcntl.flock", none)
+    assert not RunFolder.clear_unsaved(tmp_path)
+    assert RunFolder.open(tmp_path).read_config() == {"seed": 1}
 
 
 def test_an_empty_folder_will_do(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganforge.outputs.run_folder import RunFolder
-from support.command_line import EXAMPLE, TINY, call, contents, sets
+from support.command_line import EXAMPLE, TINY, call, contents, refused, sets
 from support.records import logged
 from support.trained import auto, said
 from support.trained import place as place
@@ -69,6 +69,28 @@ def test_auto_starts_anew_what_never_came_to_a_checkpoint(place: Path, names: tu
     assert {path.name for path in run.iterdir()} == {
         "config.toml", "run.json", "metrics.jsonl", "grids", "checkpoints", "wandb",
     }  # fmt: skip
+
+
+def test_a_plain_run_starts_again_where_resume_says_so(place: Path) -> None:
+    run = place / "mine"
+    shutil.rmtree(run / "checkpoints")
+    (run / "metrics.jsonl").write_text('{"images_seen": 7}\n')
+    stuck = call(place, "resume", "mine")
+    assert stuck.err == "mine/checkpoints: no checkpoint yet; start the run again with 'ganforge run'\n"
+    done = call(place, "run", EXAMPLE, "--out", "mine", *sets(*TINY))
+    assert done.code == 0
+    assert done.err.splitlines()[0] == (
+        "mine: its run ended before its first checkpoint; starting again from the beginning"
+    )
+    assert [row["images_seen"] for row in logged(run)] == [32, 64]
+
+
+def test_the_record_of_a_run_that_ended_outlives_its_checkpoints(place: Path) -> None:
+    shutil.rmtree(place / "mine" / "checkpoints")
+    assert refused(place, "run", EXAMPLE, "--out", "mine", *sets(*TINY)) == [
+        "run folder mine has no checkpoint to continue from; delete it and try again, or choose another with "
+        "--out"
+    ]
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", "more"])

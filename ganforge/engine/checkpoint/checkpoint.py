@@ -140,7 +140,12 @@ def load_newest(
             raise
         except UserError as error:
             say(f"warning: {error}; falling back to the previous checkpoint")
-    raise UserError(f"{folder}: no intact checkpoint; start the run again with 'ganforge run'")
+    if not folder.is_dir() or not any(folder.glob("[0-9]*")):
+        raise UserError(f"{folder}: no checkpoint yet; start the run again with 'ganforge run'")
+    raise UserError(
+        f"{folder}: no intact checkpoint; to train again, delete {folder.parent}, or choose another folder "
+        "with 'ganforge run --out'"
+    )
 
 
 def load_chosen(

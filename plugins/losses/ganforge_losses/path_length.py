@@ -47,9 +47,9 @@ class PathLength(Term):
                 "term 'path_length': expected a generator that is one network, from latents to images, got "
                 "a side of several; remove the term, or use task 'generate'"
             )
-        n = max(1, len(play.draw.z) // self.shrink)
-        cond = None if play.draw.cond is None else play.draw.cond[:n]
-        lengths = self._lengths(play, generator, play.draw.z[:n], cond)  # [n]
+        # Every `shrink`-th one, so that the samples are the same ones for any number of processes.
+        cond = None if play.draw.cond is None else play.draw.cond[:: self.shrink]
+        lengths = self._lengths(play, generator, play.draw.z[:: self.shrink], cond)  # [n]
         with torch.no_grad():
             self._mean.lerp_(play.mean(lengths.mean()).to(self._mean.dtype), 1 - self.decay)
         return (lengths - self._mean.clone()).square().mean()
