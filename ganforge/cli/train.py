@@ -168,7 +168,11 @@ def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:
             )
         sys.exit(REQUEUE)
     if outcome.is_main:
-        _tell(outcome)
+        from ganforge.engine.distributed.hangup import leave_lost_terminal
+
+    # It may have been closed since the signal came, or without one.
+    leave_lost_terminal()
+    _tell(outcome)
     if outcome.diagnosis is not None:
         sys.exit(UNHEALTHY)
     if stop.reason and not outcome.finished:

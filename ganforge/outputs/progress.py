@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ class Progress:
     def __init__(self, total_images: int, stream: TextIO | None = None, start: int = 0) -> None:
         """`start`: images seen already when a run is resumed. `stream` is stderr by default."""
         self.total = total_images
-        self.stream = sys.stderr if stream is None else stream
+        self.stream: Any = _Display(sys.stderr if stream is None else stream)
         self._rate: float | None = None
         self._losses: dict[str, str] = {}
         self._metric: dict[str, str] = {}
@@ -73,6 +74,24 @@ class Progress:
             return []
         left = duration(max(0, self.total - images_seen) / self._rate)
         return [f"{self._rate:,.1f} images/s", f"eta {left}"]
+
+
+class _Display:
+    """A stream that may fail: a closed terminal fails every write, which must not end the run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.real = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self.real.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self.real.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
 
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -19,6 +19,7 @@ import pytest
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
 from support.command_line import EXAMPLE, TINY, call, contents, sets
+from support.hangups import hangups
 from support.records import logged
 from support.trained import AUTO, auto
 from support.trained import place as place
@@ -81,18 +82,14 @@ def test_a_signal_from_before_cuts_short_at_once() -> None:
 
 
 def test_a_hangup_stays_ignored_where_it_was() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with StopRequest() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not stop
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with hangups(signal.SIG_IGN), StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop
+    with hangups(signal.SIG_DFL):
         with StopRequest() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert stop and stop.reason == "SIGHUP received"
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_run_whose_terminal_is_closed_stops_with_a_checkpoint(tmp_path: Path) -> None:
@@ -101,9 +98,10 @@ def test_a_run_whose_terminal_is_closed_stops_with_a_checkpoint(tmp_path: Path) 
                *sets(*TINY, "train.images=1_000_000")]  # fmt: skip
     scene = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / ".cache"), "OMP_NUM_THREADS": "1"}
     # Its own output is the terminal, but it is not the terminal's session: the signal comes from here.
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=scene, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal
-    )
+    with hangups(signal.SIG_DFL):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=scene, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal
+        )
     drain = threading.Thread(target=_drain, args=(ours,), daemon=True)
     drain.start()
     os.close(terminal)

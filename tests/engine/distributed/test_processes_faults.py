@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.hangups import hangups
 from support.two_processes_run import (
     GANFORGE,
     PATIENCE_S,
@@ -59,7 +60,8 @@ def rows(folder: Path) -> list[dict[str, float]]:
 )
 def test_a_signal_to_the_parent_ends_all_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     command = (*GANFORGE, "run", run_file(tmp_path), "--out", "run", "--processes", 2)
-    launcher = under_way(tmp_path, *command)
+    with hangups(signal.SIG_DFL):
+        launcher = under_way(tmp_path, *command)
     pids = workers(launcher.pid)
     launcher.send_signal(number)
     assert launcher.wait(PATIENCE_S) == 75, (tmp_path / "err.txt").read_text()[-3000:]
@@ -75,11 +77,8 @@ def test_a_signal_to_the_parent_ends_all_cleanly(tmp_path: Path, number: signal.
 def test_a_hangup_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
     command = (*GANFORGE, "run", run_file(tmp_path), "--out", "run", "--processes", 2)
     # What `nohup` does; it is inherited.
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with hangups(signal.SIG_IGN):
         launcher = under_way(tmp_path, *command)
-    finally:
-        signal.signal(signal.SIGHUP, before)
     for pid in (launcher.pid, *workers(launcher.pid).values()):
         os.kill(pid, signal.SIGHUP)
     newest = checkpoints(tmp_path / "run")[-1]
