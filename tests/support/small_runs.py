@@ -6,6 +6,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from ganforge.api import Context
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, validate
@@ -39,20 +42,43 @@ def small(example: Path, digits: Path, registry: Registry, iterations: int) -> R
     for key, value in document["nets"].items():
         document["nets"][key] = NARROW.get(key, [8] if key.endswith("_hidden") else value)
     data = document["data"]
-    match data["type"]:
-        case "mnist":
-            data |= {"root": str(digit_files(digits))}
-            data.pop("download", None)
-        case "iclevr":
-            data |= {"scenes": 8, "image_size": SIDES.get(document["nets"]["type"], 32)}
-        case "toy2d":
-            data |= {"count": 200}
+    # A data set that is derived from another one has it within.
+    for table in [data, *(inner for inner in data.values() if isinstance(inner, dict))]:
+        _few_samples(table, digits, SIDES.get(document["nets"]["type"], 32))
     if document["nets"]["type"] == "dcgan":
         document["nets"] |= {"width": 4}
     for metric in document.get("metrics", []):
         metric |= {"every": 3 * step, "samples": 50}
     document["logging"] = {"every": 2 * step, "grid_every": 0, "checkpoint_every": 10**9}
     return validate(document, registry, file=str(example))
+
+
+def _few_samples(data: dict[str, Any], folder: Path, side: int) -> None:
+    """Lets a table `[data]` name a few samples that need no download."""
+    match data["type"]:
+        case "mnist":
+            data |= {"root": str(digit_files(folder))}
+            data.pop("download", None)
+        case "iclevr":
+            data |= {"scenes": 8, "image_size": side}
+        case "toy2d":
+            data |= {"count": 200}
+        case "cifar10":
+            # Drawn scenes of its size stand for its files.
+            data.clear()
+            data |= {"type": "iclevr", "scenes": 8, "image_size": side}
+        case "image_folder":
+            data |= {"root": str(_pictures(folder / "pictures", side)), "image_size": side}
+
+
+def _pictures(folder: Path, side: int) -> Path:
+    """A folder of a dozen images of noise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        pixels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
 
 
 def open_loop(config: RunConfig, folder: Path) -> tuple[Loop, Recorder]:

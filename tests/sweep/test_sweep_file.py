@@ -44,7 +44,7 @@ def test_an_unlike_key_is_refused_with_its_line(place: Path) -> None:
     assert said == [
         "s.toml:16: parameters.0.key: the run file refuses generator.optimizer.lrr=1e-05: "
         "generator.optimizer.lrr: unknown key 'lrr'; did you mean 'lr'? "
-        "(keys: type, lr, betas, eps)"
+        "(keys: type, lr, betas, eps, lazy)"
     ]
 
 
