@@ -170,9 +170,9 @@ def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:
     if outcome.is_main:
         from ganforge.engine.distributed.hangup import leave_lost_terminal
 
-    # It may have been closed since the signal came, or without one.
-    leave_lost_terminal()
-    _tell(outcome)
+        # It may have been closed since the signal came, or without one.
+        leave_lost_terminal()
+        _tell(outcome)
     if outcome.diagnosis is not None:
         sys.exit(UNHEALTHY)
     if stop.reason and not outcome.finished:

@@ -86,9 +86,9 @@ def test_a_hangup_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
     while checkpoints(tmp_path / "run")[-1] == newest:
         assert launcher.poll() is None and time.monotonic() < give_up
         time.sleep(0.05)
-    # How a run ends is tested above; here it is only to be over.
     launcher.send_signal(signal.SIGTERM)
-    launcher.wait(PATIENCE_S)
+    assert launcher.wait(PATIENCE_S) == 75, (tmp_path / "err.txt").read_text()[-3000:]
+    assert (tmp_path / "out.txt").read_text().startswith("stopped (SIGTERM received) after ")
 
 
 @pytest.mark.slow
