@@ -1,6 +1,6 @@
 """The contract between ganforge and its plugins: the only part a plugin may import.
 
-Shapes, here and everywhere: `N` batch, `C` channels, `H W` pixels, `Z` latent, `K` classes or
+Shapes, here and everywhere: `N` batch, `C` channels, `H W` pixels, `K` classes or
 attributes, `M` samples in a data set. Images are in [-1, 1] inside, uint8 at rest.
 """
 
