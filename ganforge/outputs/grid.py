@@ -108,6 +108,11 @@ def save_png(image: Tensor, path: Path) -> None:
     write_bytes(path, _png(_levels(image)))
 
 
+def image_of(picture: Tensor) -> Image.Image:
+    """One image [1, 3 or 4, H, W], uint8 or floats in [-1, 1], for Pillow."""
+    return Image.open(io.BytesIO(_png(_levels(picture))))
+
+
 def _levels(images: Tensor) -> Tensor:
     return images.cpu() if images.dtype == torch.uint8 else to_uint8(images)
 
