@@ -58,10 +58,30 @@ class Prior(Component):
         (truncation): less variety, better samples. Raises `UserError` if the prior does not support it."""
         raise UserError(f"prior '{self.type}' cannot be truncated; remove --truncation")
 
+    def code_values(self, code: Code, columns: int) -> tuple[float, ...]:
+        """The values of a code that a sheet shows along a row: all classes, or `columns` numbers."""
+        if code.kind == "categorical":
+            return tuple(float(each) for each in range(code.width))
+        return tuple(torch.linspace(-1, 1, columns).tolist())
+
+    def with_code(self, z: Tensor, code: Code, value: float) -> Tensor:
+        """Latents [n, z_dim] -> the same latents with one code set to a class or, in all of its dimensions, to a
+        number. Every prior that has codes implements it."""
+        raise UserError(f"prior '{self.type}' cannot set code '{code.name}'")
+
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Code name -> latents [rows, columns, z_dim] in which only that code varies along a row, and
-        everything else from row to row. A categorical code has one column per class."""
-        return {}
+        """Code name -> latents [rows, columns, z_dim] in which only that code varies along a row, and everything
+        else from row to row. A categorical code has one column per class."""
+        codes = self.codes()
+        if not codes:
+            return {}
+        base = self.sample(rows, None, generator).z
+        return {
+            code.name: torch.stack(
+                [self.with_code(base, code, value) for value in self.code_values(code, columns)], dim=1
+            )
+            for code in codes
+        }
 
 
 class Verdict(NamedTuple):

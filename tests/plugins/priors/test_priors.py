@@ -130,6 +130,14 @@ def test_a_traversal_changes_one_code_along_the_columns_alone() -> None:
     assert grids["c2"][0, :, 7].tolist() == torch.linspace(-2, 2, 7).tolist()
 
 
+def test_a_code_is_set_and_the_rest_of_the_latent_stays() -> None:
+    prior = Codes(dim=3, categorical=(4,), continuous=1)
+    z = prior.sample(6, None, torch.Generator().manual_seed(2)).z
+    c1, c2 = prior.codes()
+    assert torch.equal(prior.with_code(z, c1, 3.0), torch.cat([z[:, :3], torch.eye(4)[[3] * 6], z[:, 7:]], 1))
+    assert torch.equal(prior.with_code(z, c2, -1.5), torch.cat([z[:, :7], torch.full((6, 1), -1.5)], 1))
+
+
 def test_truncation_keeps_the_order_and_the_limit() -> None:
     z = torch.linspace(-4, 4, 4001).unsqueeze(1)
     for limit in (0.3, 1.0, 2.0):
