@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import ValidationInfo, field_validator
@@ -33,6 +33,10 @@ class ImageFolder(ImageDataset):
     """Images of any size and kind, brought to one form; labels from sub-folders or a file, or none."""
 
     type: Literal["image_folder"] = "image_folder"
+    source: ClassVar[str] = (
+        "No paper; the label files are those of Training Generative Adversarial Networks with Limited "
+        "Data (Karras et al., 2020), arXiv:2006.06676, and of Hugging Face's ImageFolder"
+    )
     root: AbsolutePath = Field(
         description="Folder or zip with images (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, AVIF, JPEG 2000, QOI, "
         "TGA), or with one .npy or .npz an image, at any depth."

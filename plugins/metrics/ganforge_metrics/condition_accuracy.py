@@ -7,7 +7,7 @@ compared with them; accuracy is hits / true labels over the whole list.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +30,10 @@ class ConditionAccuracy(Metric):
     """
 
     type: Literal["condition_accuracy"] = "condition_accuracy"
+    source: ClassVar[str] = (
+        "Conditional Image Synthesis with Auxiliary Classifier GANs (Odena et al., 2017), "
+        "arXiv:1610.09585, section 4.1, with a judge of several labels"
+    )
 
     judge: AbsolutePath = Field(
         description="A judge: a folder from 'ganforge judge train', or a published checkpoint (.pth)."
