@@ -65,13 +65,13 @@ class Prior(Component):
         return tuple(torch.linspace(-1, 1, columns).tolist())
 
     def with_code(self, z: Tensor, code: Code, value: float) -> Tensor:
-        """Latents [n, z_dim] -> the same latents with one code set to a class or, in all of its dimensions, to a
-        number. Every prior that has codes implements it."""
+        """Latents [n, z_dim] -> the same latents with one code set to a class or, in all of its dimensions, to
+        a number. Every prior that has codes implements it."""
         raise UserError(f"prior '{self.type}' cannot set code '{code.name}'")
 
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Code name -> latents [rows, columns, z_dim] in which only that code varies along a row, and everything
-        else from row to row. A categorical code has one column per class."""
+        """Code name -> latents [rows, columns, z_dim] in which only that code varies along a row, and
+        everything else from row to row. A categorical code has one column per class."""
         codes = self.codes()
         if not codes:
             return {}
