@@ -15,7 +15,7 @@ import ganforge
 
 SCRIPTS = (
     "rng.js", "latents.js", "network.js", "drawing.js", "picture.js", "conditions.js", "codes.js", "state.js",
-    "app.js",
+    "walk.js", "app.js",
 )  # fmt: skip
 STYLE = "style.css"
 RUNTIME = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")

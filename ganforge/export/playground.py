@@ -89,7 +89,11 @@ def _facts(generator: TrainedGenerator) -> list[str]:
     parameters = sum(each.numel() for each in generator.sampler.network.parameters())
     shape = generator.spec.shape
     what = f"{shape[2]}×{shape[1]} pixels" if len(shape) == 3 else "points in the plane"
-    return [what, f"trained on {generator.images_seen:,} images", f"{parameters / 1e6:.2g} million parameters"]
+    return [
+        what,
+        f"trained on {generator.images_seen:,} images",
+        f"{parameters / 1e6:.2g} million parameters",
+    ]
 
 
 def _about(source: dict[str, Any], labels: str) -> list[tuple[str, str]]:

@@ -63,7 +63,9 @@ def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
         elif error.errno in (errno.EACCES, errno.EPERM):
             reason = f"port {port} is not allowed: {error.strerror}; choose one from 1024 with --port"
         else:
-            reason = f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --host or --port"
+            reason = (
+                f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --host or --port"
+            )
         raise UserError(reason) from error
     except OverflowError as error:
         raise UserError(f"expected --port 0 to 65535, got {port}") from error

@@ -50,7 +50,9 @@ def refuse_target(target: Path) -> None:
     if target.is_file():
         raise UserError(f"expected --web to be a folder or a .html file, got the file {target}")
     if target.is_dir() and any(target.iterdir()) and not is_page(target):
-        raise UserError(f"{target} is not empty and is not an exported page; choose another folder with --web")
+        raise UserError(
+            f"{target} is not empty and is not an exported page; choose another folder with --web"
+        )
 
 
 def write_page(run: RunFolder, generator: TrainedGenerator, target: Path) -> int:

@@ -145,13 +145,18 @@ def test_other_numbers_than_pytorchs_are_refused(monkeypatch: pytest.MonkeyPatch
             next(network.parameters()).mul_(1.1)
 
     monkeypatch.setattr(onnx, "fold", spoil)
-    with pytest.raises(UserError, match=r"'dcgan' .* the same samples as PyTorch within 0\.0001, got a difference of"):
+    with pytest.raises(
+        UserError, match=r"'dcgan' .* the same samples as PyTorch within 0\.0001, got a difference of"
+    ):
         onnx.to_onnx(sampler_of(toy_config()), {})
 
 
 def test_what_to_install_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("onnx", "onnxscript"):
         monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / "mine").mkdir()
+    for name in ("config.toml", "run.json"):
+        (tmp_path / "mine" / name).touch()
     done = call(tmp_path, "export", "mine", "--onnx", "x.onnx")
     assert (done.code, done.err) == (
         2,
@@ -161,7 +166,9 @@ def test_what_to_install_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     done = call(tmp_path, "export", "mine", "--onnx", "x.onnx")
-    assert done.code == 2 and done.err.startswith("mine is not a run folder: it has no config.toml and no run.json")
+    assert done.code == 2 and done.err.startswith(
+        "mine is not a run folder: it has no config.toml and no run.json"
+    )
 
 
 def test_the_example_inputs_are_of_the_datas_kind() -> None:

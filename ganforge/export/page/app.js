@@ -6,7 +6,6 @@
   const STRIP = 8;
   const CLOUD = 1024;
   const OFF = 3;
-  const SEGMENT = 1600;
   const by = (id) => document.getElementById(id);
   const model = JSON.parse(by("model").textContent);
   const flat = model.shape.length === 1;
@@ -19,7 +18,6 @@
   const source = new Latents.Source(model.prior, golden, floats(model.table));
   const codes = Latents.columns(model.prior);
   const state = State.read(location.hash, SAMPLES, codes);
-  let walking = null;
   let network = null;
 
   by("name").textContent = document.title = model.name;
@@ -124,24 +122,11 @@
     document.body.dataset.drawn = Number(document.body.dataset.drawn || 0) + 1;
   }
 
-  function canvases(place, count, clicked) {
-    return Array.from({ length: count }, (_, i) => {
-      const button = Conditions.element("button", "tile");
-      button.type = "button";
-      button.setAttribute("aria-label", clicked.label(i));
-      const canvas = document.createElement("canvas");
-      button.append(canvas);
-      button.addEventListener("click", () => clicked.act(i));
-      place.append(button);
-      return canvas;
-    });
-  }
-
-  const tiles = canvases(by("tiles"), SAMPLES, {
+  const tiles = Walk.canvases(by("tiles"), SAMPLES, {
     label: (i) => `Sample ${i + 1}`,
     act: (i) => ((state.point.index = i), look("one")),
   });
-  const strip = canvases(by("strip"), STRIP, {
+  const strip = Walk.canvases(by("strip"), STRIP, {
     label: (i) => `Step ${i + 1} of ${STRIP}`,
     act: (i) => ((state.mix = i / (STRIP - 1)), refresh()),
   });
@@ -179,7 +164,7 @@
   }
 
   function look(view) {
-    stop();
+    walking.stop();
     if (view === "mix" && !(state.a && state.b)) return;
     state.view = view;
     refresh();
@@ -219,42 +204,15 @@
     by("loading-text").textContent = `The generator cannot run here: ${error.message || error}`;
   }
 
-  /* The walk: from sample to sample without end. */
-
-  function stop() {
-    if (!walking) return;
-    cancelAnimationFrame(walking.frame);
-    walking = null;
-    by("walk").setAttribute("aria-pressed", "false");
-    by("walk").textContent = "Walk";
-  }
+  const walking = Walk.between(by("walk"), async (index, t) => {
+    const data = await samplesOf([between(inputOf(state.point, index), inputOf(state.point, index + 1), t)]);
+    return () => Drawing.show(by("image"), data, 0, model.shape);
+  }, failed);
 
   function walk() {
-    if (walking) {
-      stop();
-      return refresh();
-    }
+    if (walking.stop()) return refresh();
     look("one");
-    walking = { began: performance.now(), from: state.point.index };
-    by("walk").setAttribute("aria-pressed", "true");
-    by("walk").textContent = "Stop";
-    const step = async () => {
-      const mine = walking;
-      if (!mine) return;
-      const way = (performance.now() - mine.began) / SEGMENT;
-      const index = mine.from + Math.floor(way);
-      const t = (1 - Math.cos(Math.PI * (way % 1))) / 2;
-      const [a, b] = [inputOf(state.point, index), inputOf(state.point, index + 1)];
-      try {
-        const data = await samplesOf([between(a, b, t)]);
-        if (walking !== mine) return;
-        Drawing.show(by("image"), data, 0, model.shape);
-        mine.frame = requestAnimationFrame(step);
-      } catch (error) {
-        failed(error);
-      }
-    };
-    walking.frame = requestAnimationFrame(step);
+    walking.start(state.point.index);
   }
 
   /* What the user does. */
