@@ -20,6 +20,7 @@ from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
 from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
 from ganforge.api.stream import Stream, rows
+from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
@@ -47,6 +48,7 @@ __all__ = [
     "Field",
     "LabelKind",
     "LabelSpec",
+    "LabelWish",
     "Loss",
     "Metric",
     "Networks",
@@ -66,6 +68,7 @@ __all__ = [
     "Side",
     "Split",
     "Stream",
+    "Survey",
     "Task",
     "Term",
     "Track",

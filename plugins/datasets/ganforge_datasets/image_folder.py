@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 from pydantic import ValidationInfo, field_validator
 
-from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import (
+    AbsolutePath,
+    Context,
+    Dataset,
+    DataSpec,
+    Field,
+    LabelSpec,
+    LabelWish,
+    Samples,
+    Split,
+    Survey,
+    UserError,
+)
 from ganforge_datasets.decode import Form
 from ganforge_datasets.decoded import Wanted, decoded
+from ganforge_datasets.folder_survey import survey
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_labels import Labels, from_file, from_folders, toml_names
 
@@ -105,6 +119,10 @@ class ImageFolder(Dataset):
         if random_crop and random_crop >= (min(size) if isinstance(size, tuple) else size):
             raise ValueError("must be smaller than image_size, which is what there is to be mirrored")
         return random_crop
+
+    @classmethod
+    def survey(cls, root: Path, labels: LabelWish, names: tuple[str, ...] = ()) -> Survey:
+        return survey(root, labels, names)
 
     def spec(self) -> DataSpec:
         """Touches no file, but for the message of the `UserError` where labels are asked for without
