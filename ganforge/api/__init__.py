@@ -21,6 +21,7 @@ from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
 from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
 from ganforge.api.stream import Stream, rows
+from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
@@ -49,6 +50,7 @@ __all__ = [
     "ImageDataset",
     "LabelKind",
     "LabelSpec",
+    "LabelWish",
     "Loss",
     "Metric",
     "Networks",
@@ -68,6 +70,7 @@ __all__ = [
     "Side",
     "Split",
     "Stream",
+    "Survey",
     "Task",
     "Term",
     "Track",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -16,12 +17,15 @@ from ganforge.api import (
     Field,
     ImageDataset,
     LabelSpec,
+    LabelWish,
     Samples,
     Split,
+    Survey,
     UserError,
 )
 from ganforge_datasets.decode import Form
 from ganforge_datasets.decoded import Wanted, decoded
+from ganforge_datasets.folder_survey import survey
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_labels import Labels, from_file, from_folders, toml_names
 
@@ -102,6 +106,10 @@ class ImageFolder(ImageDataset):
         if background not in GROUNDS and not re.fullmatch(r"#[0-9a-fA-F]{6}", background):
             raise ValueError(f'expected "white", "black", "gray" or "#rrggbb", got "{background}"')
         return background
+
+    @classmethod
+    def survey(cls, root: Path, labels: LabelWish, names: tuple[str, ...] = ()) -> Survey:
+        return survey(root, labels, names)
 
     def spec(self) -> DataSpec:
         """Touches no file, but for the message of the `UserError` where labels are asked for without
