@@ -17,7 +17,7 @@ MAY_CHANGE = (
     "train.images",
     "train.resume",
     "train.device",
-    "train.data",
+    "train.placement",
     "train.timeout_s",
     "train.silence",
     "logging",

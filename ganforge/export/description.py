@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganforge.components.calls import width_of
+from ganforge.components.calls import z_dim_of
 from ganforge.evaluation.sample import TrainedGenerator
 from ganforge.outputs.run_folder import RunFolder
 
@@ -20,7 +20,7 @@ def describe(run: RunFolder, generator: TrainedGenerator) -> dict[str, Any]:
     return {
         "prior": {
             **prior.model_dump(mode="json"),
-            "width": width_of(prior),
+            "width": z_dim_of(prior),
             "codes": [code._asdict() for code in prior.codes()],
         },
         "condition": labels.model_dump(mode="json"),

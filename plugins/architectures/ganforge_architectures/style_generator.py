@@ -94,7 +94,7 @@ class Synthesis(nn.Module):
 
 
 class StyleGenerator(nn.Module):
-    """z [N, Z], cond [N, K] or None -> images [N, C, H, W]: in training as they come, in evaluation
+    """z [N, z_dim], cond [N, K] or None -> images [N, C, H, W]: in training as they come, in evaluation
     truncated, and clamped to [-1, 1]."""
 
     def __init__(self, mapping: Mapping, synthesis: Synthesis, w_dim: int, mixing: float) -> None:
