@@ -1,7 +1,7 @@
 """Puts the files of onnxruntime-web into the wheel.
 
-They come from the npm package, by `npm pack`, whose archive must have the pinned SHA-512. GANFORGE_WEB_ARCHIVE
-names an archive that is already there.
+They come from the npm package, by `npm pack`, whose archive must have the pinned SHA-512.
+GANFORGE_WEB_ARCHIVE names an archive that is already there.
 """
 
 from __future__ import annotations
