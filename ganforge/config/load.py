@@ -21,6 +21,7 @@ from ganforge.components.registry import Registry
 from ganforge.config.explain import findings, report
 from ganforge.config.locate import MAX_PARTS, Path, overlong_key
 from ganforge.config.plain import check_plain
+from ganforge.config.renamed import as_written, lines, modernize
 from ganforge.config.schema import RunConfig, named_components, narrow
 from ganforge.config.syntax_hints import hint
 
@@ -90,7 +91,9 @@ def validate(
     refused = check_plain(document)
     if refused:
         raise UserError(report(refused, file=file, text=text, overrides=overrides or {}))
-    schema, mistakes = narrow(document, registry)
+    document, former, mistakes = modernize(document)
+    schema, unknown = narrow(document, registry)
+    mistakes += unknown
     config: RunConfig | None = None
     try:
         # Via JSON: in strict mode only JSON input lets a TOML array become a tuple and a string a path.
@@ -104,7 +107,9 @@ def validate(
                 component.model_validate_json(json.dumps(table, default=str))
         raise
     if mistakes or config is None:
+        mistakes = [as_written(mistake, former) for mistake in mistakes]
         raise UserError(report(mistakes, file=file, text=text, overrides=overrides or {}))
+    config._renamed = lines(former)
     return config
 
 

@@ -169,7 +169,7 @@ class Run:
         return self._generators[truncation]
 
     def _latents(self, generator: TrainedGenerator, z: Tensor, truncation: float | None) -> Tensor:
-        width = generator.sampler.prior.width()
+        width = generator.sampler.prior.z_dim()
         if z.ndim != 2 or z.shape[1] != width or not len(z):
             raise UserError(f"z: expected a tensor [n, {width}], got {list(z.shape)}")
         z = z.detach().to("cpu", torch.float32)

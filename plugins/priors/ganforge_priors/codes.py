@@ -35,7 +35,7 @@ class Codes(Prior):
     )
     continuous: int = Field(0, ge=0, description="Number of continuous codes; 0 = none.")
 
-    def width(self) -> int:
+    def z_dim(self) -> int:
         return self.dim + sum(self.categorical) + self.continuous
 
     def codes(self) -> tuple[Code, ...]:

@@ -28,7 +28,7 @@ def draw(prior: Prior, n: int, cond: Tensor | None = None, seed: int = 0) -> Dra
 def test_every_prior_gives_latents_of_its_width(name: str) -> None:
     prior, cond = make(name, dim=7), torch.eye(5)
     drawn = draw(prior, 5, cond)
-    assert drawn.z.shape == (5, prior.width())
+    assert drawn.z.shape == (5, prior.z_dim())
     assert drawn.z.dtype == torch.float32
     assert drawn.cond is cond
     assert draw(prior, 5).cond is None
@@ -63,7 +63,7 @@ def test_uniform_fills_minus_1_to_1_evenly(fields: tuple[str, dict[str, object]]
 
 def test_codes_are_named_in_order_and_lie_in_the_latent() -> None:
     prior = make("codes", dim=4, categorical=(3, 2), continuous=2)
-    assert prior.width() == 4 + 3 + 2 + 2
+    assert prior.z_dim() == 4 + 3 + 2 + 2
     assert prior.codes() == (
         Code("c1", "categorical", 3),
         Code("c2", "categorical", 2),
@@ -95,7 +95,7 @@ def test_a_prior_without_codes_has_none() -> None:
 
 def test_a_run_file_gives_lists() -> None:
     prior = PRIORS["codes"].model_validate_json('{"type": "codes", "categorical": [10], "continuous": 2}')
-    assert prior.width() == 62 + 10 + 2
+    assert prior.z_dim() == 62 + 10 + 2
 
 
 @pytest.mark.parametrize(
