@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganforge.files import MOST_ROWS, open_own, read_regular
 from ganforge.outputs.atomic import write_bytes
 
 Row = Mapping[str, Any]
@@ -26,10 +27,14 @@ class MetricsLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.is_file() and path.stat().st_size:
-            data = path.read_bytes()
+            data = read_regular(path, MOST_ROWS)
             whole = data.rfind(b"\n") + 1
             if whole < len(data):
-                os.truncate(path, whole)
+                file = open_own(path, os.O_WRONLY)
+                try:
+                    os.ftruncate(file, whole)
+                finally:
+                    os.close(file)
 
     def append(self, row: Row) -> None:
         """Appends one row as one line, or nothing at all.
@@ -40,7 +45,7 @@ class MetricsLog:
         assert "images_seen" in row
         line = encoded(row)
         try:
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 _write(file, line)
             finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from ganforge.files import MOST_PICTURE, read_regular
 from ganforge.outputs.atomic import write_bytes
 from ganforge.outputs.events import read_events
 from ganforge.outputs.figures import render
@@ -41,7 +42,7 @@ def write_report(run: RunFolder) -> Path:
         _curves(rows),
         _recall(run),
         _section("Last values", _last_values(rows)),
-        _section("Configuration", f"<pre>{escape(run.config.read_text(encoding='utf-8'))}</pre>"),
+        _section("Configuration", f"<pre>{escape(read_regular(run.config).decode(errors="replace"))}</pre>"),
         _section("Provenance", _table(_flat(info))),
     ]
     page = (
@@ -51,7 +52,7 @@ def write_report(run: RunFolder) -> Path:
         + "\n".join(part for part in parts if part)
         + "\n</body>\n</html>\n"
     )
-    write_bytes(run.report, page.encode())
+    write_bytes(run.report, page.encode(errors="backslashreplace"))
     return run.report
 
 
@@ -107,7 +108,7 @@ def _grids(run: RunFolder) -> str:
 
 
 def _picture(file: Path, alt: str) -> str:
-    data = file.read_bytes()
+    data = read_regular(file, MOST_PICTURE)
     with Image.open(io.BytesIO(data)) as image:
         small = image.width < SMALL
         if image.width > WIDEST:
