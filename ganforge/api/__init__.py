@@ -1,6 +1,6 @@
 """The contract between ganforge and its plugins: the only part a plugin may import.
 
-Shapes, here and everywhere: `N` batch, `C` channels, `H W` pixels, `Z` latent, `K` classes or
+Shapes, here and everywhere: `N` batch, `C` channels, `H W` pixels, `K` classes or
 attributes, `M` samples in a data set. Images are in [-1, 1] inside, uint8 at rest.
 """
 
@@ -14,6 +14,7 @@ from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, 
 from ganforge.api.digest import file_sha256
 from ganforge.api.errors import UserError, did_you_mean, nearest
 from ganforge.api.hooks import GROUP, hookimpl
+from ganforge.api.image_dataset import ImageDataset
 from ganforge.api.losses import Loss, Share, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
@@ -46,6 +47,7 @@ __all__ = [
     "Dataset",
     "Draw",
     "Field",
+    "ImageDataset",
     "LabelKind",
     "LabelSpec",
     "LabelWish",
