@@ -59,12 +59,15 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
     limit = MOST[path.name] if most is None else most
     # Without O_NONBLOCK, opening a pipe waits for a writer, forever if there is none.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         _refuse_irregular(path, found.st_mode)
         if found.st_size > limit:
             raise _user_error(f"{path}: has {found.st_size:,} bytes; expected at most {limit:,}")
-        content = file.read(limit + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > limit:
         raise _user_error(f"{path}: expected at most {limit:,} bytes")
     return content

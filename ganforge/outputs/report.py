@@ -42,7 +42,7 @@ def write_report(run: RunFolder) -> Path:
         _curves(rows),
         _recall(run),
         _section("Last values", _last_values(rows)),
-        _section("Configuration", f"<pre>{escape(read_regular(run.config).decode(errors="replace"))}</pre>"),
+        _section("Configuration", f"<pre>{escape(read_regular(run.config).decode(errors='replace'))}</pre>"),
         _section("Provenance", _table(_flat(info))),
     ]
     page = (
