@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import ValidationInfo, field_validator
@@ -23,6 +24,7 @@ class ImageFolder(Dataset):
     """Images of any size and kind, brought to one form; labels from sub-folders or a file, or none."""
 
     type: Literal["image_folder"] = "image_folder"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "image_folder", "root": "images"}}
     root: AbsolutePath = Field(
         description="Folder or zip with images (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, AVIF, JPEG 2000, QOI, "
         "TGA), or with one .npy or .npz an image, at any depth."

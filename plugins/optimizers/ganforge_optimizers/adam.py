@@ -17,6 +17,8 @@ Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
 
 class Adam(Optimizer):
+    """Steps scaled by running means of the gradient and of its square."""
+
     type: Literal["adam"] = "adam"
     source: ClassVar[str] = (
         "Adam: A Method for Stochastic Optimization (Kingma and Ba, 2015), arXiv:1412.6980, algorithm 1"

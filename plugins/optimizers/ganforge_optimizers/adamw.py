@@ -16,6 +16,8 @@ Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
 
 class AdamW(Optimizer):
+    """Adam with weight decay applied to the weights themselves, not through the gradient."""
+
     type: Literal["adamw"] = "adamw"
     source: ClassVar[str] = (
         "Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019), arXiv:1711.05101, algorithm 2"

@@ -14,6 +14,8 @@ from ganforge.api import Field, Optimizer, Parameters, Scheduled
 
 
 class RMSprop(Optimizer):
+    """Steps scaled by a running mean of the squared gradient."""
+
     type: Literal["rmsprop"] = "rmsprop"
     source: ClassVar[str] = "Neural Networks for Machine Learning, lecture 6e (Tieleman and Hinton, 2012)"
 

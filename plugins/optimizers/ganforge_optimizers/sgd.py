@@ -14,6 +14,8 @@ from ganforge_optimizers.fused import fused
 
 
 class Sgd(Optimizer):
+    """Stochastic gradient descent, with momentum if wanted."""
+
     type: Literal["sgd"] = "sgd"
     source: ClassVar[str] = "A Stochastic Approximation Method (Robbins and Monro, 1951)"
 
