@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,16 +32,19 @@ FILES = {
 }
 """Rules that need files which only users have; the tests of these components make such files."""
 ON_A_GPU = {"rmsprop": {"recordable"}}
-JUDGED = {"condition_accuracy": {}, "fjd": {"real": 16, "samples": 12}}
+JUDGED: dict[str, dict[str, int]] = {"condition_accuracy": {}, "fjd": {"real": 40, "samples": 40}}
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_every_rule_is_kept(component: type[Component], tmp_path: Path) -> None:
     kind, name = component.kind, component.type_name()
-    example = None
+    example: dict[str, Any] | None = None
     if name in JUDGED:
         blank_judge().save(tmp_path / "judge")
-        example = {kind: [{"type": name, "judge": str(tmp_path / "judge"), **JUDGED[name]}]}
+        example = {
+            "data": {"type": "squares", "count": 48},
+            kind: [{"type": name, "judge": str(tmp_path / "judge"), **JUDGED[name]}],
+        }
     found = list(outcomes(component, REGISTRY, example))
     assert [str(each) for each in found if each.verdict == "broken"] == []
     skipped = {each.rule.name for each in found if each.verdict == "not applicable"}
