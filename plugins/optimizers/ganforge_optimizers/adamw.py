@@ -16,7 +16,7 @@ Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
 
 class AdamW(Optimizer):
-    """Adam with weight decay applied to the weights themselves, not through the gradient."""
+    """Adam with decoupled weight decay: each update also subtracts lr * weight_decay * w."""
 
     type: Literal["adamw"] = "adamw"
     source: ClassVar[str] = (

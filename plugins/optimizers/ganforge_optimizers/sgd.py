@@ -14,7 +14,7 @@ from ganforge_optimizers.fused import fused
 
 
 class Sgd(Optimizer):
-    """Stochastic gradient descent, with momentum if wanted."""
+    """w - lr g for the gradient g; with momentum, g is replaced by its running sum momentum * sum + g."""
 
     type: Literal["sgd"] = "sgd"
     source: ClassVar[str] = "A Stochastic Approximation Method (Robbins and Monro, 1951)"
