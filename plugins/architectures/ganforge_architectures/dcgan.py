@@ -78,22 +78,22 @@ class DCGAN(Architecture):
         0.02, gt=0, description="Standard deviation of the initial weights of convolutions."
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        grid = image_grid(self.type, data)
-        how = scheme(self.type, self.conditioning, data, heads)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        grid = image_grid(self.type, spec)
+        how = scheme(self.type, self.conditioning, spec, heads)
         widths = [min(self.width * 2**i, self.max_width) for i in range(grid.halvings)]
         return Networks(
             Generator(
-                LatentInput(latent, how, self.condition_dim),
+                LatentInput(z_dim, how, self.condition_dim),
                 widths[::-1],
                 grid.base,
-                data.shape[0],
+                spec.shape[0],
                 how.norm_width,
                 fc_width=self.fc_width,
                 layers=Layers(normal(self.init_std)),
             ),
             Discriminator(
-                data.shape,
+                spec.shape,
                 widths,
                 grid.base,
                 how,
@@ -108,7 +108,7 @@ class DCGAN(Architecture):
 
 
 class Generator(nn.Module):
-    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+    """z [N, z_dim], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
         self,
