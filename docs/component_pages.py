@@ -37,7 +37,7 @@ def registry() -> Registry:
         if project.parent != ROOT:
             sys.path.append(str(project.parent))
         table = tomllib.loads(project.read_text())["project"]
-        for name, module in table["entry-points"]["ganforge"].items():
+        for name, module in table.get("entry-points", {}).get("ganforge", {}).items():
             plugin = Plugin(name, table["name"], table["version"])
             modules.append((plugin, importlib.import_module(module)))
     found = Registry.from_modules(modules)
