@@ -47,6 +47,7 @@ KIND_OF_FOLDER = {
     "plugins/tasks": "task",
     "plugins/optimizers": "optimizer",
     "plugins/callbacks": "callbacks",
+    "plugins/trackers": "trackers",
 }
 LINK = re.compile(r"(\]\()([^)\s#]*)(#[^)\s]*)?(\))|(src=\")([^\"]+)(\")")
 

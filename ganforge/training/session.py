@@ -17,8 +17,7 @@ from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
 from ganforge.outputs.cache import data_context
-from ganforge.outputs.mirror.files import WandbSettings
-from ganforge.outputs.mirror.link import WandbLink
+from ganforge.outputs.mirror.mirrors import Mirrors
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.replacing import drop_aside
@@ -32,7 +31,7 @@ from ganforge.training.record import Record
 from ganforge.training.resume import Saved
 
 MIRROR_PATIENCE_S = 20.0
-"""Seconds that the end of a run waits for its W&B mirror; a second Ctrl-C does not wait."""
+"""Seconds that the end of a run waits for its mirrors; a second Ctrl-C does not wait."""
 
 
 @dataclass
@@ -72,7 +71,7 @@ class Session:
             self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
             for reason in inexact(self.config.train, self.runtime.device):
                 progress.say(f"a resumed run will not be exact, because {reason}")
-        return self._run(loop, progress)
+        return self._run(loop, progress, resumed=False)
 
     def go_on(self, allowed: Sequence[str] = (), claimed: bool = False) -> Outcome:
         """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ; `claimed`:
@@ -97,7 +96,7 @@ class Session:
                 say(f"threads: {threads}, as before; with another OMP_NUM_THREADS the run would not be exact")
             loop, progress = self._prepare(plan(self.config, self.folder.read_data_spec()))
             say(saved.restore(loop))
-            return self._run(loop, progress)
+            return self._run(loop, progress, resumed=True)
 
     def _prepare(self, agreed: Plan) -> tuple[Loop, Progress]:
         """The data and the loop. A signal interrupts this."""
@@ -120,10 +119,9 @@ class Session:
         loop.saver.records = (folder.metrics, folder.events)
         return loop, progress
 
-    def _run(self, loop: Loop, progress: Progress) -> Outcome:
+    def _run(self, loop: Loop, progress: Progress, resumed: bool) -> Outcome:
         main, folder, stop = self.runtime.is_main, self.folder, self.stop
-        settings = WandbSettings.of(self.config, folder.path)
-        link = WandbLink.start(folder, settings) if main else None
+        mirrors = Mirrors.start(folder, self.config, self.registry, resumed) if main else Mirrors()
         well, finished, patience = False, False, MIRROR_PATIENCE_S
         try:
             finished = loop.run(stop)
@@ -138,7 +136,7 @@ class Session:
             raise
         finally:
             progress.close()
-            mirror = link.finish(patience, ok=finished or bool(stop.reason)) if link else None
+            records = mirrors.finish(patience, ok=finished or bool(stop.reason))
             self.runtime.close(together=well)
         ills = [] if loop.diagnosis is not None else loop.guard.lines()
         return Outcome(
@@ -147,7 +145,7 @@ class Session:
             images_seen=loop.images_seen,
             stopped_by=None if finished else stop.reason,
             is_main=main,
-            lines=[*ills, *([mirror] if mirror else [])],
+            lines=[*ills, *records],
             diagnosis=loop.diagnosis,
             healthy_at=loop.guard.healthy_at,
         )
