@@ -103,7 +103,7 @@ def metric(subject: Subject) -> None:
 def heads(subject: Subject) -> None:
     agreed = plan(subject.config)
     try:
-        networks = subject.instance.build(agreed.spec, agreed.latent, {"kit": 3})
+        networks = subject.instance.build(agreed.spec, agreed.z_dim, {"kit": 3})
     except UserError as error:
         raise NotApplicable(f"it refuses heads: {error}") from None
     x, cond = torch.zeros(N, *agreed.spec.shape), _conditions(agreed.spec.labels.shape, "cpu")
@@ -126,9 +126,9 @@ def device(subject: Subject) -> None:
     agreed = plan(subject.config)
     networks = agreed.networks("meta")
     try:
-        _check_networks(
-            subject, networks, agreed.spec, agreed.latent
-        ) if subject.kind == "nets" else _on_meta(subject.instance)
+        _check_networks(subject, networks, agreed.spec, agreed.z_dim) if subject.kind == "nets" else _on_meta(
+            subject.instance
+        )
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise Violation(f"on another device than the CPU: {' '.join(str(error).split())}") from error
 
