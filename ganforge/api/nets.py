@@ -65,8 +65,8 @@ class Prior(Component):
         return tuple(torch.linspace(-1, 1, columns).tolist())
 
     def with_code(self, z: Tensor, code: Code, value: float) -> Tensor:
-        """Latents [n, z_dim] -> the same latents with one code set to a class or, in all of its dimensions, to
-        a number. Every prior that has codes implements it."""
+        """Latents [n, z_dim] -> the same latents with one code set to a class or, in all of its dimensions,
+        to a number. Every prior that has codes implements it."""
         raise UserError(f"prior '{self.type}' cannot set code '{code.name}'")
 
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
