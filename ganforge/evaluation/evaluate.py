@@ -27,6 +27,8 @@ from ganforge.config import RunConfig, dump, load, validate
 from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.evaluation.default_metrics import default_metrics
+from ganforge.evaluation.train_judge import JudgeTraining
 from ganforge.outputs.recall_chart import write_recall_charts
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
@@ -137,24 +139,28 @@ class Evaluation:
     """None = the moving average if the run has one."""
     checkpoint: str = "newest"
     """See `checkpoint.load_chosen`."""
+    judge: JudgeTraining | None = None
+    """How to train the judge of a run that names no metrics; None = such a run is refused."""
 
 
 def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
-    """Computes the metrics on a checkpoint of the run, and appends the record to evaluations.jsonl.
+    """Computes the metrics on a checkpoint of the run; `write_record` keeps the result.
 
-    Raises `UserError` for incompatible arguments, and then nothing is written.
+    Raises `UserError` for incompatible arguments.
     """
     run = RunFolder.open(folder)
-    config, metrics = read_metrics(run, registry, asked)
+    config, metrics = read_metrics(run, registry, asked, optional=asked.judge is not None)
     generator = open_generator(run, config, asked, context.say)
     spec = generator.sampler.spec
     data = LazySamples(lambda: load_samples(config, spec, context))
+    if asked.judge is not None and not metrics:
+        metrics = default_metrics(config, spec, data, registry, context, asked.judge)
     sampler = EvaluationSampler(generator.sampler, data)
     rows = [
         {"plugin": _plugin(registry.provider(type(metric))), **measure(metric, sampler, data, asked.seeds)}
         for metric in metrics
     ]
-    record = {
+    return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "ganforge": ganforge.__version__,
         "torch": str(torch.__version__),
@@ -166,16 +172,24 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
         "data": json.loads(config.data.model_dump_json(exclude=_paths(config.data), exclude_none=True)),
         "metrics": rows,
     }
-    _append(run.path / RECORD, record)
-    write_recall_charts(run, rows)
-    return record
 
 
-def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple[RunConfig, Sequence[Metric]]:
-    """The run's settings, and the metrics to compute. Raises `UserError` if there are none."""
+def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
+    """Appends the record to evaluations.jsonl, and draws the recalls of labels. Raises `OSError`."""
+    file = folder / RECORD
+    _append(file, record)
+    write_recall_charts(RunFolder.open(folder), record["metrics"])
+    return file
+
+
+def read_metrics(
+    run: RunFolder, registry: Registry, asked: Evaluation, optional: bool = False
+) -> tuple[RunConfig, Sequence[Metric]]:
+    """The run's settings, and the metrics to compute. Raises `UserError` if there are none, unless they are
+    `optional`."""
     if asked.metrics_file is None:
         config = load(run.config, registry, asked.overrides)
-        if not config.metrics:
+        if not config.metrics and not optional:
             raise UserError(
                 f"{run.config} has no [[metrics]]; pass some with --metrics FILE.toml, such as\n{EXAMPLE}"
             )

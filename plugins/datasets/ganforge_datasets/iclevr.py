@@ -7,7 +7,7 @@ Instruction", 2019, arXiv:1811.09845; its objects are those of CLEVR, arXiv:1612
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -36,6 +36,10 @@ from ganforge_datasets.uint8_cache import cache_key, cached
 
 Read = tuple[NDArray[np.uint8], NDArray[np.uint8], torch.Tensor | None]
 """Images [M, 3, S, S], labels [M, 24] and the scene of each image [M]."""
+
+
+LISTS = ("test", "new_test")
+"""Conditions that accuracies on i-CLEVR are reported for."""
 
 
 class ICLEVR(ImageDataset):
@@ -71,6 +75,13 @@ class ICLEVR(ImageDataset):
             )
         images, labels, groups = self._drawn(context) if self.root is None else self._read(self.root, context)
         return self.samples(torch.from_numpy(images), torch.from_numpy(labels), groups)
+
+    def condition_lists(self) -> Mapping[str, Path]:
+        """Both published lists, as far as the folder has them."""
+        if self.root is None:
+            return {}
+        files = {name: self.root / f"{name}.json" for name in LISTS}
+        return {name: file for name, file in files.items() if file.is_file()}
 
     def _drawn(self, context: Context) -> Read:
         count, size = self.scenes * OBJECTS, self.image_size
