@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -51,6 +51,7 @@ class ICLEVR(ImageDataset):
     )
 
     type: Literal["iclevr"] = "iclevr"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "iclevr", "image_size": 16, "scenes": 4}}
     root: AbsolutePath | None = Field(
         None,
         description="Folder or zip with the real i-CLEVR: train.json, objects.json, and the images, loose "
