@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,14 +29,11 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.default_metrics import default_metrics
 from ganforge.evaluation.train_judge import JudgeTraining
-from ganforge.files import open_own
-from ganforge.outputs.recall_chart import write_recall_charts
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
 
 Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
-RECORD = "evaluations.jsonl"
 EXAMPLE = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"'
 
 
@@ -176,14 +172,6 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
     }
 
 
-def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
-    """Appends the record to evaluations.jsonl, and draws the recalls of labels. Raises `OSError`."""
-    file = folder / RECORD
-    _append(file, record)
-    write_recall_charts(RunFolder.open(folder), record["metrics"])
-    return file
-
-
 def read_metrics(
     run: RunFolder, registry: Registry, asked: Evaluation, optional: bool = False
 ) -> tuple[RunConfig, Sequence[Metric]]:
@@ -294,11 +282,6 @@ def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
     if document or not isinstance(tables, list) or not tables:
         raise UserError(f"{file}: expected [[metrics]] tables and nothing else, such as\n{EXAMPLE}")
     return tables, text
-
-
-def _append(file: Path, record: Mapping[str, Any]) -> None:
-    with open(open_own(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8") as lines:
-        lines.write(json.dumps(record, allow_nan=False) + "\n")
 
 
 def _weights_sha256(file: Path) -> str:
