@@ -103,7 +103,8 @@ def evaluate(
 
 def _record(folder: Path, record: Mapping[str, Any], as_json: bool) -> None:
     from ganforge.api import UserError
-    from ganforge.evaluation.record import RECORD, write_record
+    from ganforge.evaluation.evaluate import RECORD
+    from ganforge.evaluation.record import write_record
 
     try:
         written = write_record(folder, record)

@@ -34,6 +34,8 @@ from ganforge.training.build import load_samples, plan
 
 Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
+RECORD = "evaluations.jsonl"
+"""File of a run folder, one evaluation a line."""
 EXAMPLE = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"'
 
 

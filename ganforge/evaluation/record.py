@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganforge.evaluation.evaluate import RECORD
 from ganforge.files import open_own
 from ganforge.outputs.recall_chart import write_recall_charts
 from ganforge.outputs.run_folder import RunFolder
-
-RECORD = "evaluations.jsonl"
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> Path:
