@@ -21,6 +21,8 @@ from ganforge.cli.export import export
 from ganforge.cli.health import health
 from ganforge.cli.inspect import check, plugins, schema
 from ganforge.cli.judge import judge
+from ganforge.cli.lab import lab
+from ganforge.cli.latents import latents
 from ganforge.cli.launch import LOST
 from ganforge.cli.neighbours import neighbours
 from ganforge.cli.new import new
@@ -64,8 +66,8 @@ def cli() -> None:
 
 
 for command in (
-    new, run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare,
-    doctor, health, sweep, profile, cache, export, play,
+    new, run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, lab, latents, neighbours,
+    compare, doctor, health, sweep, profile, cache, export, play,
 ):  # fmt: skip
     cli.add_command(command)
 

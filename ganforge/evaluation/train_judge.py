@@ -163,11 +163,11 @@ def _fit(
     images, labels = split.samples.images.to(device), split.samples.labels
     assert labels is not None
     total = settings.epochs * len(split.rows)
-    shown = Progress(total)
     started, told, seen, seen_then = time.monotonic(), time.monotonic(), 0, 0
+    limit = math.inf if settings.max_minutes is None else 60 * settings.max_minutes
+    shown = Progress(total, deadline=started + limit)
     for rows, rng in _batches(split.rows, settings):
         now = time.monotonic()
-        limit = math.inf if settings.max_minutes is None else 60 * settings.max_minutes
         progress = max(seen / total, (now - started) / limit)
         if progress >= 1:
             break
