@@ -27,7 +27,7 @@ from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
 from ganforge.training.first_weights import take
 from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
-from ganforge.training.outcome import Outcome
+from ganforge.training.outcome import Outcome, what_is_lost
 from ganforge.training.record import Record
 from ganforge.training.resume import Saved
 
@@ -128,10 +128,13 @@ class Session:
         try:
             finished = loop.run(stop)
             well = True
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             patience = 0.0
+            error.add_note(what_is_lost(folder, loop.images_seen))
             raise
         except OSError as error:
+            if not folder.path.is_dir():
+                error.add_note(f"run folder {folder.path} was moved or deleted while it was trained")
             if checkpoint.complete(folder.checkpoints):
                 quoted = shlex.quote(str(folder.path))
                 error.add_note(f"the checkpoints are intact; to continue:  ganforge resume {quoted}")
