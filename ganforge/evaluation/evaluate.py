@@ -23,13 +23,14 @@ from ganforge.components.calls import values_of
 from ganforge.components.comparability import depends_on, describe, fingerprint, tensor_sha256
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Plugin, Registry
-from ganforge.config import RunConfig, dump, load, validate
+from ganforge.config import RunConfig, dump, validate
 from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.outputs.recall_chart import write_recall_charts
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
+from ganforge.training.recorded import load_recorded
 
 Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
@@ -174,7 +175,7 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
 def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple[RunConfig, Sequence[Metric]]:
     """The run's settings, and the metrics to compute. Raises `UserError` if there are none."""
     if asked.metrics_file is None:
-        config = load(run.config, registry, asked.overrides)
+        config = load_recorded(run, registry, asked.overrides)
         if not config.metrics:
             raise UserError(
                 f"{run.config} has no [[metrics]]; pass some with --metrics FILE.toml, such as\n{EXAMPLE}"
@@ -196,7 +197,7 @@ def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple
             )
         tables[int(path[1])][path[2]] = value
         for_metrics[path] = override
-    config = load(run.config, registry, for_run)
+    config = load_recorded(run, registry, for_run)
     document = dump(config) | {"metrics": tables}
     checked = validate(document, registry, file=str(file), text=text, overrides=for_metrics)
     return config, checked.metrics

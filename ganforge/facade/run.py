@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganforge.api import DataSpec, LabelSpec, UserError
 from ganforge.components.registry import discover
-from ganforge.config import RunConfig, load
+from ganforge.config import RunConfig
 from ganforge.evaluation import sheets
 from ganforge.evaluation.codes import set_codes
 from ganforge.evaluation.conditions import rows as rows_of
@@ -30,6 +30,7 @@ from ganforge.facade.hub import local
 from ganforge.facade.rows import Rows
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.recorded import load_recorded
 
 Condition = str | Path | Sequence[Any] | Tensor
 """One condition as text ("red cube, blue sphere", "0.5, -1", the path of an image), as a list of names or
@@ -63,7 +64,7 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The settings with every default filled in."""
-        return load(self._folder.config, discover())
+        return load_recorded(self._folder, discover())
 
     @cached_property
     def spec(self) -> DataSpec:

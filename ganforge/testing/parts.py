@@ -126,9 +126,9 @@ def device(subject: Subject) -> None:
     agreed = plan(subject.config)
     networks = agreed.networks("meta")
     try:
-        _check_networks(
-            subject, networks, agreed.spec, agreed.z_dim
-        ) if subject.kind == "nets" else _on_meta(subject.instance)
+        _check_networks(subject, networks, agreed.spec, agreed.z_dim) if subject.kind == "nets" else _on_meta(
+            subject.instance
+        )
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise Violation(f"on another device than the CPU: {' '.join(str(error).split())}") from error
 

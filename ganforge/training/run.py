@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganforge.components.registry import Registry
-from ganforge.config import RunConfig, load
+from ganforge.config import RunConfig
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
 from ganforge.engine.distributed.runtime import Runtime, check_shares
@@ -19,6 +19,7 @@ from ganforge.training.advice import advice_on
 from ganforge.training.agreement import refuse_differences
 from ganforge.training.build import plan
 from ganforge.training.outcome import Outcome
+from ganforge.training.recorded import load_recorded
 from ganforge.training.session import Session
 
 
@@ -62,7 +63,7 @@ def resume(
     if they differ in keys that are neither free to change nor `allowed`.
     """
     run = RunFolder.open(folder)
-    config = load(config_file or run.config, registry, overrides)
+    config = load_recorded(run, registry, overrides, config_file)
     refuse_impossible_best(config)
     with stop, contextlib.closing(Runtime(config.train)) as runtime:
         refuse_differences(config, runtime)
