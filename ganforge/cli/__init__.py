@@ -19,7 +19,7 @@ from ganforge.cli.doctor import doctor
 from ganforge.cli.evaluate import evaluate
 from ganforge.cli.export import export
 from ganforge.cli.health import health
-from ganforge.cli.inspect import check, plugins, schema
+from ganforge.cli.inspect import check, schema
 from ganforge.cli.judge import judge
 from ganforge.cli.lab import lab
 from ganforge.cli.latents import latents
@@ -27,6 +27,8 @@ from ganforge.cli.launch import LOST
 from ganforge.cli.neighbours import neighbours
 from ganforge.cli.new import new
 from ganforge.cli.play import play
+from ganforge.cli.plugin import plugin
+from ganforge.cli.plugins import plugins
 from ganforge.cli.profile import profile
 from ganforge.cli.report import plot, report
 from ganforge.cli.sample import sample
@@ -79,7 +81,8 @@ def cli() -> None:
 
 
 for command in (
-    new, run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, lab, latents, neighbours,
+    new, run, resume, sample, check, plugin, plugins, schema, plot, report, judge, evaluate, lab, latents,
+    neighbours,
     compare, doctor, health, sweep, profile, cache, export, play,
 ):  # fmt: skip
     cli.add_command(command)
