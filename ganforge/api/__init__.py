@@ -1,6 +1,6 @@
 """The contract between ganforge and its plugins: the only part a plugin may import.
 
-Shapes, here and everywhere: `N` batch, `C` channels, `H W` pixels, `Z` latent, `K` classes or
+Shapes, here and everywhere: `N` batch, `C` channels, `H W` pixels, `K` classes or
 attributes, `M` samples in a data set. Images are in [-1, 1] inside, uint8 at rest.
 """
 
@@ -14,12 +14,14 @@ from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, 
 from ganforge.api.digest import file_sha256
 from ganforge.api.errors import UserError, did_you_mean, nearest
 from ganforge.api.hooks import GROUP, hookimpl
+from ganforge.api.image_dataset import ImageDataset
 from ganforge.api.losses import Loss, Share, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
 from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
 from ganforge.api.stream import Stream, rows
+from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
@@ -45,8 +47,10 @@ __all__ = [
     "Dataset",
     "Draw",
     "Field",
+    "ImageDataset",
     "LabelKind",
     "LabelSpec",
+    "LabelWish",
     "Loss",
     "Metric",
     "Networks",
@@ -66,6 +70,7 @@ __all__ = [
     "Side",
     "Split",
     "Stream",
+    "Survey",
     "Task",
     "Term",
     "Track",

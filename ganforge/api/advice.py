@@ -34,7 +34,7 @@ class Advice:
 class RunView:
     """The run that a component is part of."""
 
-    data: DataSpec
+    spec: DataSpec
     batch: int
     """Samples in one forward pass: the batch over all accumulation steps and processes."""
     networks: Networks

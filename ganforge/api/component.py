@@ -67,7 +67,7 @@ class Component(BaseModel, ABC):
         """The name by which a run file selects this component."""
         return str(cls.model_fields["type"].default)
 
-    def prepare(self, data: DataSpec, shapes: Shapes) -> None:
+    def prepare(self, spec: DataSpec, shapes: Shapes) -> None:
         """Called once, on the run's own copy, before training: replaces memory whose shape depends on the
         data (`self._pool = torch.zeros(50, *shapes[""])`) and loads frozen networks into private attributes
         (`self._vgg = ...`), which are then put on the device in evaluation mode, without gradients.

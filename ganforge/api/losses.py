@@ -86,7 +86,7 @@ class Term(Component):
         "(lazy regularization); 1 = at each update.",
     )
 
-    def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
+    def heads(self, spec: DataSpec, prior: Prior) -> dict[str, int]:
         """Additional outputs needed from the discriminator: name -> width. Raises `UserError` if the data or
         the prior do not support the term."""
         return {}

@@ -29,7 +29,7 @@ class Draw(NamedTuple):
     """A latent sample from the prior: everything the generator receives."""
 
     z: Tensor
-    """[N, Z]"""
+    """[N, z_dim]"""
     cond: Any
     """[N, K], an image [N, C, H, W], or None: the conditions of the fakes."""
     codes: dict[str, Tensor]
@@ -42,8 +42,8 @@ class Prior(Component):
     kind: ClassVar[str] = "prior"
 
     @abstractmethod
-    def width(self) -> int:
-        """Z, the dimension of the latent."""
+    def z_dim(self) -> int:
+        """Dimension of the latent z."""
 
     def codes(self) -> tuple[Code, ...]:
         """The interpretable codes in the latent; none by default."""
@@ -54,14 +54,34 @@ class Prior(Component):
         """`n` latents on the generator's device, for the conditions `cond` [n, K] or None."""
 
     def truncated(self, z: Tensor, limit: float) -> Tensor:
-        """Latents [n, Z] of the prior -> the same latents moved toward its center, none beyond `limit`
+        """Latents [n, z_dim] of the prior -> the same latents moved toward its center, none beyond `limit`
         (truncation): less variety, better samples. Raises `UserError` if the prior does not support it."""
         raise UserError(f"prior '{self.type}' cannot be truncated; remove --truncation")
 
+    def code_values(self, code: Code, columns: int) -> tuple[float, ...]:
+        """The values of a code that a sheet shows along a row: all classes, or `columns` numbers."""
+        if code.kind == "categorical":
+            return tuple(float(each) for each in range(code.width))
+        return tuple(torch.linspace(-1, 1, columns).tolist())
+
+    def with_code(self, z: Tensor, code: Code, value: float) -> Tensor:
+        """Latents [n, z_dim] -> the same latents with one code set to a class or, in all of its dimensions,
+        to a number. Every prior that has codes implements it."""
+        raise UserError(f"prior '{self.type}' cannot set code '{code.name}'")
+
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Code name -> latents [rows, columns, Z] in which only that code varies along a row, and everything
-        else from row to row. A categorical code has one column per class."""
-        return {}
+        """Code name -> latents [rows, columns, z_dim] in which only that code varies along a row, and
+        everything else from row to row. A categorical code has one column per class."""
+        codes = self.codes()
+        if not codes:
+            return {}
+        base = self.sample(rows, None, generator).z
+        return {
+            code.name: torch.stack(
+                [self.with_code(base, code, value) for value in self.code_values(code, columns)], dim=1
+            )
+            for code in codes
+        }
 
 
 class Verdict(NamedTuple):
@@ -93,8 +113,8 @@ class Architecture(Component):
     kind: ClassVar[str] = "nets"
 
     @abstractmethod
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        """Networks for samples of `data.shape`, latents [N, latent], and one more output of the
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        """Networks for samples of `spec.shape`, latents [N, z_dim], and one more output of the
         discriminator for each head (name -> width).
 
         Also called on the meta device. Raises `UserError` for incompatible arguments.

@@ -49,11 +49,11 @@ class Task(Component):
     pairs: ClassVar[bool] = True
     """Each sample needs its own condition; False = the data may be two collections instead."""
 
-    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+    def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
         """The networks of each side, by one or several calls of `nets.build`: a network, or an
         `nn.ModuleDict` of several. Also called on the meta device. Raises `UserError` if the data or the
         architecture do not support the task."""
-        return nets.build(data, latent, heads)
+        return nets.build(spec, z_dim, heads)
 
     def compare(self, generator: Side, real: Tensor, cond: Any, draw: Draw) -> Mapping[str, Comparison]:
         """Name -> comparison, of samples `real` [N, *shape] with their conditions `cond`, and latents `draw`.

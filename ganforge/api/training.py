@@ -97,10 +97,10 @@ class Metric(Component):
     seed: int = Field(0, ge=0, description="Seed of the latents, and of whatever else the metric draws.")
 
     @abstractmethod
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Name -> value. Must not touch the global random state or the networks."""
 
-    def provenance(self, data: DataSpec) -> dict[str, Any]:
+    def provenance(self, spec: DataSpec) -> dict[str, Any]:
         """What its values depend on in addition to its settings and the files these name: extractor, hash of
         its weights, resizer. Values for which this differs are never compared.
 

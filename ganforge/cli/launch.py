@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing import PContext, ProcessFailure
 
 STARTED = "GANFORGE_STARTED_BY_PROCESSES"
-"""Set in the processes started here, which get the unchanged command line."""
+"""Set in the processes started here, which get the unchanged command line: this process's id."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 POLL_S = 0.1
+SET_PDEATHSIG = 1
+"""PR_SET_PDEATHSIG of Linux's <sys/prctl.h>."""
 
 LOST = 4
 """Exit code of a process that lost contact with another."""
@@ -45,7 +47,10 @@ def wanted(count: int) -> bool:
     another launcher started it."""
     from ganforge.api import UserError
 
-    if count == 1 or STARTED in os.environ:
+    if STARTED in os.environ:
+        end_with(int(os.environ[STARTED]))
+        return False
+    if count == 1:
         return False
     if "RANK" in os.environ:
         raise UserError(
@@ -53,6 +58,18 @@ def wanted(count: int) -> bool:
             "remove --processes"
         )
     return True
+
+
+def end_with(launcher: int) -> None:
+    """Stops this process cleanly, as by SIGTERM, once the process that started it has been killed. Only on
+    Linux; elsewhere it goes on training."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != launcher:  # killed before the line above
+        sys.exit(1)
 
 
 def launch(count: int) -> int:
@@ -96,7 +113,7 @@ def _environment(rank: int, count: int, port: int) -> dict[str, str]:
     """The variables that Accelerate and torch read, as torchrun sets them."""
     threads = max(1, len(os.sched_getaffinity(0)) // count)
     return {
-        STARTED: "1",
+        STARTED: str(os.getpid()),
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(count),

@@ -82,8 +82,8 @@ def run(
     registry = discover()
     settings = load(config, registry, overrides)
     if dry_run:
-        from ganforge.cli.inspect import preflight_report
         from ganforge.profiling.preflight import preflight
+        from ganforge.profiling.preflight_report import preflight_report
 
         found = preflight(settings)
         click.echo(dumps(settings))

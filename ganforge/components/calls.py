@@ -30,65 +30,65 @@ from ganforge.api import (
 from ganforge.components.faults import blame, fault, in_words
 
 
-def spec_of(data: Dataset) -> DataSpec:
-    with blame(data, "spec"):
-        spec = data.spec()
+def spec_of(dataset: Dataset) -> DataSpec:
+    with blame(dataset, "spec"):
+        spec = dataset.spec()
     if not isinstance(spec, DataSpec):
-        raise fault(data, f"spec returned {in_words(spec)}; expected a DataSpec")
+        raise fault(dataset, f"spec returned {in_words(spec)}; expected a DataSpec")
     return spec
 
 
-def open_data(data: Dataset, split: Split, spec: DataSpec, context: Context) -> Samples:
+def open_data(dataset: Dataset, split: Split, spec: DataSpec, context: Context) -> Samples:
     """Opens a split and checks it against `spec`. Reads only the content of points and of vector labels,
     which are small; pixels may be memory-mapped."""
-    with blame(data, "build"):
-        samples = data.build(split, context)
+    with blame(dataset, "build"):
+        samples = dataset.build(split, context)
     if not isinstance(samples, Samples):
-        raise fault(data, f"build returned {in_words(samples)}; expected Samples")
+        raise fault(dataset, f"build returned {in_words(samples)}; expected Samples")
     images, labels = samples.images, samples.labels
     if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, torch.float32):
         raise fault(
-            data, f"build returned images as {in_words(images)}; expected a tensor of uint8 or float32"
+            dataset, f"build returned images as {in_words(images)}; expected a tensor of uint8 or float32"
         )
     if tuple(images.shape[1:]) != spec.shape:
         raise fault(
-            data, f"declared samples of shape {spec.shape}, but build returned {tuple(images.shape[1:])}"
+            dataset, f"declared samples of shape {spec.shape}, but build returned {tuple(images.shape[1:])}"
         )
-    _check_labels(data, spec, samples)
+    _check_labels(dataset, spec, samples)
     for what, values in (("samples", images), ("labels", labels)):
         if values is not None and values.is_floating_point() and not values.isfinite().all():
-            raise fault(data, f"build returned non-finite {what}")
+            raise fault(dataset, f"build returned non-finite {what}")
     return samples
 
 
-def _check_labels(data: Dataset, spec: DataSpec, samples: Samples) -> None:
+def _check_labels(dataset: Dataset, spec: DataSpec, samples: Samples) -> None:
     """Checks the shape, type and number of the labels."""
     labels, promised = samples.labels, spec.labels.shape
     shape = () if labels is None else tuple(labels.shape[1:])
     if shape != promised:
         given = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
         what = f"labels of shape {promised}" if len(promised) > 1 else f"{spec.labels.width} labels"
-        raise fault(data, f"declared {what} per sample, but build returned {given}")
+        raise fault(dataset, f"declared {what} per sample, but build returned {given}")
     if labels is None:
         return
     if spec.labels.kind == "image" and labels.dtype != torch.uint8:
         raise fault(
-            data, f"build returned images as labels as {in_words(labels)}; expected a tensor of uint8"
+            dataset, f"build returned images as labels as {in_words(labels)}; expected a tensor of uint8"
         )
     if samples.paired and len(labels) != len(samples.images):
         raise fault(
-            data, f"build returned {len(samples.images):,} samples, but {len(labels):,} rows of labels"
+            dataset, f"build returned {len(samples.images):,} samples, but {len(labels):,} rows of labels"
         )
     if not samples.paired and not len(labels):
-        raise fault(data, "build returned no labels for an unpaired data set; expected 1 or more")
+        raise fault(dataset, "build returned no labels for an unpaired data set; expected 1 or more")
 
 
 def networks_of(
-    task: Task, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]
+    task: Task, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]
 ) -> Networks:
     """Both sides of the game."""
     with blame(task if type(task).build is not Task.build else nets, "build"):
-        networks = task.build(nets, data, latent, heads)
+        networks = task.build(nets, spec, z_dim, heads)
     if not isinstance(networks, Networks) or not all(isinstance(part, nn.Module) for part in networks):
         raise fault(nets, f"build returned {in_words(networks)}; expected Networks of two modules")
     return networks
@@ -102,37 +102,37 @@ def optimizer_of(optimizer: Optimizer, parameters: Parameters) -> torch.optim.Op
     return built
 
 
-def width_of(prior: Prior) -> int:
-    with blame(prior, "width"):
-        width = prior.width()
-    if type(width) is not int or width < 1:
-        raise fault(prior, f"width returned {width!r:.60}; expected a whole number from 1")
-    return width
+def z_dim_of(prior: Prior) -> int:
+    with blame(prior, "z_dim"):
+        z_dim = prior.z_dim()
+    if type(z_dim) is not int or z_dim < 1:
+        raise fault(prior, f"z_dim returned {z_dim!r:.60}; expected a whole number from 1")
+    return z_dim
 
 
-def heads_of(term: Term, data: DataSpec, prior: Prior) -> Mapping[str, int]:
+def heads_of(term: Term, spec: DataSpec, prior: Prior) -> Mapping[str, int]:
     with blame(term, "heads"):
-        heads = term.heads(data, prior)
+        heads = term.heads(spec, prior)
     if not isinstance(heads, Mapping) or not all(type(width) is int for width in heads.values()):
         raise fault(term, f"heads returned {heads!r:.60}; expected a dict of names and widths")
     return heads
 
 
-def pictures_of(data: Dataset, samples: Tensor) -> Tensor:
+def pictures_of(dataset: Dataset, samples: Tensor) -> Tensor:
     """What is drawn of samples [n, *shape]."""
-    with blame(data, "picture"):
-        pictures = data.picture(samples)
+    with blame(dataset, "picture"):
+        pictures = dataset.picture(samples)
     if not isinstance(pictures, Tensor) or len(pictures) != len(samples) or not 2 <= pictures.ndim <= 5:
         raise fault(
-            data, f"picture returned {in_words(pictures)}; expected one image, wave or point per sample"
+            dataset, f"picture returned {in_words(pictures)}; expected one image, wave or point per sample"
         )
     return pictures
 
 
-def values_of(metric: Metric, sampler: Sampler, data: Samples) -> dict[str, float]:
+def values_of(metric: Metric, sampler: Sampler, samples: Samples) -> dict[str, float]:
     """The metric's values as plain floats; NaN if it has none."""
     with blame(metric, "compute"):
-        values = metric.compute(sampler, data)
+        values = metric.compute(sampler, samples)
     if not isinstance(values, Mapping):
         raise fault(metric, f"compute returned {in_words(values)}; expected a dict of numbers")
     for name, value in values.items():

@@ -23,14 +23,14 @@ NEUTRAL = ("type", "every", "seed", "repeats", "name")
 """Keys of a metric that do not change the meaning of its values."""
 
 
-def describe(metric: Metric, data: DataSpec) -> dict[str, Any]:
+def describe(metric: Metric, spec: DataSpec) -> dict[str, Any]:
     """A metric's type and settings, hashes of the files they name, and the metric's own provenance.
     Raises `UserError` for a missing file."""
     return {
         "type": metric.type,
         "settings": json.loads(metric.model_dump_json(exclude={"type", "every"})),
         "files": {name: _identify(metric, name, path) for name, path in metric if isinstance(path, Path)},
-        "uses": metric.provenance(data),
+        "uses": metric.provenance(spec),
     }
 
 

@@ -56,13 +56,13 @@ def check_estimates(values: object, component: Component) -> None:
 
 
 def draw_of(prior: Prior, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
-    """A prior's sample, with latents [n, Z]."""
+    """A prior's sample, with latents [n, z_dim]."""
     with blame(prior, "sample"):
         draw = prior.sample(n, cond, generator)
-        width = prior.width()
+        z_dim = prior.z_dim()
     if not isinstance(draw, Draw):
         raise fault(prior, f"sample returned {in_words(draw)}; expected a Draw")
-    _check(draw.z, (n, width), prior, "sample returned latents")
+    _check(draw.z, (n, z_dim), prior, "sample returned latents")
     return draw
 
 

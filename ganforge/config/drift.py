@@ -17,7 +17,7 @@ MAY_CHANGE = (
     "train.images",
     "train.resume",
     "train.device",
-    "train.data",
+    "train.placement",
     "train.timeout_s",
     "train.silence",
     "logging",
@@ -50,8 +50,8 @@ def within(key: str, names: Collection[str]) -> bool:
 def changes(old: RunConfig, new: RunConfig) -> list[Change]:
     """The keys that differ but may not, in the order of the file. If a component was replaced by another,
     only its name."""
-    was, now = dict(_leaves(dump(old))), dict(_leaves(dump(new)))
-    moved = set(_paths(old)) & set(_paths(new))
+    was, now = dict(leaves(dump(old))), dict(leaves(dump(new)))
+    moved = set(paths_in(old)) & set(paths_in(new))
     found: list[Change] = []
     for key in dict.fromkeys([*was, *now]):
         if was.get(key) == now.get(key) or key in moved or within(key, MAY_CHANGE):
@@ -63,25 +63,26 @@ def changes(old: RunConfig, new: RunConfig) -> list[Change]:
     return found
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted key, value as JSON); for a table in an array, its index is part of the key."""
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """The values in a dumped config as (dotted key, value as JSON); for a table in an array, its index is
+    part of the key."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(inner, f"{key}.{name}" if key else name)
+            yield from leaves(inner, f"{key}.{name}" if key else name)
     elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         for position, inner in enumerate(value):
-            yield from _leaves(inner, f"{key}.{position}")
+            yield from leaves(inner, f"{key}.{position}")
     elif value != []:
         yield key, json.dumps(value)
 
 
-def _paths(value: Any, key: str = "") -> Iterator[str]:
+def paths_in(value: Any, key: str = "") -> Iterator[str]:
     """The keys that name a file or folder."""
     if isinstance(value, Path):
         yield key
     elif isinstance(value, BaseModel):
         for name, inner in value:
-            yield from _paths(inner, f"{key}.{name}" if key else name)
+            yield from paths_in(inner, f"{key}.{name}" if key else name)
     elif isinstance(value, tuple):
         for position, inner in enumerate(value):
-            yield from _paths(inner, f"{key}.{position}")
+            yield from paths_in(inner, f"{key}.{position}")

@@ -15,7 +15,7 @@ from operator import or_
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, create_model
+from pydantic import Field, PrivateAttr, create_model
 
 from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss, Metric, Prior, Task, Term
 from ganforge.components.faults import KIND_NOUNS
@@ -66,6 +66,13 @@ class RunConfig(Section):
     logging: Logging = Field(Logging(), description="What is logged, and how often.")
     health: Health = Field(Health(), description="What to do when training fails.")
     wandb: Wandb = Field(Wandb(), description="The mirror on Weights & Biases.")
+
+    _renamed: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def renamed(self) -> tuple[str, ...]:
+        """A line for each key that the run file has under a former name."""
+        return self._renamed
 
 
 class Mistake(NamedTuple):

@@ -14,7 +14,7 @@ Diagnosis = Literal[
 ]
 """The sentinel's diagnoses."""
 
-Residence = Literal["auto", "resident", "streamed"]
+Placement = Literal["auto", "resident", "streamed"]
 
 
 class Section(BaseModel):
@@ -98,7 +98,7 @@ class Train(Section):
         description="If the run folder already exists: never = 'ganforge run' refuses, auto = it resumes the "
         "run in it. A run that never reached a checkpoint is restarted either way.",
     )
-    data: Residence = Field(
+    placement: Placement = Field(
         "auto",
         description="Where the images are kept: resident = all on the device, or, on the CPU, where the data "
         "set has them; streamed = on disk or in RAM, prefetched a few batches ahead; auto = streamed if the "

@@ -107,9 +107,9 @@ class LazySamples(Samples):
 class EvaluationSampler:
     """A generator that reads the training labels only when it has to draw conditions."""
 
-    def __init__(self, generator: GeneratorSampler, data: Samples) -> None:
+    def __init__(self, generator: GeneratorSampler, samples: Samples) -> None:
         self.generator = generator
-        self.data = data
+        self.data = samples
         self.spec = generator.spec
         self.drawn = 0
         """Samples drawn so far."""
@@ -224,7 +224,7 @@ def open_generator(
 
 
 def measure(
-    metric: Metric, sampler: EvaluationSampler, data: LazySamples, seeds: int | None
+    metric: Metric, sampler: EvaluationSampler, samples: LazySamples, seeds: int | None
 ) -> dict[str, Any]:
     """One metric's values, and what they depend on.
 
@@ -236,15 +236,15 @@ def measure(
         metric = metric.model_copy(update={"repeats": seeds})
     times: int = dict(metric)["repeats"] if repeating else seeds or 1
     used = [metric.seed + step for step in range(times)]
-    data.forget()
+    samples.forget()
     sampler.drawn = 0
     runs = [metric] if repeating else [metric.model_copy(update={"seed": seed}) for seed in used]
-    found = [values_of(run, sampler, data) for run in runs]
+    found = [values_of(run, sampler, samples) for run in runs]
     values = {name: statistics.fmean(each[name] for each in found) for name in found[0]}
     if len(found) > 1:
         values |= {f"{name}_std": statistics.stdev(each[name] for each in found) for name in found[0]}
     described = describe(metric, sampler.spec)
-    real = data.provenance()
+    real = samples.provenance()
     conditions = depends_on(metric, sampler.spec, described, generated=sampler.drawn // times, real=real)
     return {
         **described,

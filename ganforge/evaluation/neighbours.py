@@ -102,23 +102,23 @@ def find_neighbours(folder: Path, registry: Registry, asked: Search, out: Path, 
     return summary_text(record)
 
 
-def refuse_misfit(asked: Search, data: Samples) -> None:
+def refuse_misfit(asked: Search, samples: Samples) -> None:
     """Raises `UserError` if more is requested than the data has."""
     if asked.n > asked.count:
         raise UserError(f"--n {asked.n} exceeds --count {asked.count}; raise --count")
     for what, option, wanted, most in (
-        ("images", "--count", asked.count, len(data)),
-        ("neighbours of each", "--k", asked.k, len(data) - 1),
+        ("images", "--count", asked.count, len(samples)),
+        ("neighbours of each", "--k", asked.k, len(samples) - 1),
     ):
         if wanted > most:
             raise UserError(
-                f"{wanted:,} {what} requested, but the data has {len(data):,} images; "
+                f"{wanted:,} {what} requested, but the data has {len(samples):,} images; "
                 f"pass {option} {most} or less"
             )
 
 
 def nearest(
-    queries: Tensor, own: Tensor, data: Samples, space: FeatureSpace, k: int, context: Context
+    queries: Tensor, own: Tensor, samples: Samples, space: FeatureSpace, k: int, context: Context
 ) -> Neighbours:
     """The `k` nearest images of `data` to `queries` [Q, F]; `own` int64 [Q] is the query's index in
     the data, or -1. The query itself and images of its group are excluded.
@@ -127,17 +127,19 @@ def nearest(
     """
     empty = torch.zeros(len(queries), 0)
     best = Neighbours(empty, empty.long(), empty.bool())
-    parts = [(rows, flip) for rows in torch.split(torch.arange(len(data)), CHUNK) for flip in _flips(data)]
+    parts = [
+        (rows, flip) for rows in torch.split(torch.arange(len(samples)), CHUNK) for flip in _flips(samples)
+    ]
     for rows, flip in context.track(parts, len(parts), "searching for neighbours"):
-        points = _features(rows, flip, data, space)
+        points = _features(rows, flip, samples, space)
         distances = torch.cdist(queries, points, compute_mode="use_mm_for_euclid_dist")
-        distances[_alike(own, rows, data)] = math.inf
+        distances[_alike(own, rows, samples)] = math.inf
         numbers = rows.expand(len(queries), -1)
         pool = (distances, numbers, torch.full_like(numbers, flip, dtype=torch.bool))
         joined = Neighbours(*(torch.cat(pair, dim=1) for pair in zip(best, pool, strict=True)))
         order = joined.distances.topk(min(k, joined.distances.shape[1]), dim=1, largest=False).indices
         best = Neighbours(*(field.gather(1, order) for field in joined))
-    return _exact(queries, best, data, space)
+    return _exact(queries, best, samples, space)
 
 
 def summary(found: Neighbours, queries: Tensor, count: int) -> dict[str, float]:
@@ -195,37 +197,37 @@ def summary_text(record: dict[str, Any]) -> str:
     )
 
 
-def _flips(data: Samples) -> tuple[bool, ...]:
-    return (False, True) if data.mirror else (False,)
+def _flips(samples: Samples) -> tuple[bool, ...]:
+    return (False, True) if samples.mirror else (False,)
 
 
-def _features(rows: Tensor, flip: bool, data: Samples, space: FeatureSpace) -> Tensor:
-    images = real(data, rows)
+def _features(rows: Tensor, flip: bool, samples: Samples, space: FeatureSpace) -> Tensor:
+    images = real(samples, rows)
     return space(images.flip(3) if flip else images)
 
 
-def _alike(own: Tensor, rows: Tensor, data: Samples) -> Tensor:
+def _alike(own: Tensor, rows: Tensor, samples: Samples) -> Tensor:
     """bool [Q, B]: which of `rows` are the query itself or of its group."""
-    if data.groups is None:
+    if samples.groups is None:
         return own[:, None] == rows
-    groups = data.groups.cpu()
+    groups = samples.groups.cpu()
     # Samples have index -1, and the group found there is not theirs.
     return (groups[own][:, None] == groups[rows]) & (own >= 0)[:, None]
 
 
-def _exact(queries: Tensor, found: Neighbours, data: Samples, space: FeatureSpace) -> Neighbours:
+def _exact(queries: Tensor, found: Neighbours, samples: Samples, space: FeatureSpace) -> Neighbours:
     """`found` with distances recomputed exactly: those from the matrix product lose precision where
     they are small, which is where copies show."""
     columns = []
     for rows, flips, column in zip(found.rows.T, found.mirrored.T, found.distances.T, strict=True):
-        plain, flipped = (_features(rows, flip, data, space) for flip in (False, True))
+        plain, flipped = (_features(rows, flip, samples, space) for flip in (False, True))
         points = torch.where(flips[:, None], flipped, plain)
         columns.append((queries - points).norm(dim=1).where(column.isfinite(), column))
     distances, order = torch.stack(columns, dim=1).sort(dim=1, stable=True)
     return Neighbours(distances, found.rows.gather(1, order), found.mirrored.gather(1, order))
 
 
-def _sheet(shown: Tensor, found: Neighbours, data: Samples) -> bytes:
+def _sheet(shown: Tensor, found: Neighbours, samples: Samples) -> bytes:
     """The figure: `shown` [2n, C, H, W] are samples, then as many real images."""
     # Matplotlib is slow to import, and errors should come fast.
     from ganforge.outputs.figures import render
@@ -233,7 +235,7 @@ def _sheet(shown: Tensor, found: Neighbours, data: Samples) -> bytes:
 
     strips = []
     for image, distances, rows, flips in zip(shown, *found, strict=True):
-        near = real(data, rows)
+        near = real(samples, rows)
         near = torch.where(flips[:, None, None, None], near.flip(3), near)
         strips.append(Strip(image, near, distances.tolist(), flips.tolist()))
     half = len(strips) // 2

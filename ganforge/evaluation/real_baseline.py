@@ -20,8 +20,8 @@ from ganforge.training.build import load_samples
 class RealSampler(EvaluationSampler):
     """Real images in the role of a generator."""
 
-    def __init__(self, data: Samples, spec: DataSpec) -> None:
-        self.data = data
+    def __init__(self, samples: Samples, spec: DataSpec) -> None:
+        self.data = samples
         self.spec = spec
         self.drawn = 0
 
@@ -56,21 +56,21 @@ def evaluate_real(folder: Path, registry: Registry, asked: Evaluation, context: 
     return {"network": "real", "images_seen": 0, "metrics": rows}
 
 
-def halves(data: Samples) -> tuple[Samples, Samples]:
+def halves(samples: Samples) -> tuple[Samples, Samples]:
     """A random split in two halves; images of one group stay together."""
-    everything = torch.arange(len(data))
+    everything = torch.arange(len(samples))
     groups, member_of = torch.unique(
-        everything if data.groups is None else data.groups.cpu(), return_inverse=True
+        everything if samples.groups is None else samples.groups.cpu(), return_inverse=True
     )
     order = torch.randperm(len(groups), generator=generator_for(0, "halves"))
     first = torch.zeros(len(groups), dtype=torch.bool)
     first[order[: len(groups) // 2]] = True
     chosen = first[member_of]
-    return _only(data, everything[chosen]), _only(data, everything[~chosen])
+    return _only(samples, everything[chosen]), _only(samples, everything[~chosen])
 
 
-def _only(data: Samples, rows: Tensor) -> Samples:
-    rows = rows.to(data.images.device)
-    labels = None if data.labels is None else data.labels[rows]
-    groups = None if data.groups is None else data.groups[rows.to(data.groups.device)]
-    return Samples(data.images[rows], labels, data.mirror, groups)
+def _only(samples: Samples, rows: Tensor) -> Samples:
+    rows = rows.to(samples.images.device)
+    labels = None if samples.labels is None else samples.labels[rows]
+    groups = None if samples.groups is None else samples.groups[rows.to(samples.groups.device)]
+    return Samples(samples.images[rows], labels, samples.mirror, groups)

@@ -20,6 +20,7 @@ import tomli_w
 
 import ganforge
 from ganforge.outputs.atomic import write_bytes, write_json
+from ganforge.outputs.lock_holder import holder
 
 if TYPE_CHECKING:
     from ganforge.api import DataSpec, UserError
@@ -156,7 +157,8 @@ class RunFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise _user_error(
-                    f"run folder {self.path} is in use by another training process; stop that one first"
+                    f"run folder {self.path} is in use by another training process ({holder(descriptor)}); "
+                    "stop that one first"
                 ) from None
             except OSError:
                 # A file system without locks.

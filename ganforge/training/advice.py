@@ -35,8 +35,8 @@ def advice_on(agreed: Plan, processes: int = 1) -> list[Advice]:
 
 
 def in_lines(advice: list[Advice], config: RunConfig) -> list[str]:
-    """Each piece of advice as a line, with what silences it."""
-    lines = []
+    """The keys that have been renamed, then each piece of advice as a line, with what silences it."""
+    lines = [*config.renamed]
     for each in advice:
         keys = ", ".join(f'"{key}"' for key in (*config.train.silence, each.key))
         lines.append(f"{each.text} (if it is meant: train.silence = [{keys}])")

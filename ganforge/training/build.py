@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ganforge.api import Context, DataSpec, Draw, Networks, Role, Samples, Shapes, UserError
-from ganforge.components.calls import heads_of, networks_of, open_data, optimizer_of, spec_of, width_of
+from ganforge.components.calls import heads_of, networks_of, open_data, optimizer_of, spec_of, z_dim_of
 from ganforge.components.faults import blame
 from ganforge.components.team import Team
 from ganforge.config import RunConfig
@@ -43,8 +43,8 @@ class Plan:
 
     config: RunConfig
     spec: DataSpec
-    latent: int
-    """Z, the dimension of the latent."""
+    z_dim: int
+    """Dimension of the latent z."""
     heads: Mapping[str, int]
     """Head name -> width: the outputs that the terms need from the discriminator."""
 
@@ -53,7 +53,7 @@ class Plan:
         with torch.random.fork_rng(devices=[]), torch.device(device):
             torch.manual_seed(stream_seed(self.config.train.seed, "weights"))
             config = self.config
-            return networks_of(config.task, config.nets, self.spec, self.latent, self.heads)
+            return networks_of(config.task, config.nets, self.spec, self.z_dim, self.heads)
 
 
 def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
@@ -73,7 +73,7 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
                     f"but with widths {heads[name]} and {width}"
                 )
             heads[name], owners[name] = width, term.type
-    return Plan(config, spec, width_of(config.prior), heads)
+    return Plan(config, spec, z_dim_of(config.prior), heads)
 
 
 def load_samples(config: RunConfig, spec: DataSpec, context: Context) -> Samples:
@@ -125,7 +125,7 @@ def assemble(
         runtime.rank,
         runtime.world,
         train.accumulate,
-        train.data,
+        train.placement,
     )
     if batches.streams and runtime.is_main:
         observer.say(batches.streams)
@@ -210,7 +210,7 @@ def shapes_of(agreed: Plan) -> Shapes:
     config, spec, two = agreed.config, agreed.spec, 2
     generator = Team(agreed.networks("meta").generator, config.nets)
     with torch.device("meta"), torch.no_grad():
-        real, z = torch.empty(two, *spec.shape), torch.empty(two, agreed.latent)
+        real, z = torch.empty(two, *spec.shape), torch.empty(two, agreed.z_dim)
         cond = torch.empty(two, *spec.labels.shape) if spec.labels.shape else None
         with blame(config.task, "compare"):
             found = config.task.compare(generator, real, cond, Draw(z, cond, {}))

@@ -16,6 +16,7 @@ from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on
+from ganforge.training.agreement import refuse_differences
 from ganforge.training.build import plan
 from ganforge.training.outcome import Outcome
 from ganforge.training.session import Session
@@ -31,6 +32,7 @@ def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest
     refuse_impossible_best(config)
     agreed = plan(config)
     with stop, contextlib.closing(Runtime(config.train)) as runtime:
+        refuse_differences(config, runtime)
         session = Session(config, RunFolder(folder), runtime, registry, stop)
         if config.train.resume == "auto":
             saved = runtime.is_main and bool(checkpoint.complete(session.folder.checkpoints))
@@ -63,6 +65,7 @@ def resume(
     config = load(config_file or run.config, registry, overrides)
     refuse_impossible_best(config)
     with stop, contextlib.closing(Runtime(config.train)) as runtime:
+        refuse_differences(config, runtime)
         return Session(config, run, runtime, registry, stop).go_on(allowed)
 
 

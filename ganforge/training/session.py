@@ -82,6 +82,8 @@ class Session:
             # The others wait here until the folder no longer changes.
             self.runtime.any(False)
             say = Progress(seen).say if main else _silent
+            for line in self.config.renamed:
+                say(line)
             saved = Saved.load(self.folder, self.config, self.registry, allowed, say)
             if saved.state["images_seen"] >= seen and not saved.state["owes_metrics"]:
                 idle = f"nothing to do: it has already seen its {seen:,} images"

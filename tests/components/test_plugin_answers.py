@@ -32,7 +32,7 @@ WRONG: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("terms", "call", lambda value: value.expand(8, 1), "term 'bad' {of}: its call returned a tensor of float32, shape (8, 1); expected a scalar tensor of floats"),
     ("terms", "call", lambda value: value.detach(), "term 'bad' {of}: its call returned a tensor off the graph (requires_grad is False), from which the discriminator cannot learn"),
     ("terms", "heads", lambda value: {"h": 1.5}, "term 'bad' {of}: heads returned {{'h': 1.5}}; expected a dict of names and widths"),
-    ("prior", "width", lambda value: 0, "prior 'bad' {of}: width returned 0; expected a whole number from 1"),
+    ("prior", "z_dim", lambda value: 0, "prior 'bad' {of}: z_dim returned 0; expected a whole number from 1"),
     ("prior", "sample", lambda value: value.z, "prior 'bad' {of}: sample returned a tensor of float32, shape (48, 8); expected a Draw"),
     ("prior", "sample", lambda value: value._replace(z=value.z[:, :7]), "prior 'bad' {of}: sample returned latents a tensor of float32, shape (48, 7); expected floats of shape (48, 8)"),
     ("nets", "build", lambda value: None, "architecture 'bad' {of}: build returned None; expected Networks of two modules"),

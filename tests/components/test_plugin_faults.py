@@ -29,7 +29,7 @@ def test_the_components_work_while_they_behave(tmp_path: Path, registry: Registr
 
 RAISING = [
     ("data", "spec", "data set 'bad' {of} failed in spec"),
-    ("prior", "width", "prior 'bad' {of} failed in width"),
+    ("prior", "z_dim", "prior 'bad' {of} failed in z_dim"),
     ("prior", "sample", "prior 'bad' {of} failed in sample"),
     ("nets", "build", "architecture 'bad' {of} failed in build"),
     ("nets", "generator", "architecture 'bad' {of} failed in the generator's forward pass"),

@@ -63,7 +63,7 @@ def test_a_file_is_narrowed_to_the_components_it_names(tmp_path: Path) -> None:
     [
         ("[train]\nbatchsize = 3\n", "run.toml:8: train.batchsize: unknown key 'batchsize'; did you mean "
          "'batch_size'? (keys: images, batch_size, accumulate, d_updates, g_updates, fakes, precision, float32, "
-         "cuda_graphs, deterministic, compile, device, seed, clip_grad_norm, sync_batchnorm, timeout_s, silence, resume, data)"),
+         "cuda_graphs, deterministic, compile, device, seed, clip_grad_norm, sync_batchnorm, timeout_s, silence, resume, placement)"),
         ('[train]\n\nbatch_size = "32"\n', "run.toml:9: train.batch_size: should be a valid integer, got '32'"),
         ("[train]\nbatch_size = 0\n", "run.toml:8: train.batch_size: should be greater than or equal to 1, got 0"),
         ("[loss]\nmargin = 1\n", "run.toml:7: loss: the key 'type' is missing (one of: <loss>)"),
@@ -157,7 +157,7 @@ def test_overrides_reach_into_arrays_of_tables(tmp_path: Path) -> None:
         ("terms.0=1", "--set terms.0=1: terms is an array; name a key in one of its tables"),
         ("train.sed=1", "--set train.sed=1: train.sed: unknown key 'sed'; did you mean 'seed'? (keys: images, "
          "batch_size, accumulate, d_updates, g_updates, fakes, precision, float32, cuda_graphs, deterministic, compile, device, seed, "
-         "clip_grad_norm, sync_batchnorm, timeout_s, silence, resume, data)"),
+         "clip_grad_norm, sync_batchnorm, timeout_s, silence, resume, placement)"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_an_override_is_not_blamed_on_the_file(

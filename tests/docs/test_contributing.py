@@ -53,7 +53,7 @@ def test_files_and_folders_exist(page: str) -> None:
     assert len(paths) >= 3
     places = (ROOT, ROOT / "ganforge", ROOT / "ganforge" / "engine", ROOT / "ganforge" / "engine" / "update")
     missing = [name for name in paths if not any((place / name).exists() for place in places)]
-    assert [name for name in missing if name not in ("__init__.py", "train.data")] == []
+    assert [name for name in missing if name not in ("__init__.py", "train.placement")] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

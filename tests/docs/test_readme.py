@@ -115,6 +115,6 @@ def test_the_baseline_is_the_known_one() -> None:
     found = preflight(load(ROOT / "examples/baselines/cgan_iclevr_dcgan.toml", discover()))
     assert (found.g_parameters, found.d_parameters) == (g, d)
     config = load(ROOT / "examples/baselines/cgan_iclevr_dcgan.toml", discover())
-    assert config.prior.width() == 100
+    assert config.prior.z_dim() == 100
     optimizer = config.generator.optimizer.model_dump()
     assert (optimizer["lr"], optimizer["betas"], config.train.batch_size) == (1e-4, (0.5, 0.999), 64)

@@ -28,14 +28,16 @@ def rows_of(images: Tensor) -> list[list[float]]:
     return (images.double() / 127.5 - 1).flatten(1).tolist()
 
 
-def by_pairs(queries: Tensor, own: list[int], data: Samples, k: int) -> list[list[tuple[float, int, bool]]]:
+def by_pairs(
+    queries: Tensor, own: list[int], samples: Samples, k: int
+) -> list[list[tuple[float, int, bool]]]:
     """(distance, row, mirrored) of the nearest, from all pairs."""
-    groups = list(range(len(data))) if data.groups is None else data.groups.tolist()
+    groups = list(range(len(samples))) if samples.groups is None else samples.groups.tolist()
     found = []
     for query, number in zip(rows_of(queries), own, strict=True):
         pairs = []
-        for flip in (False, True) if data.mirror else (False,):
-            for row, point in enumerate(rows_of(data.images.flip(3) if flip else data.images)):
+        for flip in (False, True) if samples.mirror else (False,):
+            for row, point in enumerate(rows_of(samples.images.flip(3) if flip else samples.images)):
                 if number < 0 or groups[number] != groups[row]:
                     pairs.append((math.dist(query, point), row, flip))
         found.append(sorted(pairs)[:k])

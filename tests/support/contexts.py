@@ -24,10 +24,10 @@ def context(cache: Path, said: list[str] | None = None) -> Context:
     return Context(cache, (said if said is not None else []).append, track)
 
 
-def opened(data: Dataset, cache: Path, split: Split = "train", said: list[str] | None = None) -> Samples:
+def opened(dataset: Dataset, cache: Path, split: Split = "train", said: list[str] | None = None) -> Samples:
     """The samples of `data`, held to what its `spec` promised before a file was touched."""
-    spec = data.spec()
-    samples = data.build(split, context(cache, said))
+    spec = dataset.spec()
+    samples = dataset.build(split, context(cache, said))
     assert tuple(samples.images.shape[1:]) == spec.shape
     assert (samples.labels is None) == (spec.labels.kind == "none")
     if samples.labels is not None:
@@ -35,8 +35,8 @@ def opened(data: Dataset, cache: Path, split: Split = "train", said: list[str] |
     return samples
 
 
-def refused(data: Dataset, cache: Path, split: Split = "train") -> str:
+def refused(dataset: Dataset, cache: Path, split: Split = "train") -> str:
     """The message with which opening `data` is refused."""
     with pytest.raises(UserError) as caught:
-        data.build(split, context(cache))
+        dataset.build(split, context(cache))
     return str(caught.value)

@@ -62,7 +62,7 @@ class BadLoss(Loss):
 class BadTerm(Term):
     type: Literal["bad"] = "bad"
 
-    def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
+    def heads(self, spec: DataSpec, prior: Prior) -> dict[str, int]:
         return behave("heads", {})  # type: ignore[no-any-return]
 
     def __call__(self, play: Play) -> Tensor:
@@ -75,8 +75,8 @@ class BadTerm(Term):
 class BadPrior(Prior):
     type: Literal["bad"] = "bad"
 
-    def width(self) -> int:
-        return behave("width", 8)  # type: ignore[no-any-return]
+    def z_dim(self) -> int:
+        return behave("z_dim", 8)  # type: ignore[no-any-return]
 
     def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
         return behave("sample", Draw(torch.randn(n, 8, generator=generator), cond, {}))  # type: ignore[no-any-return]
@@ -95,7 +95,7 @@ class BadCallback(Callback):
 class BadMetric(Metric):
     type: Literal["bad"] = "bad"
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         return behave("compute", {"x": 1.0})  # type: ignore[no-any-return]
 
 
@@ -133,9 +133,9 @@ class Flat(nn.Module):
 class BadNets(Architecture):
     type: Literal["bad"] = "bad"
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        pixels = torch.Size(data.shape).numel()
-        networks = Networks(Flat("generator", latent, data.shape), Flat("discriminator", pixels, ()))
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        pixels = torch.Size(spec.shape).numel()
+        networks = Networks(Flat("generator", z_dim, spec.shape), Flat("discriminator", pixels, ()))
         return behave("build", networks)  # type: ignore[no-any-return]
 
 

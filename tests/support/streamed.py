@@ -46,7 +46,7 @@ def both(images: Tensor, **settings: Any) -> tuple[Batches, Batches]:
     for data, where in (("streamed", images), ("resident", images.clone())):
         samples = Samples(where, labels, settings.get("mirror", False))
         rest = {"batch_size": 6, "seed": 3} | {k: v for k, v in settings.items() if k != "mirror"}
-        found.append(Batches(samples, device=CPU, data=data, **rest))  # type: ignore[arg-type]
+        found.append(Batches(samples, device=CPU, placement=data, **rest))  # type: ignore[arg-type]
     return found[0], found[1]
 
 

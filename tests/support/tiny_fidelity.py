@@ -57,9 +57,9 @@ def data() -> Samples:
     return Samples(torch.randint(0, 200, (60, 3, 8, 8), generator=rng, dtype=torch.uint8))
 
 
-def refusal(metric: Metric, data: Samples | None = None, spec: DataSpec = SPEC) -> str:
+def refusal(metric: Metric, samples: Samples | None = None, spec: DataSpec = SPEC) -> str:
     sampler = Noise()
     sampler.spec = spec
     with pytest.raises(UserError) as refused:
-        metric.compute(sampler, data or Samples(torch.zeros(60, 3, 8, 8, dtype=torch.uint8)))
+        metric.compute(sampler, samples or Samples(torch.zeros(60, 3, 8, 8, dtype=torch.uint8)))
     return str(refused.value)

@@ -81,7 +81,7 @@ def test_a_changed_file_is_refused_key_by_key(place: Path) -> None:
         "  prior.dim: 100 -> 101",
         '  loss.type: "bce" -> "hinge"',
         "start a new run for other settings, or allow them with --override prior.dim --override loss.type; the run is "
-        "then no longer exact (free to change: train.images, train.resume, train.device, train.data, train.timeout_s, train.silence, logging, "
+        "then no longer exact (free to change: train.images, train.resume, train.device, train.placement, train.timeout_s, train.silence, logging, "
         "wandb, health, and paths of files)",
     ]
     assert contents(place) == before

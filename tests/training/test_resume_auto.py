@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -116,7 +118,8 @@ def test_two_trainers_do_not_share_a_folder(place: Path) -> None:
         for done in (call(place, "resume", "mine", *sets("train.images=96")), auto(place, "train.images=96")):
             assert (done.code, done.err) == (
                 2,
-                "run folder mine is in use by another training process; stop that one first\n",
+                "run folder mine is in use by another training process "
+                f"(pid {os.getpid()} on {platform.node()}); stop that one first\n",
             )
         shutil.rmtree(place / "mine" / "checkpoints")
         assert auto(place).code == 2

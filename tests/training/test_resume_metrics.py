@@ -27,7 +27,7 @@ class Interrupting(Metric):
 
     type: str = "interrupting"
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         sampler.sample(1, self.seed)
         if self.seed not in SEEN:
             SEEN.append(self.seed)
@@ -94,7 +94,7 @@ class Rising(Metric):
 
     type: str = "rising"
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         LOOKS.append(len(LOOKS) + 1)
         return {"score": [1.0, 2.0, 3.0, float("nan"), 0.0, 2.5][len(LOOKS) - 1]}
 

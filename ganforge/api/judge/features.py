@@ -53,26 +53,26 @@ class FeatureSpace:
         resizer = f"averaged down to at most {self.side} pixels a side" if self.name == "pixel" else None
         return {"space": self.name, "resizer": resizer}
 
-    def of_real(self, data: Samples, rows: Tensor) -> Tensor:
+    def of_real(self, samples: Samples, rows: Tensor) -> Tensor:
         """The rows [N, F] of the samples `rows` (int64 [N]) of `data`."""
-        return torch.cat([self(real(data, part)) for part in torch.split(rows, CHUNK)])
+        return torch.cat([self(real(samples, part)) for part in torch.split(rows, CHUNK)])
 
 
-def real(data: Samples, rows: Tensor) -> Tensor:
+def real(samples: Samples, rows: Tensor) -> Tensor:
     """The samples `rows` (int64 [N]) of `data` in a generator's format: [N, *shape] on the CPU, images in
     [-1, 1] and points unchanged."""
-    chosen = data.images[rows.to(data.images.device)].cpu()
+    chosen = samples.images[rows.to(samples.images.device)].cpu()
     return chosen.float() / 127.5 - 1 if chosen.dtype == torch.uint8 else chosen
 
 
-def choose_real(data: Samples, n: int, seed: int, asker: str) -> Tensor:
+def choose_real(samples: Samples, n: int, seed: int, asker: str) -> Tensor:
     """Indices of `n` different samples of `data`, drawn with `seed`: int64 [n].
 
     Raises `UserError` if there are fewer; the message begins with `asker`, such as "metric 'fjd'".
     """
-    if len(data) < n:
+    if len(samples) < n:
         raise UserError(
-            f"{asker} needs {n:,} real samples, but the data has {len(data):,}; "
-            f"set real = {len(data)} or less"
+            f"{asker} needs {n:,} real samples, but the data has {len(samples):,}; "
+            f"set real = {len(samples)} or less"
         )
-    return torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
+    return torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:n]

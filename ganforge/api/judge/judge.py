@@ -63,7 +63,7 @@ class Judge(nn.Module):
     def of(
         cls,
         network: JudgeNetwork,
-        data: DataSpec,
+        spec: DataSpec,
         *,
         architecture: JudgeArchitecture,
         width: int = 0,
@@ -74,7 +74,7 @@ class Judge(nn.Module):
         card = JudgeCard(
             architecture=architecture,
             width=width,
-            data=data,
+            data=spec,
             sha256=_sha256(_bytes_of(network)),
             trained_on=dict(trained_on or {}),
             accuracy=dict(accuracy or {}),
@@ -92,17 +92,17 @@ class Judge(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(images)
 
-    def refuse_misfit(self, data: DataSpec, *, labels: bool = True) -> None:
+    def refuse_misfit(self, spec: DataSpec, *, labels: bool = True) -> None:
         """Raises `UserError` unless its images, and if `labels` its labels, are those of `data`."""
         mine = self.card.data
-        if data.shape != mine.shape:
+        if spec.shape != mine.shape:
             raise UserError(
-                f"the judge takes images of {_side(mine.shape)}, got {_side(data.shape)}; "
+                f"the judge takes images of {_side(mine.shape)}, got {_side(spec.shape)}; "
                 "train a judge on such data with 'ganforge judge train'"
             )
-        if labels and (data.labels.kind, data.labels.names) != (mine.labels.kind, mine.labels.names):
+        if labels and (spec.labels.kind, spec.labels.names) != (mine.labels.kind, mine.labels.names):
             raise UserError(
-                f"the judge recognizes {_labels(mine)}, but the data have {_labels(data)}; "
+                f"the judge recognizes {_labels(mine)}, but the data have {_labels(spec)}; "
                 "train a judge on such data with 'ganforge judge train'"
             )
 
@@ -141,7 +141,7 @@ class Judge(nn.Module):
         return torch.cat(parts)
 
 
-def load_judge(path: Path, data: DataSpec | None = None) -> Judge:
+def load_judge(path: Path, spec: DataSpec | None = None) -> Judge:
     """The judge in a folder that `ganforge judge train` wrote; or, if `data` defines its
     labels, the one in a published checkpoint (`.pth`).
 
@@ -149,9 +149,9 @@ def load_judge(path: Path, data: DataSpec | None = None) -> Judge:
     damaged, malformed or incompatible.
     """
     if path.suffix in CHECKPOINTS:
-        if data is None:
+        if spec is None:
             raise UserError(f"{path}: a checkpoint does not name its labels; import it first")
-        return import_checkpoint(path, data)
+        return import_checkpoint(path, spec)
     folder = path.parent if path.name in (CARD, WEIGHTS) else path
     card = _read_card(folder / CARD)
     content = _read(folder / WEIGHTS)
@@ -162,12 +162,12 @@ def load_judge(path: Path, data: DataSpec | None = None) -> Judge:
     except SafetensorError as error:
         raise UserError(f"{folder / WEIGHTS}: not a safetensors file: {error}") from None
     judge = Judge(_filled(card, tensors, folder / WEIGHTS), card)
-    if data is not None:
-        judge.refuse_misfit(data)
+    if spec is not None:
+        judge.refuse_misfit(spec)
     return judge
 
 
-def import_checkpoint(file: Path, data: DataSpec) -> Judge:
+def import_checkpoint(file: Path, spec: DataSpec) -> Judge:
     """The judge in a published checkpoint, whose outputs are the labels of `data`, in their order.
 
     Raises `UserError` for a pickle that would execute code, and for another network.
@@ -177,9 +177,9 @@ def import_checkpoint(file: Path, data: DataSpec) -> Judge:
         kept = {"fc.0.weight": "head.weight", "fc.0.bias": "head.bias"}.get(name, f"body.{name}")
         tensors[kept] = value
     # Filled first: the card holds the hash of the weights as they will be saved.
-    blank = JudgeCard(architecture="resnet18", data=data, sha256="")
+    blank = JudgeCard(architecture="resnet18", data=spec, sha256="")
     network = _filled(blank, tensors, file)
-    return Judge.of(network, data, architecture="resnet18", trained_on={"imported_from": file.name})
+    return Judge.of(network, spec, architecture="resnet18", trained_on={"imported_from": file.name})
 
 
 def _published_state(file: Path) -> dict[str, Tensor]:
@@ -263,7 +263,7 @@ def _side(shape: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in shape)
 
 
-def _labels(data: DataSpec) -> str:
-    names = data.labels.names
+def _labels(spec: DataSpec) -> str:
+    names = spec.labels.names
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return data.labels.in_words() + (f" ({shown})" if names else "")
+    return spec.labels.in_words() + (f" ({shown})" if names else "")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Samples, UserError
-from ganforge.config.sections import Residence
+from ganforge.config.sections import Placement
 from ganforge.engine.data.conditions import as_conditions
 from ganforge.engine.data.flip_crop import views
 from ganforge.engine.data.placement import why_streamed
@@ -41,10 +41,10 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         accumulate: int = 1,
-        data: Residence = "auto",
+        placement: Placement = "auto",
     ) -> None:
         """`batch_size` is the global one; `world * accumulate` must divide it. Raises `UserError` if there
-        are no samples, or if they do not fit where `data` requests them."""
+        are no samples, or if they do not fit where `placement` requests them."""
         if len(samples) == 0:
             raise UserError("the data set is empty")
         self.batch_size = batch_size
@@ -56,7 +56,7 @@ class Batches:
         self.device = device
         self.mirror = samples.mirror
         self.random_crop = _crop_of(samples)
-        self.streams = why_streamed(samples.images, device, data)
+        self.streams = why_streamed(samples.images, device, placement)
         """Why the images are streamed, in a line for the user; None if they are resident."""
         feed = Streamed if self.streams else Resident
         self._feed: Feed = feed(samples.images, device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import UserError
-from ganforge.config.sections import Residence
+from ganforge.config.sections import Placement
 
 DEVICE_SHARE = 0.4
 """Maximum share of a GPU's free memory for resident images."""
@@ -19,14 +19,14 @@ MAPS = Path("/proc/self/maps")
 MEMINFO = Path("/proc/meminfo")
 
 
-def why_streamed(images: Tensor, device: torch.device, wish: Residence) -> str | None:
+def why_streamed(images: Tensor, device: torch.device, wish: Placement) -> str | None:
     """Why the images are streamed, in a line for the user; None if they are resident.
 
     Raises `UserError` if resident images are requested but exceed the GPU's free memory.
     """
     size = images.numel() * images.element_size()
     if wish == "streamed":
-        return f'data: {_size(size)} of images are streamed, because train.data = "streamed"'
+        return f'data: {_size(size)} of images are streamed, because train.placement = "streamed"'
     if device.type == "cuda":
         return _for_gpu(size, torch.cuda.mem_get_info(device)[0], wish)
     if wish == "resident":
@@ -53,12 +53,12 @@ def is_mapped(images: Tensor) -> bool:
     return False
 
 
-def _for_gpu(size: int, free: int, wish: Residence) -> str | None:
+def _for_gpu(size: int, free: int, wish: Placement) -> str | None:
     """As `why_streamed`, for a GPU with `free` bytes."""
     if wish == "resident":
         if size > free:
             raise UserError(
-                f'train.data = "resident" needs {_size(size)} of GPU memory for the images, but only '
+                f'train.placement = "resident" needs {_size(size)} of GPU memory for the images, but only '
                 f'{_size(free)} are free; use "auto" or "streamed"'
             )
         return None

@@ -10,11 +10,9 @@ so that one player's overflow would slow down the other.
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import signal
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -25,12 +23,17 @@ import torch
 # Its functions have the current default process group as a default argument. An optimizer imports it:
 # imported after the group is created, it would keep the group alive until the interpreter exits.
 import torch.distributed.nn.functional
-from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from ganforge.api import UserError
 from ganforge.config import Train
+from ganforge.engine.distributed.joining import (
+    accelerator_of,
+    joining,
+    refuse_too_many_for_gpus,
+    reported_by,
+)
 from ganforge.engine.distributed.rendezvous import meet
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
 from ganforge.engine.distributed.stragglers import WorkTimer
@@ -40,11 +43,6 @@ from ganforge.engine.kernels.matmul_precision import round_products
 from ganforge.engine.kernels.threads import use_threads
 
 HOST_BYTES = 64
-
-
-class LostProcess(BaseException):
-    """Another process of the run has exited or does not respond. Not a fault of a component, nor for a
-    component to catch; the launcher may restart the processes."""
 
 
 class Runtime:
@@ -65,12 +63,12 @@ class Runtime:
             keep_freed_memory()
             use_threads()
         else:
-            _one_gpu_each()
+            refuse_too_many_for_gpus()
         patience = timedelta(seconds=train.timeout_s)
-        with _said_of(os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")):
+        with joining(patience):
             meet("gloo" if on_cpu else "nccl", patience)
-        self._owns_accelerate = not AcceleratorState._shared_state
-        self.accelerator = _accelerator(train.precision, on_cpu, patience)
+            self._owns_accelerate = not AcceleratorState._shared_state
+            self.accelerator = accelerator_of(train.precision, on_cpu, patience)
         choose_kernels(train.deterministic, self.accelerator.device)
         round_products(train.float32 == "fast")
         self.precision = train.precision
@@ -225,42 +223,7 @@ class Runtime:
         return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in rows]
 
     def _together(self) -> AbstractContextManager[None]:
-        return _said_of(self.rank, self.world)
-
-
-@contextlib.contextmanager
-def _said_of(rank: int | str, world: int | str) -> Iterator[None]:
-    """Turns a broken connection into a one-line error."""
-    try:
-        yield
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise LostProcess(
-            f"process {rank} of {world} exits: another process has exited or does not respond ({reason}). "
-            "See that process's output, or its launcher's, for the cause; 'ganforge resume' continues from "
-            "the newest checkpoint"
-        ) from error
-
-
-def _accelerator(precision: str, on_cpu: bool, patience: timedelta) -> Accelerator:
-    """Raises `UserError` if this process already has one with another precision or device."""
-    try:
-        with warnings.catch_warnings():
-            # Accelerate warns about every CPU feature it does not use.
-            warnings.simplefilter("ignore")
-            return Accelerator(
-                mixed_precision=precision,
-                cpu=on_cpu,
-                kwargs_handlers=[InitProcessGroupKwargs(timeout=patience)],
-            )
-    except ValueError as error:
-        if "already been initialized" not in str(error):
-            raise
-        raise UserError(
-            "this process already has an Accelerator with another precision or device, and Accelerate allows "
-            f"only one (train.precision is '{precision}'); close that run first (Runtime.close), or start "
-            "this one in a process of its own"
-        ) from error
+        return reported_by(self.rank, self.world)
 
 
 def check_shares(train: Train, world: int) -> None:
@@ -286,12 +249,3 @@ class _Mean(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         mean: Tensor = _Mean.apply(*gradients)
         return mean
-
-
-def _one_gpu_each() -> None:
-    wanted, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
-    if wanted > there:
-        raise UserError(
-            f"{wanted} processes on this machine need as many CUDA devices, but torch finds {there}; start "
-            "fewer processes, or set train.device to 'cpu'"
-        )

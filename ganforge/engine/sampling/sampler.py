@@ -62,7 +62,7 @@ class GeneratorSampler:
 
     @torch.no_grad()
     def generate(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        """The generator's output for `z` [n, Z] and `cond` [n, K]: [n, *shape] on the CPU.
+        """The generator's output for `z` [n, z_dim] and `cond` [n, K]: [n, *shape] on the CPU.
 
         Processes divide the chunks among them; all must request the same, and all get the whole.
         """

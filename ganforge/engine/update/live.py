@@ -26,10 +26,10 @@ class Live:
     """
 
     def __init__(
-        self, config: RunConfig, data: DataSpec, shapes: Callable[[], Shapes], device: torch.device
+        self, config: RunConfig, spec: DataSpec, shapes: Callable[[], Shapes], device: torch.device
     ) -> None:
         """`shapes`: see `Component.prepare`; only asked for where a component needs them."""
-        self.data = data
+        self.spec = spec
         self.device = device
         self._shapes = shapes
         self.memory: dict[str, Tensor] = {}
@@ -160,7 +160,7 @@ class Live:
         self._origins[id(mine)] = component
         if _overrides(mine, "prepare"):
             with blame(mine, "prepare"):
-                mine.prepare(self.data, self._shapes())
+                mine.prepare(self.spec, self._shapes())
         for attribute, value in (mine.__pydantic_private__ or {}).items():
             name = f"{path}.{attribute}"
             if isinstance(value, Tensor):

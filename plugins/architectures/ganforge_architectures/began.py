@@ -41,18 +41,18 @@ class BEGAN(Architecture):
     )
     code: int = Field(64, ge=1, description="Width of the autoencoder's code (N_h of the paper).")
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        side = image_side(self.type, data, SIDES, "a power of two from 16 to 256, nor 28")
-        if data.labels.kind != "none":
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        side = image_side(self.type, spec, SIDES, "a power of two from 16 to 256, nor 28")
+        if spec.labels.kind != "none":
             raise UserError(
                 "nets 'began': expected data without labels, which these networks do not take, got labels of "
-                f"kind '{data.labels.kind}'; use data without labels, or nets 'dcgan'"
+                f"kind '{spec.labels.kind}'; use data without labels, or nets 'dcgan'"
             )
         base = 7 if side == 28 else 8
         doublings = (side // base).bit_length() - 1
-        channels = data.shape[0]
+        channels = spec.shape[0]
         return Networks(
-            Generator(Decoder(latent, channels, self.width, base, doublings)),
+            Generator(Decoder(z_dim, channels, self.width, base, doublings)),
             Discriminator(
                 Encoder(channels, self.code, self.width, base, doublings),
                 Decoder(self.code, channels, self.width, base, doublings),
@@ -62,7 +62,7 @@ class BEGAN(Architecture):
 
 
 class Generator(nn.Module):
-    """z [N, Z], cond None -> images [N, C, H, W] in [-1, 1]."""
+    """z [N, z_dim], cond None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()

@@ -72,12 +72,12 @@ class BigGAN(Architecture):
         "orthogonal", description="Initial weights: orthogonal matrices, or N(0, 0.02)."
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        side = image_side(self.type, data, tuple(PLANS), f"one of {', '.join(map(str, PLANS))}")
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        side = image_side(self.type, spec, tuple(PLANS), f"one of {', '.join(map(str, PLANS))}")
         plan = PLANS[side]
         attention = ATTENTION[side] if self.attention < 0 else self.attention
         plan.check_attention(self.type, attention)
-        how = scheme(self.type, self.conditioning, data, heads, auto=("conditional_bn", "generator_bn"))
+        how = scheme(self.type, self.conditioning, spec, heads, auto=("conditional_bn", "generator_bn"))
         init = orthogonal if self.init == "orthogonal" else normal(0.02)
         layers = Layers(init, self.spectral_norm)
         # The authors found that spectral normalization of the shared embedding cripples the generator.
@@ -86,15 +86,15 @@ class BigGAN(Architecture):
             Generator(
                 plan,
                 self.channels,
-                data.shape[0],
-                latent=latent,
+                spec.shape[0],
+                z_dim=z_dim,
                 embed=embed,
                 shared_dim=self.shared_dim if how.norm_width else 0,
                 attention=attention,
                 layers=layers,
             ),
             Discriminator(
-                data.shape,
+                spec.shape,
                 plan,
                 self.channels,
                 how,
@@ -123,7 +123,7 @@ class GuidedBatchNorm(nn.Module):
 
 
 class Generator(ResidualGenerator):
-    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+    """z [N, z_dim], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Generator(ResidualGenerator):
         width: int,
         channels: int,
         *,
-        latent: int,
+        z_dim: int,
         embed: nn.Module | None,
         shared_dim: int,
         attention: int,
@@ -139,8 +139,8 @@ class Generator(ResidualGenerator):
     ) -> None:
         super().__init__()
         blocks = len(plan.g) - 1
-        chunk = latent // (blocks + 1)
-        self.chunks = [latent - blocks * chunk, *[chunk] * blocks]
+        chunk = z_dim // (blocks + 1)
+        self.chunks = [z_dim - blocks * chunk, *[chunk] * blocks]
         self.embed = embed
         guide = chunk + shared_dim
         norm = partial(GuidedBatchNorm, width=guide, layers=layers) if guide else partial(BatchNorm, width=0)

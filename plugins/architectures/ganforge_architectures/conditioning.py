@@ -76,7 +76,7 @@ class Scheme(NamedTuple):
 def scheme(
     nets: str,
     wanted: str,
-    data: DataSpec,
+    spec: DataSpec,
     heads: Mapping[str, int],
     auto: tuple[str, str] = ("concat", "generator"),
     images: bool = False,
@@ -89,8 +89,8 @@ def scheme(
     Raises `UserError` for a condition on data without labels, for one that is an image where `nets`
     takes none, and for a discriminator that would be shown the labels it has to find.
     """
-    width = math.prod(data.labels.shape)
-    labelled = data.labels.kind != "none"
+    width = math.prod(spec.labels.shape)
+    labelled = spec.labels.kind != "none"
     if wanted == "none" or (wanted == "auto" and not labelled):
         return Scheme("none", "none", 0)
     if not labelled:
@@ -98,8 +98,8 @@ def scheme(
             f"nets '{nets}': conditioning '{wanted}' needs labels, but the data has none; "
             'use conditioning = "none", or data with labels'
         )
-    if data.labels.kind == "image" and not images:
-        shape = "x".join(map(str, data.labels.size))
+    if spec.labels.kind == "image" and not images:
+        shape = "x".join(map(str, spec.labels.size))
         raise UserError(
             f"nets '{nets}': expected labels as the condition, got an image of {shape}; use nets 'unet', "
             "'translator' or 'upscaler', or conditioning = \"none\""
@@ -119,15 +119,15 @@ Embedding = Callable[[int, int], nn.Module]
 
 
 class LatentInput(nn.Module):
-    """The latent [N, Z], concatenated with the embedded condition [N, `dim`] if the scheme says so
+    """The latent [N, z_dim], concatenated with the embedded condition [N, `dim`] if the scheme says so
     (Mirza & Osindero 2014, arXiv:1411.1784). `dim` 0 appends the condition itself."""
 
-    def __init__(self, latent: int, how: Scheme, dim: int, layer: Embedding = fan_in_linear) -> None:
+    def __init__(self, z_dim: int, how: Scheme, dim: int, layer: Embedding = fan_in_linear) -> None:
         """`layer`: makes the embedding, of its width and that of its result."""
         super().__init__()
         self.concat = how.generator in ("concat", "both")
         self.embed = layer(how.width, dim) if self.concat and dim else nn.Identity()
-        self.width = latent + (dim or how.width) * self.concat
+        self.width = z_dim + (dim or how.width) * self.concat
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         if not self.concat:

@@ -87,27 +87,27 @@ class DCGAN(Architecture):
         0.02, gt=0, description="Standard deviation of the initial weights of convolutions."
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        grid = image_grid(self.type, data)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        grid = image_grid(self.type, spec)
         widths = self._widths(self.width, grid.halvings)
         classifier = None
         if self.classifier_width and heads:
             trunk = self._widths(self.classifier_width, grid.halvings)
-            classifier = Classifier(data.shape[0], trunk, heads, self.head_width)
+            classifier = Classifier(spec.shape[0], trunk, heads, self.head_width)
             heads = {}
-        how = scheme(self.type, self.conditioning, data, heads)
+        how = scheme(self.type, self.conditioning, spec, heads)
         return Networks(
             Generator(
-                LatentInput(latent, how, self.condition_dim),
+                LatentInput(z_dim, how, self.condition_dim),
                 widths[::-1],
                 grid.base,
-                data.shape[0],
+                spec.shape[0],
                 how.norm_width,
                 fc_width=self.fc_width,
                 layers=Layers(normal(self.init_std)),
             ),
             Discriminator(
-                data.shape,
+                spec.shape,
                 widths,
                 grid.base,
                 how,
@@ -126,7 +126,7 @@ class DCGAN(Architecture):
 
 
 class Generator(nn.Module):
-    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+    """z [N, z_dim], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
         self,

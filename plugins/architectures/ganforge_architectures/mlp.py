@@ -48,11 +48,11 @@ class MLP(Architecture):
     )
     spectral_norm: bool = Field(False, description="Spectral normalization of the discriminator.")
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        how = scheme(self.type, self.conditioning, data, heads, images=True)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        how = scheme(self.type, self.conditioning, spec, heads, images=True)
         return Networks(
-            Generator(LatentInput(latent, how, 0), self.g_hidden, data, self.activation),
-            Discriminator(data, self.d_hidden, how, heads, self.activation, self.spectral_norm),
+            Generator(LatentInput(z_dim, how, 0), self.g_hidden, spec, self.activation),
+            Discriminator(spec, self.d_hidden, how, heads, self.activation, self.spectral_norm),
         )
 
 
@@ -63,22 +63,22 @@ def _activation(name: Activation) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """z [N, Z], cond [N, K] or None -> points [N, D], or images [N, C, H, W] in [-1, 1]."""
+    """z [N, z_dim], cond [N, K] or None -> points [N, D], or images [N, C, H, W] in [-1, 1]."""
 
-    def __init__(self, first: LatentInput, hidden: Widths, data: DataSpec, activation: Activation) -> None:
+    def __init__(self, first: LatentInput, hidden: Widths, spec: DataSpec, activation: Activation) -> None:
         super().__init__()
         self.first = first
-        self.shape = data.shape
-        self.bounded = data.is_image
+        self.shape = spec.shape
+        self.bounded = spec.is_image
         trunk: list[nn.Module] = []
         for inputs, outputs in zip((first.width, *hidden), hidden, strict=False):
             trunk += [fan_in_linear(inputs, outputs), _activation(activation)]
-        self.trunk = nn.Sequential(*trunk, fan_in_linear(hidden[-1], math.prod(data.shape)))
+        self.trunk = nn.Sequential(*trunk, fan_in_linear(hidden[-1], math.prod(spec.shape)))
 
     def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
         x: Tensor = self.trunk(self.first(z, cond)).unflatten(
             1, self.shape
-        )  # [N, Z + K] -> [N, D] -> [N, *shape]
+        )  # [N, z_dim + K] -> [N, D] -> [N, *shape]
         return torch.tanh(x) if self.bounded else x
 
 
@@ -87,7 +87,7 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        data: DataSpec,
+        spec: DataSpec,
         hidden: Widths,
         how: Scheme,
         heads: Mapping[str, int],
@@ -96,7 +96,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.concat = how.discriminator == "concat"
-        first = math.prod(data.shape) + how.width * self.concat
+        first = math.prod(spec.shape) + how.width * self.concat
         trunk: list[nn.Module] = []
         for inputs, outputs in zip((first, *hidden), hidden, strict=False):
             trunk += [_linear(inputs, outputs, spectral), _activation(activation)]

@@ -66,22 +66,22 @@ class Patched(Architecture):
         0.02, gt=0, description="Standard deviation of the initial weights of convolutions."
     )
 
-    def discriminator(self, data: DataSpec, heads: Mapping[str, int]) -> Discriminator:
+    def discriminator(self, spec: DataSpec, heads: Mapping[str, int]) -> Discriminator:
         """For images of `data`, with their conditions if these are images and used. Raises
         `UserError` for points and for images too small for `d_layers` and `scales`."""
-        if not data.is_image:
+        if not spec.is_image:
             raise UserError(
-                f"nets '{self.type}': needs images, got samples of shape {data.shape}; use nets 'mlp'"
+                f"nets '{self.type}': needs images, got samples of shape {spec.shape}; use nets 'mlp'"
             )
-        self._check_size(data)
-        shown = data.labels.size[0] if self.show_condition and data.labels.kind == "image" else 0
+        self._check_size(spec)
+        shown = spec.labels.size[0] if self.show_condition and spec.labels.kind == "image" else 0
         layers = Layers(normal(self.init_std), self.spectral_norm)
         widths = [self.d_width * 2 ** min(i, MAX_DOUBLINGS) for i in range(self.d_layers + 1)]
-        critics = [Patches(data.shape[0] + shown, widths, self.d_norm, layers) for _ in range(self.scales)]
+        critics = [Patches(spec.shape[0] + shown, widths, self.d_norm, layers) for _ in range(self.scales)]
         return Discriminator(critics, bool(shown), Heads(widths[-1], heads))
 
-    def _check_size(self, data: DataSpec) -> None:
-        side = smallest = min(data.shape[1:])
+    def _check_size(self, spec: DataSpec) -> None:
+        side = smallest = min(spec.shape[1:])
         for _ in range(self.scales - 1):
             smallest = (smallest + 1) // 2
         if patches(smallest, self.d_layers) > 0:
@@ -94,11 +94,11 @@ class Patched(Architecture):
         )
 
 
-def image_condition(nets: str, data: DataSpec) -> tuple[int, int, int] | None:
+def image_condition(nets: str, spec: DataSpec) -> tuple[int, int, int] | None:
     """(C, H, W) of the condition of `data`; None if there is none, as for a discriminator alone.
 
     Raises `UserError` for a condition that is not an image."""
-    labels = data.labels
+    labels = spec.labels
     if labels.kind == "none":
         return None
     if labels.kind != "image":

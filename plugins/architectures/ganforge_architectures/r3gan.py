@@ -70,10 +70,10 @@ class R3GAN(Architecture):
     )
     condition_dim: ConditionDim = 64
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        grid = image_grid(self.type, data)
-        how = scheme(self.type, self.conditioning, data, heads, auto=("projection", "generator"))
-        first = LatentInput(latent, how, self.condition_dim, partial(LAYERS.linear, bias=False))
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        grid = image_grid(self.type, spec)
+        how = scheme(self.type, self.conditioning, spec, heads, auto=("projection", "generator"))
+        first = LatentInput(z_dim, how, self.condition_dim, partial(LAYERS.linear, bias=False))
         widths = self._widths(grid)
         # The variances of this many branches add up; three layers each.
         gain = math.sqrt(2 / (1 + SLOPE**2)) * (len(widths) * self.blocks) ** -0.25
@@ -81,10 +81,10 @@ class R3GAN(Architecture):
         stages = [[self._block(width, gain) for _ in range(2 * self.blocks)] for width in widths]
         return Networks(
             Generator(
-                first, widths, [stage[: self.blocks] for stage in stages], grid.base, data.shape[0], mirror
+                first, widths, [stage[: self.blocks] for stage in stages], grid.base, spec.shape[0], mirror
             ),
             Discriminator(
-                data.shape[0],
+                spec.shape[0],
                 widths,
                 [stage[self.blocks :] for stage in stages],
                 grid.base,
@@ -137,7 +137,7 @@ class Bottleneck(nn.Module):
 
 
 class Generator(nn.Module):
-    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+    """z [N, z_dim], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
         self,

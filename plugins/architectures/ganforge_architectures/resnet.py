@@ -81,12 +81,12 @@ class ResNet(Architecture):
         description="Side in pixels of the feature map with self-attention in both networks; 0 = off.",
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        grid = image_grid(self.type, data)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        grid = image_grid(self.type, spec)
         plan = _plan(grid)
         plan.check_attention(self.type, self.attention)
-        how = scheme(self.type, self.conditioning, data, heads)
-        first = LatentInput(latent, how, self.condition_dim)
+        how = scheme(self.type, self.conditioning, spec, heads)
+        first = LatentInput(z_dim, how, self.condition_dim)
         usual = 128 if grid.shorter <= 32 else 64
         return Networks(
             Generator(
@@ -94,13 +94,13 @@ class ResNet(Architecture):
                 plan,
                 grid.base,
                 self.g_width or usual,
-                data.shape[0],
+                spec.shape[0],
                 norm_width=how.norm_width,
                 attention=self.attention,
                 layers=Layers(xavier, self.g_spectral_norm),
             ),
             Discriminator(
-                data.shape,
+                spec.shape,
                 plan,
                 self.d_width or usual,
                 how,
@@ -127,7 +127,7 @@ def _plan(grid: Grid) -> BlockPlan:
 
 
 class Generator(ResidualGenerator):
-    """z [N, Z], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
+    """z [N, z_dim], cond [N, K] or None -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
         self,

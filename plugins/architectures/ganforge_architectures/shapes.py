@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from ganforge.api import DataSpec, UserError
 
 
-def image_side(nets: str, data: DataSpec, sides: Sequence[int], wish: str) -> int:
+def image_side(nets: str, spec: DataSpec, sides: Sequence[int], wish: str) -> int:
     """The side in pixels of the square images of `data`.
 
     `sides` are those that `nets` supports, ascending; `wish` describes them after "is not". Raises
     `UserError` for points, images that are not square, and other sides.
     """
-    if not data.is_image:
+    if not spec.is_image:
         raise UserError(
-            f"nets '{nets}': needs images, got points of {data.shape[0]} dimensions; use nets 'mlp'"
+            f"nets '{nets}': needs images, got points of {spec.shape[0]} dimensions; use nets 'mlp'"
         )
-    _, height, width = data.shape
+    _, height, width = spec.shape
     if height != width:
         raise UserError(
             f"nets '{nets}': image size {height}x{width} (height x width) is not square; resize the data to "
@@ -50,16 +50,16 @@ BASES = range(4, 8)
 LEAST_HALVINGS = 2
 
 
-def image_grid(nets: str, data: DataSpec) -> Grid:
+def image_grid(nets: str, spec: DataSpec) -> Grid:
     """The grid of the images of `data`, square or not: base x 2^k in both directions, with the same k >= 2.
 
     Raises `UserError` for points, and for images of another size, with the nearest sizes that have a grid.
     """
-    if not data.is_image:
+    if not spec.is_image:
         raise UserError(
-            f"nets '{nets}': needs images, got points of {data.shape[0]} dimensions; use nets 'mlp'"
+            f"nets '{nets}': needs images, got points of {spec.shape[0]} dimensions; use nets 'mlp'"
         )
-    _, height, width = data.shape
+    _, height, width = spec.shape
     shorter = min(height, width)
     halvings = _halvings(shorter)
     unit = 1 << halvings if halvings is not None else 0

@@ -23,14 +23,12 @@ class Mapping(nn.Module):
     """z [N, latent] or None, cond [N, K] or None -> w [N, copies, width]; float32 whatever the run's
     precision."""
 
-    def __init__(
-        self, latent: int, condition: int, width: int, layers: int, rate: float, copies: int
-    ) -> None:
+    def __init__(self, z_dim: int, condition: int, width: int, layers: int, rate: float, copies: int) -> None:
         """`latent` 0: no z; `condition` 0: no condition; `rate`: factor on the learning rate."""
         super().__init__()
         self.copies = copies
         self.embed = EqualizedLinear(condition, width) if condition else None
-        first = latent + (width if condition else 0)
+        first = z_dim + (width if condition else 0)
         self.layers = nn.Sequential(
             *(EqualizedLinear(width if i else first, width, rate, active=True) for i in range(layers))
         )

@@ -74,13 +74,13 @@ class StyleGAN2(Architecture):
         "mapping. projection: the same; the logit is the inner product of D's output and the mapped label.",
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Map[str, int]) -> Networks:
-        base, widths = self._plan(data)
-        how = scheme(self.type, self.conditioning, data, heads, auto=("projection", "generator"))
+    def build(self, spec: DataSpec, z_dim: int, heads: Map[str, int]) -> Networks:
+        base, widths = self._plan(spec)
+        how = scheme(self.type, self.conditioning, spec, heads, auto=("projection", "generator"))
         condition = how.width if how.generator != "none" else 0
-        synthesis = Synthesis(widths, base, data.shape[0], self.w_dim, self.noise, self.modulation)
+        synthesis = Synthesis(widths, base, spec.shape[0], self.w_dim, self.noise, self.modulation)
         mapping = Mapping(
-            latent, condition, self.w_dim, self.mapping_layers, self.mapping_rate, synthesis.layers
+            z_dim, condition, self.w_dim, self.mapping_layers, self.mapping_rate, synthesis.layers
         )
         of_labels = None
         if how.discriminator == "projection":
@@ -90,7 +90,7 @@ class StyleGAN2(Architecture):
             StyleDiscriminator(
                 widths,
                 base,
-                data.shape[0],
+                spec.shape[0],
                 self.stddev_group,
                 self.discriminator == "residual",
                 of_labels,
@@ -104,13 +104,13 @@ class StyleGAN2(Architecture):
             return True
         return False
 
-    def _plan(self, data: DataSpec) -> tuple[tuple[int, int], list[int]]:
+    def _plan(self, spec: DataSpec) -> tuple[tuple[int, int], list[int]]:
         """The lowest resolution, and the channels of each from there on."""
-        grid = image_grid(self.type, data)
-        if max(data.shape[1:]) > LARGEST:
+        grid = image_grid(self.type, spec)
+        if max(spec.shape[1:]) > LARGEST:
             raise UserError(
-                f"nets 'stylegan2': expected sides of at most {LARGEST} pixels, got {data.shape[1]}x"
-                f"{data.shape[2]} (height x width); resize the data"
+                f"nets 'stylegan2': expected sides of at most {LARGEST} pixels, got {spec.shape[1]}x"
+                f"{spec.shape[2]} (height x width); resize the data"
             )
         return grid.base, [
             min(self.channel_max, max(1, self.channel_base // (4 << i))) for i in range(grid.halvings + 1)

@@ -48,19 +48,19 @@ class Translator(Patched):
         "spectral_norm and gradient penalties.",
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        discriminator = self.discriminator(data, heads)
-        condition = image_condition(self.type, data)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        discriminator = self.discriminator(spec, heads)
+        condition = image_condition(self.type, spec)
         if condition is None:
             return Networks(NoCondition(self.type), discriminator)
-        self._check(condition, data)
-        blocks = self.blocks or (6 if max(data.shape[1:]) <= SMALL else 9)
+        self._check(condition, spec)
+        blocks = self.blocks or (6 if max(spec.shape[1:]) <= SMALL else 9)
         layers = Layers(normal(self.init_std))
-        generator = Generator(condition[0], data.shape[0], self.width, blocks, self.norm, layers)
+        generator = Generator(condition[0], spec.shape[0], self.width, blocks, self.norm, layers)
         return Networks(generator, discriminator)
 
-    def _check(self, condition: tuple[int, int, int], data: DataSpec) -> None:
-        height, width = data.shape[1:]
+    def _check(self, condition: tuple[int, int, int], spec: DataSpec) -> None:
+        height, width = spec.shape[1:]
         if condition[1:] != (height, width):
             raise UserError(
                 f"nets 'translator': the condition has {condition[1]}x{condition[2]} pixels, but the image "

@@ -55,29 +55,29 @@ class UNet(Patched):
         "training; 0 = off.",
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        discriminator = self.discriminator(data, heads)
-        condition = image_condition(self.type, data)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        discriminator = self.discriminator(spec, heads)
+        condition = image_condition(self.type, spec)
         if condition is None:
             return Networks(NoCondition(self.type), discriminator)
-        if condition[1:] != data.shape[1:]:
+        if condition[1:] != spec.shape[1:]:
             raise UserError(
                 f"nets 'unet': the condition has {condition[1]}x{condition[2]} pixels, but the image "
-                f"{data.shape[1]}x{data.shape[2]}; make them equal, or use nets 'upscaler' for a smaller one"
+                f"{spec.shape[1]}x{spec.shape[2]}; make them equal, or use nets 'upscaler' for a smaller one"
             )
         generator = Generator(
             condition[0],
-            data.shape[0],
-            [self.width * 2 ** min(i, MAX_DOUBLINGS) for i in range(self._depth(data))],
+            spec.shape[0],
+            [self.width * 2 ** min(i, MAX_DOUBLINGS) for i in range(self._depth(spec))],
             self.norm,
             self.dropout,
             Layers(normal(self.init_std)),
         )
         return Networks(generator, discriminator)
 
-    def _depth(self, data: DataSpec) -> int:
+    def _depth(self, spec: DataSpec) -> int:
         """How often both sides can be halved, or `depth`."""
-        height, width = data.shape[1:]
+        height, width = spec.shape[1:]
         # The lowest set bit of either side.
         most = min(((height | width) & -(height | width)).bit_length() - 1, MAX_DEPTH)
         if most < 1 or self.depth > most:

@@ -45,21 +45,21 @@ class Upscaler(Patched):
         description="The discriminator sees an image together with its condition; false = alone.",
     )
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        discriminator = self.discriminator(data, heads)
-        condition = image_condition(self.type, data)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        discriminator = self.discriminator(spec, heads)
+        condition = image_condition(self.type, spec)
         if condition is None:
             return Networks(NoCondition(self.type), discriminator)
-        doublings = FACTORS.index(self._factor(condition, data))
+        doublings = FACTORS.index(self._factor(condition, spec))
         generator = Generator(
-            condition[0], data.shape[0], self.width, self.blocks, doublings, self.norm, Layers(fan_in_normal)
+            condition[0], spec.shape[0], self.width, self.blocks, doublings, self.norm, Layers(fan_in_normal)
         )
         return Networks(generator, discriminator)
 
-    def _factor(self, condition: tuple[int, int, int], data: DataSpec) -> int:
+    def _factor(self, condition: tuple[int, int, int], spec: DataSpec) -> int:
         """How many times larger the image is than its condition."""
         _, low, narrow = condition
-        _, height, width = data.shape
+        _, height, width = spec.shape
         for factor in FACTORS:
             if (low * factor, narrow * factor) == (height, width):
                 return factor

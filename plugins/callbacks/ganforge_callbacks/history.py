@@ -35,10 +35,10 @@ class History(Callback):
     _places: dict[str, tuple[int, int, int]] = PrivateAttr(default_factory=dict)
     """Comparison -> its number, and where its columns in the pool begin and end."""
 
-    def prepare(self, data: DataSpec, shapes: Shapes) -> None:
+    def prepare(self, spec: DataSpec, shapes: Shapes) -> None:
         width = 0
         for number, (name, shape) in enumerate(shapes.items()):
-            columns = math.prod(shape) + math.prod(data.labels.shape)
+            columns = math.prod(shape) + math.prod(spec.labels.shape)
             self._places[name] = (number, width, width + columns)
             width += columns
         self._pool = torch.zeros(self.size, width)

@@ -7,7 +7,17 @@ from typing import ClassVar, Literal
 
 import torch
 
-from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import (
+    AbsolutePath,
+    Context,
+    DataSpec,
+    Field,
+    ImageDataset,
+    LabelSpec,
+    Samples,
+    Split,
+    UserError,
+)
 from ganforge_datasets.celeba_files import ATTRIBUTES, PARTITION, read_attributes, read_partition
 from ganforge_datasets.decode import Form
 from ganforge_datasets.decoded import Wanted, decoded
@@ -16,7 +26,7 @@ from ganforge_datasets.stores import FolderStore, Store, ZipStore, locate, refus
 IMAGES = "img_align_celeba"
 
 
-class CelebA(Dataset):
+class CelebA(ImageDataset):
     """162,770 faces, labelled with any of 40 attributes, and 19,962 for tests."""
 
     source: ClassVar[str] = "Deep Learning Face Attributes in the Wild (Liu et al., 2015), arXiv:1411.7766"
@@ -35,16 +45,6 @@ class CelebA(Dataset):
         "are resampled; 178 = all of the width.",
     )
     labelled: bool = Field(True, description="Give each image its attributes; false = none, for plain GANs.")
-    mirror: bool = Field(
-        False, description="Flip images left to right at random during training; false = never."
-    )
-    random_crop: int = Field(
-        0,
-        ge=0,
-        lt=16,
-        description="During training, pad by this many pixels (reflect), then take a random crop of the "
-        "original size; 0 = off.",
-    )
 
     def spec(self) -> DataSpec:
         labels = LabelSpec(kind="many_of_k", names=ATTRIBUTES) if self.labelled else LabelSpec()
@@ -60,7 +60,7 @@ class CelebA(Dataset):
         wanted = Wanted("celeba", store, names, form, f"images of {self.root} ({split})")
         images = decoded(wanted, context).images
         labels = None if attributes is None else torch.from_numpy(attributes)
-        return Samples(torch.from_numpy(images), labels, self.mirror, random_crop=self.random_crop)
+        return self.samples(torch.from_numpy(images), labels)
 
 
 def _open(root: Path) -> Store:

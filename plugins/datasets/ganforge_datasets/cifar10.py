@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ganforge.api import (
     AbsolutePath,
     Context,
-    Dataset,
     DataSpec,
     Field,
+    ImageDataset,
     LabelSpec,
     Samples,
     Split,
@@ -41,7 +41,7 @@ RECORD = 1 + 3 * SIDE * SIDE
 MAX_BYTES = 2**28
 
 
-class CIFAR10(Dataset):
+class CIFAR10(ImageDataset):
     """50,000 photographs of ten classes, 32 x 32 in colour, and 10,000 for tests."""
 
     source: ClassVar[str] = "Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009)"
@@ -51,16 +51,6 @@ class CIFAR10(Dataset):
         description=f"{ARCHIVE}, as published, or a folder with it or its files (data_batch_1.bin, ...)."
     )
     labelled: bool = Field(True, description="Give each image its class; false = none, for plain GANs.")
-    mirror: bool = Field(
-        False, description="Flip images left to right at random during training; false = never."
-    )
-    random_crop: int = Field(
-        0,
-        ge=0,
-        lt=SIDE,
-        description="During training, pad by this many pixels (reflect), then take a random crop of the "
-        "original size; 0 = off.",
-    )
 
     def spec(self) -> DataSpec:
         labels = LabelSpec(kind="one_of_k", names=NAMES) if self.labelled else LabelSpec()
@@ -75,11 +65,9 @@ class CIFAR10(Dataset):
         )
         images = records[:, 1:].reshape(-1, 3, SIDE, SIDE)
         labels = np.eye(len(NAMES), dtype=np.uint8)[records[:, 0]]
-        return Samples(
+        return self.samples(
             torch.from_numpy(np.ascontiguousarray(images)),
             torch.from_numpy(labels) if self.labelled else None,
-            self.mirror,
-            random_crop=self.random_crop,
         )
 
 

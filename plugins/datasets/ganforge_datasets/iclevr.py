@@ -15,7 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import (
+    AbsolutePath,
+    Context,
+    DataSpec,
+    Field,
+    ImageDataset,
+    LabelSpec,
+    Samples,
+    Split,
+    UserError,
+)
 from ganforge_datasets.clevr_layout import NAMES, OBJECTS, draw_scenes
 from ganforge_datasets.clevr_scenes import RENDERER, draw, pieces
 from ganforge_datasets.decode import Form
@@ -28,7 +38,7 @@ Read = tuple[NDArray[np.uint8], NDArray[np.uint8], torch.Tensor | None]
 """Images [M, 3, S, S], labels [M, 24] and the scene of each image [M]."""
 
 
-class ICLEVR(Dataset):
+class ICLEVR(ImageDataset):
     """Pictures of one to three objects, each one of 24: 8 colours of cubes, spheres and cylinders."""
 
     source: ClassVar[str] = (
@@ -47,16 +57,6 @@ class ICLEVR(Dataset):
     )
     scenes: int = Field(6000, ge=1, description="Scenes to draw when there is no root; 3 images each.")
     seed: int = Field(0, ge=0, description="Seed of the drawn scenes; another seed gives other scenes.")
-    mirror: bool = Field(
-        False, description="Flip images left to right at random during training; false = never."
-    )
-    random_crop: int = Field(
-        0,
-        ge=0,
-        lt=16,
-        description="During training, pad by this many pixels (reflect), then take a random crop of the "
-        "original size; 0 = off.",
-    )
 
     def spec(self) -> DataSpec:
         labels = LabelSpec(kind="many_of_k", names=NAMES, most=OBJECTS, least=1)
@@ -70,9 +70,7 @@ class ICLEVR(Dataset):
                 + ("" if self.root else f", or draw other scenes with seed = {self.seed + 1}")
             )
         images, labels, groups = self._drawn(context) if self.root is None else self._read(self.root, context)
-        return Samples(
-            torch.from_numpy(images), torch.from_numpy(labels), self.mirror, groups, self.random_crop
-        )
+        return self.samples(torch.from_numpy(images), torch.from_numpy(labels), groups)
 
     def _drawn(self, context: Context) -> Read:
         count, size = self.scenes * OBJECTS, self.image_size

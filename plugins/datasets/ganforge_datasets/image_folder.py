@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import ValidationInfo, field_validator
 
-from ganforge.api import AbsolutePath, Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import (
+    AbsolutePath,
+    Context,
+    DataSpec,
+    Field,
+    ImageDataset,
+    LabelSpec,
+    LabelWish,
+    Samples,
+    Split,
+    Survey,
+    UserError,
+)
 from ganforge_datasets.decode import Form
 from ganforge_datasets.decoded import Wanted, decoded
+from ganforge_datasets.folder_survey import survey
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_labels import Labels, from_file, from_folders, toml_names
 
@@ -19,10 +33,14 @@ Side = Annotated[int, Field(ge=4, le=1024)]
 GROUNDS = {"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#808080"}
 
 
-class ImageFolder(Dataset):
+class ImageFolder(ImageDataset):
     """Images of any size and kind, brought to one form; labels from sub-folders or a file, or none."""
 
     type: Literal["image_folder"] = "image_folder"
+    source: ClassVar[str] = (
+        "No paper; the label files are those of Training Generative Adversarial Networks with Limited "
+        "Data (Karras et al., 2020), arXiv:2006.06676, and of Hugging Face's ImageFolder"
+    )
     root: AbsolutePath = Field(
         description="Folder or zip with images (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, AVIF, JPEG 2000, QOI, "
         "TGA), or with one .npy or .npz an image, at any depth."
@@ -69,15 +87,6 @@ class ImageFolder(Dataset):
         False,
         description="Leave damaged images out, and say how many; false = refuse them, all in one message.",
     )
-    mirror: bool = Field(
-        False, description="Flip images left to right at random during training; false = never."
-    )
-    random_crop: int = Field(
-        0,
-        ge=0,
-        description="During training, pad by this many pixels (reflect), then take a random crop of the "
-        "original size; 0 = off.",
-    )
 
     @field_validator("names")
     @classmethod
@@ -98,13 +107,9 @@ class ImageFolder(Dataset):
             raise ValueError(f'expected "white", "black", "gray" or "#rrggbb", got "{background}"')
         return background
 
-    @field_validator("random_crop")
     @classmethod
-    def _fits_size(cls, random_crop: int, info: ValidationInfo) -> int:
-        size = info.data.get("image_size", random_crop + 1)
-        if random_crop and random_crop >= (min(size) if isinstance(size, tuple) else size):
-            raise ValueError("must be smaller than image_size, which is what there is to be mirrored")
-        return random_crop
+    def survey(cls, root: Path, labels: LabelWish, names: tuple[str, ...] = ()) -> Survey:
+        return survey(root, labels, names)
 
     def spec(self) -> DataSpec:
         """Touches no file, but for the message of the `UserError` where labels are asked for without
@@ -143,7 +148,7 @@ class ImageFolder(Dataset):
         found = decoded(wanted, context)
         if rows is not None and found.account.damaged:
             rows = rows[torch.from_numpy(found.kept(len(paths)))]
-        return Samples(torch.from_numpy(found.images), rows, self.mirror, random_crop=self.random_crop)
+        return self.samples(torch.from_numpy(found.images), rows)
 
     def _form(self) -> Form:
         ground = bytes.fromhex(GROUNDS.get(self.background, self.background)[1:])

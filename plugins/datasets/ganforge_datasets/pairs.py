@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -19,6 +19,11 @@ class Pairs(Dataset):
     """
 
     type: Literal["pairs"] = "pairs"
+    source: ClassVar[str] = (
+        "Image-to-Image Translation with Conditional Adversarial Networks (Isola et al., 2016), "
+        "arXiv:1611.07004, section 3; unpaired: Unpaired Image-to-Image Translation using Cycle-"
+        "Consistent Adversarial Networks (Zhu et al., 2017), arXiv:1703.10593, section 3"
+    )
     of: Dataset = Field(description="The data set with the samples: a table [data.of].")
     condition: Dataset = Field(description="The data set with the conditions: a table [data.condition].")
     paired: bool = Field(

@@ -39,18 +39,18 @@ class FidelityMetric(Metric):
     )
     samples: int = Field(10_000, ge=2, description="Number of generated images.")
 
-    def open(self, data: DataSpec) -> Extractor:
+    def open(self, spec: DataSpec) -> Extractor:
         """Raises `UserError` for data other than images of 1 or 3 channels, and for an extractor or weights
         that are unavailable."""
-        if not data.is_image or data.shape[0] not in (1, 3):
-            shape = "x".join(map(str, data.shape))
+        if not spec.is_image or spec.shape[0] not in (1, 3):
+            shape = "x".join(map(str, spec.shape))
             raise UserError(
                 f"metric '{self.type}' needs images of 1 or 3 channels, got data of shape {shape}"
             )
         return open_extractor(self.extractor, layer_for(self.extractor, self.measure), self.weights)
 
-    def provenance(self, data: DataSpec) -> dict[str, Any]:
-        return self.open(data).provenance()
+    def provenance(self, spec: DataSpec) -> dict[str, Any]:
+        return self.open(spec).provenance()
 
     def generated(self, extractor: Extractor, sampler: Sampler) -> Tensor:
         """Features [samples, F] of the generator's images, quantized to 8 bits as in image files."""
@@ -69,7 +69,7 @@ class FidelityMetric(Metric):
         return short if self.extractor == INCEPTION else f"{long}_{self.extractor.replace('-', '_')}"
 
     @abstractmethod
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """As `Metric.compute`."""
 
 
@@ -78,31 +78,31 @@ class PairedMetric(FidelityMetric):
 
     real: int = Field(0, ge=0, description="Number of real images, drawn from the training data; 0 = all.")
 
-    def require(self, least: int, need: str, remedy: str, data: Samples) -> None:
+    def require(self, least: int, need: str, remedy: str, samples: Samples) -> None:
         """Raises `UserError` where either set has fewer than `least` images; `need` and `remedy` are the
         message's, with the number that there is as `{count}` or, less one, as `{fewer}`."""
-        for name, count in (("samples", self.samples), ("real", self.real or len(data))):
+        for name, count in (("samples", self.samples), ("real", self.real or len(samples))):
             if count < least:
                 hint = remedy.format(count=count, fewer=count - 1)
                 raise UserError(f"metric '{self.type}' {need}, but {name} is {count:,}; {hint}")
 
-    def pair(self, sampler: Sampler, data: Samples) -> tuple[Tensor, Tensor]:
+    def pair(self, sampler: Sampler, samples: Samples) -> tuple[Tensor, Tensor]:
         """Features [samples, F] of generated images and [real, F] of real ones. Raises `UserError` if there
         are fewer real images than requested."""
         extractor = self.open(sampler.spec)
-        count = self.real or len(data)
-        if count > len(data):
+        count = self.real or len(samples)
+        if count > len(samples):
             raise UserError(
-                f"metric '{self.type}' needs {count:,} real images, but the data has {len(data):,}; "
-                f"set real = {len(data)} or less"
+                f"metric '{self.type}' needs {count:,} real images, but the data has {len(samples):,}; "
+                f"set real = {len(samples)} or less"
             )
-        real = real_features(extractor, data, count, self.seed if count < len(data) else 0)
+        real = real_features(extractor, samples, count, self.seed if count < len(samples) else 0)
         return self.generated(extractor, sampler), real
 
 
-def real_features(extractor: Extractor, data: Samples, count: int, seed: int) -> Tensor:
+def real_features(extractor: Extractor, samples: Samples, count: int, seed: int) -> Tensor:
     """Features [count, F] of real images selected by `seed`."""
-    images, key = data.images, (extractor, count, seed)
+    images, key = samples.images, (extractor, count, seed)
     of, known = _real.get(key, (lambda: None, torch.empty(0)))
     if of() is images:
         return known

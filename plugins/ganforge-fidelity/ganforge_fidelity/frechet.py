@@ -24,8 +24,8 @@ class FrechetDistance(PairedMetric):
     )
     measure: ClassVar[str] = "fid"
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         fid = importlib.import_module("torch_fidelity.metric_fid")
-        generated, real = (fid.fid_features_to_statistics(each) for each in self.pair(sampler, data))
+        generated, real = (fid.fid_features_to_statistics(each) for each in self.pair(sampler, samples))
         found = fid.fid_statistics_to_metric(generated, real, verbose=False)
         return {self.named("fid", "fd"): float(found[fid.KEY_METRIC_FID])}

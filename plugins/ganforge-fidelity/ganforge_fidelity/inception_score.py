@@ -25,7 +25,7 @@ class InceptionScore(FidelityMetric):
 
     splits: int = Field(10, ge=1, description="Number of parts of the generated images.")
 
-    def open(self, data: DataSpec) -> Extractor:
+    def open(self, spec: DataSpec) -> Extractor:
         """Raises `UserError` also for an extractor without classes, and for too few samples."""
         if not layer_for(self.extractor, self.measure).startswith("logits"):
             raise UserError(
@@ -37,9 +37,9 @@ class InceptionScore(FidelityMetric):
                 f"metric '{self.type}' splits {self.samples} samples into {self.splits} parts; "
                 f"set splits = {self.samples} or less"
             )
-        return super().open(data)
+        return super().open(spec)
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         isc = importlib.import_module("torch_fidelity.metric_isc")
         logits = self.generated(self.open(sampler.spec), sampler)
         found = isc.isc_features_to_metric(logits, self.splits, shuffle=True, rng_seed=self.seed)

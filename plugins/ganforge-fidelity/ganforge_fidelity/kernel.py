@@ -24,12 +24,12 @@ class KernelDistance(PairedMetric):
     subsets: int = Field(100, ge=1, description="Number of subsets.")
     subset_size: int = Field(1000, ge=2, description="Images per subset, real and generated each.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for fewer images than a subset has."""
         size = self.subset_size
-        self.require(size, f"draws subsets of {size:,} images", "set subset_size = {count} or less", data)
+        self.require(size, f"draws subsets of {size:,} images", "set subset_size = {count} or less", samples)
         kid = importlib.import_module("torch_fidelity.metric_kid")
-        generated, real = self.pair(sampler, data)
+        generated, real = self.pair(sampler, samples)
         found = kid.kid_features_to_metric(
             generated,
             real,

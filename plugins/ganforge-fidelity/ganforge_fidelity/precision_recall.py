@@ -31,12 +31,12 @@ class PrecisionRecall(PairedMetric):
     )
     neighbours: int = Field(3, ge=1, description="An image's neighbourhood reaches to its k-th nearest one.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for fewer images than neighbours."""
         k = self.neighbours
-        self.require(k + 1, f"needs {k} neighbours", "set neighbours = {fewer} or less", data)
+        self.require(k + 1, f"needs {k} neighbours", "set neighbours = {fewer} or less", samples)
         prc = importlib.import_module("torch_fidelity.metric_prc")
-        generated, real = self.pair(sampler, data)
+        generated, real = self.pair(sampler, samples)
         found = prc.prc_features_to_metric(
             generated,
             real,

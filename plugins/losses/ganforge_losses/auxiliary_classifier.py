@@ -43,8 +43,8 @@ class AuxiliaryClassifier(Term):
     )
     generator_weight: float = Field(1.0, ge=0, description="Weight of the fakes in the generator's update.")
 
-    def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
-        labels = data.labels
+    def heads(self, spec: DataSpec, prior: Prior) -> dict[str, int]:
+        labels = spec.labels
         if labels.kind == "one_of_k":
             return {ONE_OF_K: labels.width}
         if labels.kind == "many_of_k":

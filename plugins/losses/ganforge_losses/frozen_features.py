@@ -47,15 +47,15 @@ class ImageNetColors(nn.Module):
         return (x * 0.5 + 0.5 - self.get_buffer("mean")) / self.get_buffer("std")
 
 
-def frozen_features(path: Path, data: DataSpec, term: str) -> Stages:
+def frozen_features(path: Path, spec: DataSpec, term: str) -> Stages:
     """The network in `path`. Raises `UserError`, on behalf of the term called `term`, for data that are no
     images, and for what is missing, damaged or of another form."""
-    if not data.is_image:
-        raise UserError(f"term '{term}' needs images, got samples of shape {data.shape}; remove the term")
+    if not spec.is_image:
+        raise UserError(f"term '{term}' needs images, got samples of shape {spec.shape}; remove the term")
     if path.suffix == ".safetensors" and path.name != "weights.safetensors":
-        return _vgg(path, data, term)
+        return _vgg(path, spec, term)
     judge = load_judge(path)
-    judge.refuse_misfit(data, labels=False)
+    judge.refuse_misfit(spec, labels=False)
     return Stages(_by_stage(list(judge.network.body.children())))
 
 
@@ -75,9 +75,9 @@ def _by_stage(layers: list[nn.Module]) -> list[nn.Module]:
     return stages
 
 
-def _vgg(path: Path, data: DataSpec, term: str) -> Stages:
+def _vgg(path: Path, spec: DataSpec, term: str) -> Stages:
     """VGG without batch norm: a piece ends before each pooling."""
-    channels = data.shape[0]
+    channels = spec.shape[0]
     if channels not in (1, 3):
         raise UserError(
             f"term '{term}': VGG takes images of 1 or 3 channels, got {channels}; name a judge's folder"

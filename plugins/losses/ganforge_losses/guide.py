@@ -62,9 +62,9 @@ class Guide(Term):
     _found: Tensor = memory(0.0, each=True)
     _wanted: Tensor = memory(0.0, each=True)
 
-    def prepare(self, data: DataSpec, shapes: Shapes) -> None:
-        self._network = load_judge(self.judge, data).network
-        self._softmax = data.labels.kind == "one_of_k"
+    def prepare(self, spec: DataSpec, shapes: Shapes) -> None:
+        self._network = load_judge(self.judge, spec).network
+        self._softmax = spec.labels.kind == "one_of_k"
 
     def advice(self, run: RunView) -> list[Advice]:
         """A generator is not rated by the network that it learned from."""

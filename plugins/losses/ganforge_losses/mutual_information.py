@@ -43,7 +43,7 @@ class MutualInformation(Term):
         False, description="Q also predicts the variance of continuous codes; false = it is 1."
     )
 
-    def heads(self, data: DataSpec, prior: Prior) -> dict[str, int]:
+    def heads(self, spec: DataSpec, prior: Prior) -> dict[str, int]:
         codes = prior.codes()
         if not codes:
             raise UserError(

@@ -35,8 +35,8 @@ class Perceptual(Term):
     )
     _network: Any = PrivateAttr(None)
 
-    def prepare(self, data: DataSpec, shapes: Shapes) -> None:
-        self._network = frozen_features(self.features, data, self.type)
+    def prepare(self, spec: DataSpec, shapes: Shapes) -> None:
+        self._network = frozen_features(self.features, spec, self.type)
 
     def __call__(self, play: Play) -> Tensor:
         network: nn.Module = self._network

@@ -25,7 +25,7 @@ class CodeAccuracy(CodeMetric):
         "Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2"
     )
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for an incompatible judge, or an unknown code."""
         return matching(*self.judged(sampler))
 

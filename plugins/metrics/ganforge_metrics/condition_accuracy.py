@@ -7,7 +7,7 @@ compared with them; accuracy is hits / true labels over the whole list.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +30,10 @@ class ConditionAccuracy(Metric):
     """
 
     type: Literal["condition_accuracy"] = "condition_accuracy"
+    source: ClassVar[str] = (
+        "Conditional Image Synthesis with Auxiliary Classifier GANs (Odena et al., 2017), "
+        "arXiv:1610.09585, section 4.1, with a judge of several labels"
+    )
 
     judge: AbsolutePath = Field(
         description="A judge: a folder from 'ganforge judge train', or a published checkpoint (.pth)."
@@ -44,7 +48,7 @@ class ConditionAccuracy(Metric):
     repeats: int = Field(10, ge=1, description="Repeats with different latents: seed, seed + 1, ...")
     name: str = Field("condition", min_length=1, description="Prefix of the names of the values.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for a judge or a list that is incompatible with the data."""
         labels = sampler.spec.labels
         if labels.kind not in ("one_of_k", "many_of_k"):
@@ -53,20 +57,20 @@ class ConditionAccuracy(Metric):
                 f"'{labels.kind}'"
             )
         judge = load_judge(self.judge, sampler.spec)
-        wanted = self._wanted(labels, data).repeat_interleave(self.n, dim=0)
+        wanted = self._wanted(labels, samples).repeat_interleave(self.n, dim=0)
         scores = []
         for repeat in range(self.repeats):
             images = sampler.sample(len(wanted), self.seed + repeat, wanted)
             scores.append(score(judge.logits(images), wanted, labels.names))
         return self._figures(scores)
 
-    def _wanted(self, labels: LabelSpec, data: Samples) -> Tensor:
+    def _wanted(self, labels: LabelSpec, samples: Samples) -> Tensor:
         """The conditions as rows [conditions, K]."""
         if self.conditions is not None:
             rows = encoded(self.conditions, labels)
         else:
-            assert data.labels is not None
-            carry = data.labels.cpu().float()
+            assert samples.labels is not None
+            carry = samples.labels.cpu().float()
             carry = carry[carry.sum(1) > 0]
             rng = torch.Generator().manual_seed(self.seed)
             rows = carry[torch.randint(len(carry), (self.drawn,), generator=rng)]

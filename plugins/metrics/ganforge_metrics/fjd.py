@@ -34,7 +34,7 @@ class FrechetJudgeDistance(TwoSets):
 
     judge: AbsolutePath = Field(description="A judge: a folder from 'ganforge judge train'.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for an incompatible judge, and for too few samples."""
         space = FeatureSpace.open(self.judge, sampler.spec)
         assert space.judge is not None
@@ -45,11 +45,11 @@ class FrechetJudgeDistance(TwoSets):
                     f"metric '{self.type}': {count:,} samples cannot span the judge's {least - 1} features; "
                     f"set {name} = {least} or more"
                 )
-        real, fake = self.features(space, sampler, data)
+        real, fake = self.features(space, sampler, samples)
         return {"frechet_judge_distance": frechet_distance(real, fake)}
 
-    def provenance(self, data: DataSpec) -> dict[str, Any]:
-        return FeatureSpace.open(self.judge, data).provenance()
+    def provenance(self, spec: DataSpec) -> dict[str, Any]:
+        return FeatureSpace.open(self.judge, spec).provenance()
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:

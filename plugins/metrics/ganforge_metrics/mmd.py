@@ -48,7 +48,7 @@ class MMD(TwoSetsInSpace):
     subsets: int = Field(50, ge=2, description="Number of subsets.")
     subset: int = Field(1000, ge=2, description="Real samples per subset, and as many generated ones.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for an incompatible judge, and for too few samples."""
         most = min(self.real, self.samples)
         if self.subset > most:
@@ -57,7 +57,7 @@ class MMD(TwoSetsInSpace):
                 f"set subset = {most} or less"
             )
         space = self.space(sampler.spec)
-        real, fake = self.features(space, sampler, data)
+        real, fake = self.features(space, sampler, samples)
         kernel = polynomial if self.kernel == "polynomial" else gaussian_mixture(real[:FOR_MEDIAN])
         rng = torch.Generator().manual_seed(self.seed)
         found = torch.tensor(

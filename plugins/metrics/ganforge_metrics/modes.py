@@ -37,7 +37,7 @@ class Modes(Metric):
     samples: int = Field(2500, ge=1, description="Number of generated points.")
     seed: int = Field(0, ge=0, description="Seed of the latents.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` if the data is not the mixture of `shape`."""
         if sampler.spec.shape != (2,):
             raise UserError(
@@ -45,7 +45,7 @@ class Modes(Metric):
                 f"{sampler.spec.shape}"
             )
         centers, sigma = mixture(self.shape)
-        if _hits(data.images[:REAL].cpu(), centers, sigma)[1] < MIN_HITS:
+        if _hits(samples.images[:REAL].cpu(), centers, sigma)[1] < MIN_HITS:
             raise UserError(
                 f"metric '{self.type}' has shape = \"{self.shape}\", but much of the data is outside its "
                 "modes; set it to data.shape"

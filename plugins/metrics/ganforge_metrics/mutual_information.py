@@ -33,7 +33,7 @@ class MutualInformation(CodeMetric):
         "Nets (Chen et al., 2016), arXiv:1606.03657; Note on the Bias of Information Estimates (Miller, 1955)"
     )
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for an incompatible judge, or an unknown code."""
         return information(contingency(*self.judged(sampler)))
 

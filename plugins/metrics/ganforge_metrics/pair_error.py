@@ -28,22 +28,22 @@ class PairError(Metric):
 
     samples: int = Field(256, ge=1, description="Pairs of a condition and its sample.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` where there are no pairs, or fewer than `samples`."""
-        if data.labels is None or not data.paired:
-            got = "no conditions" if data.labels is None else "conditions that belong to no sample"
+        if samples.labels is None or not samples.paired:
+            got = "no conditions" if samples.labels is None else "conditions that belong to no sample"
             raise UserError(
                 f"metric '{self.type}': expected data whose conditions belong to its samples, got {got}; "
                 "name other [data] or remove the metric"
             )
-        if len(data) < self.samples:
+        if len(samples) < self.samples:
             raise UserError(
-                f"metric '{self.type}' needs {self.samples} samples, but the data has {len(data)}; "
-                f"set samples = {len(data)} or less"
+                f"metric '{self.type}' needs {self.samples} samples, but the data has {len(samples)}; "
+                f"set samples = {len(samples)} or less"
             )
         generator = torch.Generator().manual_seed(self.seed)
-        rows = torch.randperm(len(data), generator=generator)[: self.samples]
-        real, cond = (_values(part, rows) for part in (data.images, data.labels))
+        rows = torch.randperm(len(samples), generator=generator)[: self.samples]
+        real, cond = (_values(part, rows) for part in (samples.images, samples.labels))
         error = (sampler.sample(self.samples, self.seed, cond) - real).flatten(1)
         # A perfect pair would have an infinite ratio: no smaller than half a level of a byte.
         rms = error.square().mean(1).sqrt().clamp(min=1 / 255)

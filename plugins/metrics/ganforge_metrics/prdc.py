@@ -38,7 +38,7 @@ class PRDC(TwoSetsInSpace):
 
     k: int = Field(5, ge=1, description="A sample's ball reaches to its k-th nearest neighbour.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for an incompatible judge, and for too few samples."""
         for name, count in (("real", self.real), ("samples", self.samples)):
             if count <= self.k:
@@ -47,7 +47,7 @@ class PRDC(TwoSetsInSpace):
                     f"set {name} = {self.k + 1} or more"
                 )
         space = self.space(sampler.spec)
-        figures = prdc(*self.features(space, sampler, data), self.k)
+        figures = prdc(*self.features(space, sampler, samples), self.k)
         return {f"{space.name}_{name}": value for name, value in figures.items()}
 
 

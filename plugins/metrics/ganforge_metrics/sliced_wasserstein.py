@@ -37,16 +37,16 @@ class SlicedWasserstein(Metric):
     samples: int = Field(1000, ge=1, description="Number of real and of generated samples.")
     projections: int = Field(128, ge=1, description="Number of random directions.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` if the data has fewer samples than requested."""
-        if len(data) < self.samples:
+        if len(samples) < self.samples:
             raise UserError(
-                f"metric '{self.type}' needs {self.samples} samples, but the data has {len(data)}; "
-                f"set samples = {len(data)} or less"
+                f"metric '{self.type}' needs {self.samples} samples, but the data has {len(samples)}; "
+                f"set samples = {len(samples)} or less"
             )
         generator = torch.Generator().manual_seed(self.seed)
-        chosen = torch.randperm(len(data), generator=generator)[: self.samples]
-        real = _at_rest_flat(data.images[chosen.to(data.images.device)].cpu())
+        chosen = torch.randperm(len(samples), generator=generator)[: self.samples]
+        real = _at_rest_flat(samples.images[chosen.to(samples.images.device)].cpu())
         fake = _flat(sampler.sample(self.samples, self.seed))
         directions = torch.randn(real.shape[1], self.projections, generator=generator)
         return {"sliced_wasserstein": sliced_distance(real, fake, directions)}

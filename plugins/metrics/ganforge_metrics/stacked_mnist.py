@@ -47,7 +47,7 @@ class StackedMNIST(Metric):
     samples: int = Field(26_000, ge=1, description="Number of generated samples.")
     real: int = Field(10_000, ge=1, description="Real samples to estimate digit frequencies from.")
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` for images other than stacked digits, an incompatible judge, and for too few
         real samples."""
         shape = sampler.spec.shape
@@ -57,8 +57,8 @@ class StackedMNIST(Metric):
                 f"shape {shape}"
             )
         judge = self._judge()
-        chosen = choose_real(data, self.real, self.seed, f"metric '{self.type}'")
-        frequent = frequencies(_stacked(judge, real(data, chosen)))
+        chosen = choose_real(samples, self.real, self.seed, f"metric '{self.type}'")
+        frequent = frequencies(_stacked(judge, real(samples, chosen)))
         return figures(_stacked(judge, sampler.sample(self.samples, self.seed)), frequent)
 
     def _judge(self) -> Judge:

@@ -16,14 +16,14 @@ class TwoSets(Metric):
     real: int = Field(10_000, ge=2, description="Number of real samples, drawn without replacement.")
     samples: int = Field(10_000, ge=2, description="Number of generated samples.")
 
-    def features(self, space: FeatureSpace, sampler: Sampler, data: Samples) -> tuple[Tensor, Tensor]:
+    def features(self, space: FeatureSpace, sampler: Sampler, samples: Samples) -> tuple[Tensor, Tensor]:
         """Real [real, F] and generated [samples, F] rows in `space`, float64.
 
         Raises `UserError` if the data has fewer samples than requested.
         """
-        chosen = choose_real(data, self.real, self.seed, f"metric '{self.type}'")
+        chosen = choose_real(samples, self.real, self.seed, f"metric '{self.type}'")
         generated = space(sampler.sample(self.samples, self.seed))
-        return space.of_real(data, chosen).double(), generated.double()
+        return space.of_real(samples, chosen).double(), generated.double()
 
 
 class TwoSetsInSpace(TwoSets):
@@ -40,9 +40,9 @@ class TwoSetsInSpace(TwoSets):
         description="Without a judge, images are downsampled to at most this many pixels per side.",
     )
 
-    def space(self, data: DataSpec) -> FeatureSpace:
+    def space(self, spec: DataSpec) -> FeatureSpace:
         """Raises `UserError` for an incompatible judge."""
-        return FeatureSpace.open(self.judge, data, self.side)
+        return FeatureSpace.open(self.judge, spec, self.side)
 
-    def provenance(self, data: DataSpec) -> dict[str, Any]:
-        return self.space(data).provenance()
+    def provenance(self, spec: DataSpec) -> dict[str, Any]:
+        return self.space(spec).provenance()

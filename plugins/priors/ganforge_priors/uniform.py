@@ -25,7 +25,7 @@ class Uniform(Prior):
 
     dim: int = Field(100, ge=1, description="Dimension of the latent z.")
 
-    def width(self) -> int:
+    def z_dim(self) -> int:
         return self.dim
 
     def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:

@@ -23,11 +23,11 @@ class Autoencode(Task):
     type: Literal["autoencode"] = "autoencode"
     source: ClassVar[str] = "Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, section 2"
 
-    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        codes = DataSpec(shape=(latent,), labels=as_condition(data.shape))
-        encoder = nets.build(codes, latent, {}).generator
-        critic = nets.build(DataSpec(shape=(latent,), labels=LabelSpec()), latent, heads).discriminator
-        decoder = nets.build(data, latent, {}).generator
+    def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        codes = DataSpec(shape=(z_dim,), labels=as_condition(spec.shape))
+        encoder = nets.build(codes, z_dim, {}).generator
+        critic = nets.build(DataSpec(shape=(z_dim,), labels=LabelSpec()), z_dim, heads).discriminator
+        decoder = nets.build(spec, z_dim, {}).generator
         return Networks(nn.ModuleDict({"encoder": encoder, "decoder": decoder}), critic)
 
     def compare(self, generator: Side, real: Tensor, cond: Any, draw: Draw) -> Mapping[str, Comparison]:

@@ -30,16 +30,16 @@ class Cycle(Task):
         "arXiv:1703.10593, equation 3"
     )
 
-    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        a, b = data.labels.shape, data.shape
-        if data.labels.kind not in ("image", "vector"):
+    def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        a, b = spec.labels.shape, spec.shape
+        if spec.labels.kind not in ("image", "vector"):
             raise UserError(
                 f"task '{self.type}': expected data whose conditions are images (or vectors) of another "
-                f"domain, got labels of kind '{data.labels.kind}'"
+                f"domain, got labels of kind '{spec.labels.kind}'"
             )
 
         def network(shape: tuple[int, ...], condition: LabelSpec) -> Networks:
-            return nets.build(DataSpec(shape=shape, labels=condition), latent, heads)
+            return nets.build(DataSpec(shape=shape, labels=condition), z_dim, heads)
 
         there, back = network(b, as_condition(a)), network(a, as_condition(b))
         critics = {"a": network(a, LabelSpec()), "b": network(b, LabelSpec())}

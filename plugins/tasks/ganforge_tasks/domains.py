@@ -12,12 +12,12 @@ def as_condition(shape: tuple[int, ...]) -> LabelSpec:
     return LabelSpec(kind="vector", names=tuple(map(str, range(shape[0]))))
 
 
-def image_condition(task: str, data: DataSpec) -> tuple[int, ...]:
+def image_condition(task: str, spec: DataSpec) -> tuple[int, ...]:
     """(C, H, W) of the images that are the data's conditions. Raises `UserError` if they are not."""
-    if data.labels.kind != "image" or not data.is_image:
-        what = "has none" if data.labels.kind == "none" else f"has labels of kind '{data.labels.kind}'"
+    if spec.labels.kind != "image" or not spec.is_image:
+        what = "has none" if spec.labels.kind == "none" else f"has labels of kind '{spec.labels.kind}'"
         raise UserError(
             f"task '{task}': expected images whose conditions are images, but the data {what}; use [data] "
             "such as 'pairs' or 'derived'"
         )
-    return data.labels.size
+    return spec.labels.size

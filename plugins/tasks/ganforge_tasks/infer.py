@@ -25,12 +25,12 @@ class Infer(Task):
         "Adversarial Feature Learning (Donahue et al., 2017), arXiv:1605.09782, equation 3"
     )
 
-    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        codes = DataSpec(shape=(latent,), labels=as_condition(data.shape))
-        pairs = DataSpec(shape=data.shape, labels=as_condition((latent,)))
-        encoder = nets.build(codes, latent, {}).generator
-        critic = nets.build(pairs, latent, heads).discriminator
-        decoder = nets.build(DataSpec(shape=data.shape, labels=LabelSpec()), latent, {}).generator
+    def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        codes = DataSpec(shape=(z_dim,), labels=as_condition(spec.shape))
+        pairs = DataSpec(shape=spec.shape, labels=as_condition((z_dim,)))
+        encoder = nets.build(codes, z_dim, {}).generator
+        critic = nets.build(pairs, z_dim, heads).discriminator
+        decoder = nets.build(DataSpec(shape=spec.shape, labels=LabelSpec()), z_dim, {}).generator
         return Networks(nn.ModuleDict({"encoder": encoder, "decoder": decoder}), critic)
 
     def compare(self, generator: Side, real: Tensor, cond: Any, draw: Draw) -> Mapping[str, Comparison]:

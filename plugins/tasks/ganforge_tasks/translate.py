@@ -22,6 +22,6 @@ class Translate(Task):
         "arXiv:1611.07004, equation 1"
     )
 
-    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        image_condition(self.type, data)
-        return nets.build(data, latent, heads)
+    def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        image_condition(self.type, spec)
+        return nets.build(spec, z_dim, heads)

@@ -24,17 +24,17 @@ class Upscale(Task):
         "2017), arXiv:1609.04802, equation 2"
     )
 
-    def build(self, nets: Architecture, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        _, height, width = image_condition(self.type, data)
-        factor = data.shape[1] // height
-        if factor < 2 or data.shape[1:] != (factor * height, factor * width):
+    def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        _, height, width = image_condition(self.type, spec)
+        factor = spec.shape[1] // height
+        if factor < 2 or spec.shape[1:] != (factor * height, factor * width):
             raise UserError(
                 f"task '{self.type}': expected samples 2, 3, ... times as large as their condition of "
-                f"{width}x{height}, got {data.shape[2]}x{data.shape[1]}"
+                f"{width}x{height}, got {spec.shape[2]}x{spec.shape[1]}"
             )
-        plain = DataSpec(shape=data.shape, labels=LabelSpec())
-        critic = nets.build(plain, latent, heads).discriminator
-        return Networks(nets.build(data, latent, {}).generator, critic)
+        plain = DataSpec(shape=spec.shape, labels=LabelSpec())
+        critic = nets.build(plain, z_dim, heads).discriminator
+        return Networks(nets.build(spec, z_dim, {}).generator, critic)
 
     def compare(self, generator: Side, real: Tensor, cond: Any, draw: Draw) -> Mapping[str, Comparison]:
         return {"": Comparison(real, generator(draw.z, draw.cond))}

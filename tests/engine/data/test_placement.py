@@ -56,7 +56,7 @@ def test_auto_streams_a_map_that_is_too_large_for_the_memory(
         "data: 3 GiB of images are streamed from their file: they exceed 50% of the 5 GiB of free memory"
     )
     assert why_streamed(big, CPU, "streamed") == (
-        'data: 3 GiB of images are streamed, because train.data = "streamed"'
+        'data: 3 GiB of images are streamed, because train.placement = "streamed"'
     )
     (tmp_path / "meminfo").unlink()
     assert why_streamed(big, CPU, "auto") is None, "where the system does not tell"
@@ -78,7 +78,7 @@ def test_where_images_live_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError) as caught:
         why_streamed(images, cuda, "resident")
     assert str(caught.value) == (
-        'train.data = "resident" needs 4 GiB of GPU memory for the images, but only 3 GiB are free; use '
+        'train.placement = "resident" needs 4 GiB of GPU memory for the images, but only 3 GiB are free; use '
         '"auto" or "streamed"'
     )
 

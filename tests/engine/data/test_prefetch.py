@@ -45,7 +45,7 @@ def test_streamed_is_resident_bit_for_bit(mapped: Tensor, settings: dict[str, An
 
 def test_points_are_streamed_as_they_are() -> None:
     points = torch.randn(COUNT, 2)
-    batches = Batches(Samples(points), 6, 0, CPU, data="streamed")
+    batches = Batches(Samples(points), 6, 0, CPU, placement="streamed")
     first = batches.at(0).real
     kept = first.clone()
     for index in range(1, 9):
@@ -55,7 +55,7 @@ def test_points_are_streamed_as_they_are() -> None:
 
 def test_images_that_are_not_contiguous(mapped: Tensor) -> None:
     turned = mapped.transpose(2, 3)
-    streamed = Batches(Samples(turned), 6, 3, CPU, data="streamed")
+    streamed = Batches(Samples(turned), 6, 3, CPU, placement="streamed")
     got, chosen = streamed.at(1).real, streamed.indices(1)
     assert torch.equal(got, turned[chosen].float() / 127.5 - 1)
 
@@ -74,7 +74,7 @@ def test_the_sequence_is_that_of_the_epochs(total: int, batch: int) -> None:
 
 
 def trained(folder: Path, data: str, stop_at: int | None = None) -> tuple[Any, Any]:
-    train = {"data": data, "d_updates": 2, "images": 160, "batch_size": 8, "accumulate": 2}
+    train = {"placement": data, "d_updates": 2, "images": 160, "batch_size": 8, "accumulate": 2}
     config = toy_config(
         data={"type": "squares", "mirror": True, "count": 37},
         train=train,
@@ -97,7 +97,7 @@ def test_a_run_is_the_same_streamed_and_goes_on_the_same(tmp_path: Path) -> None
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert numbers(first.rows) == numbers(second.rows)
     assert first.lines == []
-    assert second.lines == ['data: 0.0271 MiB of images are streamed, because train.data = "streamed"']
+    assert second.lines == ['data: 0.0271 MiB of images are streamed, because train.placement = "streamed"']
     for source, data in (("resident", "streamed"), ("streamed", "resident"), ("streamed", "streamed")):
         partly, _ = trained(tmp_path / "half", source, stop_at=96)
         tensors, state = partly.state()

@@ -94,7 +94,7 @@ def test_one_batch_may_be_left_out(mapped: Tensor, gathering: Gathering) -> None
 def test_a_run_reads_each_batch_once_and_in_advance(
     tmp_path: Path, train: dict[str, int], gathering: Gathering
 ) -> None:
-    loop, _ = toy_loop(tmp_path, toy_config(train={"data": "streamed", **train}))
+    loop, _ = toy_loop(tmp_path, toy_config(train={"placement": "streamed", **train}))
     batches, iterations = loop.batches, 3
     used = iterations * train.get("d_updates", 1)
     for _ in range(iterations):
@@ -160,7 +160,7 @@ def test_resident_images_start_no_thread(mapped: Tensor, monkeypatch: pytest.Mon
         for index in range(3):
             batches.at(index)
     with pytest.raises(TypeError):
-        Batches(Samples(mapped), 6, 0, CPU, data="streamed").at(0)
+        Batches(Samples(mapped), 6, 0, CPU, placement="streamed").at(0)
 
 
 HANGS = """\
@@ -174,7 +174,7 @@ def gather(images, chosen, into):
     calls.append(0)
     plain(images, chosen, into) if len(calls) == 1 else time.sleep(3600)
 prefetch.gather = gather
-batches = Batches(Samples(torch.zeros(9, 3, 4, 4, dtype=torch.uint8)), 2, 0, torch.device("cpu"), data="streamed")
+batches = Batches(Samples(torch.zeros(9, 3, 4, 4, dtype=torch.uint8)), 2, 0, torch.device("cpu"), placement="streamed")
 batches.at(0)
 {end}
 """
@@ -193,7 +193,7 @@ def test_pinned_buffers_are_not_overwritten_before_they_are_copied() -> None:
     device = torch.device("cuda")
     images = torch.randint(0, 256, (512, 3, 64, 64), dtype=torch.uint8)
     streamed, resident = (
-        Batches(Samples(images), 256, 0, device, data=data) for data in ("streamed", "resident")
+        Batches(Samples(images), 256, 0, device, placement=data) for data in ("streamed", "resident")
     )  # type: ignore[arg-type]
     slow = torch.randn(4096, 4096, device=device)
     got = []

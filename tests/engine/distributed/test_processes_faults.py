@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from support.two_processes_run import (
     PATIENCE_S,
     STARTED,
     checkpoints,
+    environment,
     start,
     torchrun,
     wait_for,
@@ -114,6 +116,51 @@ def test_a_killed_process_is_named_and_the_run_can_go_on(tmp_path: Path) -> None
     ) in (tmp_path / "err.txt").read_text().splitlines()
     assert not Path(f"/proc/{pids[0]}").exists()
     assert checkpoints(tmp_path / "run")
+
+
+def test_the_processes_stop_cleanly_when_their_launcher_is_killed(tmp_path: Path) -> None:
+    command = (*GANFORGE, "run", run_file(tmp_path), "--out", "run", "--processes", 2)
+    launcher = under_way(tmp_path, *command)
+    pids = workers(launcher.pid)
+    launcher.kill()
+    launcher.wait()
+    deadline = time.monotonic() + PATIENCE_S
+    while any(Path(f"/proc/{pid}").exists() for pid in pids.values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert lines[0].startswith("stopped (SIGTERM received) after ")
+    seen = int(lines[0].split(" after ")[1].split(" images")[0].replace(",", ""))
+    assert checkpoints(tmp_path / "run")[-1] == f"{seen:012d}"
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        env = environment(**place, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        process = start(*GANFORGE, "run", run_file(tmp_path), "--out", "run", cwd=tmp_path, env=env)
+        assert process.wait(PATIENCE_S) == 2
+    assert (tmp_path / "err.txt").read_text().splitlines()[-1] == (
+        f"process 0 cannot listen on port {port} of 127.0.0.1, which another program uses; set MASTER_PORT "
+        "to a free port in all processes of the run"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_process_does_not_wait_for_another_program_for_ever(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        place = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        env = environment(**place, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        more = ("--out", "run", "--set", "train.timeout_s=3.0")
+        process = start(*GANFORGE, "run", run_file(tmp_path), *more, cwd=tmp_path, env=env)
+        assert process.wait(PATIENCE_S) == 4
+    assert (tmp_path / "err.txt").read_text().splitlines()[-1] == (
+        "process 1: could not join the run within 9 s; check that process 0 is running, and that no other "
+        f"program listens on port {port} of 127.0.0.1"
+    )
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ class Errors(Metric):
 
     type: Literal["errors"] = "errors"
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         assert state() == ("highest", "none")
         return dict(zip(("matrix", "convolution"), errors(), strict=True))
 

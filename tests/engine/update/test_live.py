@@ -196,7 +196,7 @@ class Frozen(Term):
     seed: int = 0
     _net: nn.Module = PrivateAttr(None)
 
-    def prepare(self, data: DataSpec, shapes: Shapes) -> None:
+    def prepare(self, spec: DataSpec, shapes: Shapes) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             self._net = nn.Sequential(nn.Conv2d(shapes[""][0], 4, 3), nn.BatchNorm2d(4))

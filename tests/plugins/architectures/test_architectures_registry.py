@@ -56,10 +56,10 @@ def narrow(kind: type[Architecture], **fields: object) -> Architecture:
 
 
 def build(
-    kind: type[Architecture], data: DataSpec, heads: dict[str, int] | None = None, **fields: object
+    kind: type[Architecture], spec: DataSpec, heads: dict[str, int] | None = None, **fields: object
 ) -> Networks:
     torch.manual_seed(0)
-    return narrow(kind, **fields).build(data, Z, heads or {})
+    return narrow(kind, **fields).build(spec, Z, heads or {})
 
 
 def awake(networks: Networks) -> Networks:

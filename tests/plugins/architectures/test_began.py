@@ -11,7 +11,7 @@ from ganforge_architectures import BEGAN
 from support.networks import conv, count, spec
 
 
-def by_hand(side: int, n: int, code: int, latent: int) -> tuple[int, int]:
+def by_hand(side: int, n: int, code: int, z_dim: int) -> tuple[int, int]:
     """Parameters of generator and discriminator, layer by layer."""
     base = 7 if side == 28 else 8
     steps = (side // base).bit_length() - 1
@@ -24,7 +24,7 @@ def by_hand(side: int, n: int, code: int, latent: int) -> tuple[int, int]:
     )
     for k in range(1, steps + 1):
         encoder += conv(k * n, k * n, 3) + conv(k * n, (k + 1) * n, 3)
-    return decoder(latent), encoder + decoder(code)
+    return decoder(z_dim), encoder + decoder(code)
 
 
 @pytest.mark.parametrize("side", [16, 28, 32, 64, 128, 256])

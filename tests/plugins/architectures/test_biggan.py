@@ -16,11 +16,11 @@ from ganforge_architectures.attention import SelfAttention
 from support.networks import conv, count, spec
 
 
-def counts(nets: BigGAN, side: int, classes: int, latent: int) -> tuple[int, int]:
+def counts(nets: BigGAN, side: int, classes: int, z_dim: int) -> tuple[int, int]:
     """Without spectral normalization, which adds no parameters and is slow to build."""
     with torch.device("meta"):
         plain = nets.model_copy(update={"spectral_norm": False})
-        generator, discriminator = plain.build(spec(side, classes), latent, {})
+        generator, discriminator = plain.build(spec(side, classes), z_dim, {})
     return count(generator), count(discriminator)
 
 
@@ -34,14 +34,14 @@ def expected(
     d: list[int],
     same: int,
     classes: int,
-    latent: int,
+    z_dim: int,
     attended: tuple[int, int] | None,
 ) -> tuple[int, int]:
     """The tables of the paper's appendix B, layer by layer; `same` blocks of the discriminator
     keep the resolution, and `attended` are the widths with attention, the generator's first."""
-    chunk = latent // len(g)
+    chunk = z_dim // len(g)
     guide = chunk + (128 if classes else 0)
-    of_g = 128 * classes + (latent - chunk * (len(g) - 1) + 1) * 16 * ch * g[0]
+    of_g = 128 * classes + (z_dim - chunk * (len(g) - 1) + 1) * 16 * ch * g[0]
     for a, b in pairwise(ch * m for m in g):
         of_g += 2 * guide * a + 2 * guide * b + conv(a, b, 3) + conv(b, b, 3) + conv(a, b, 1)
     of_g += 2 * ch * g[-1] + conv(ch * g[-1], 3, 3)
@@ -166,16 +166,16 @@ def test_discriminator_computes_what_the_authors_code_computes(spectral: bool) -
 
 @pytest.mark.parametrize(("latent", "chunks"), [(11, [5, 2, 2, 2]), (8, [2, 2, 2, 2]), (3, [3, 0, 0, 0])])
 @pytest.mark.parametrize("classes", [0, 3])
-def test_each_chunk_of_the_latent_goes_to_its_place(latent: int, chunks: list[int], classes: int) -> None:
+def test_each_chunk_of_the_latent_goes_to_its_place(z_dim: int, chunks: list[int], classes: int) -> None:
     torch.manual_seed(1)
-    g, _ = BigGAN(channels=2, shared_dim=5).build(spec(32, classes), latent, {})
+    g, _ = BigGAN(channels=2, shared_dim=5).build(spec(32, classes), z_dim, {})
     g.eval()
     seen: list[Tensor] = []
     for place in (g.seed, *g.blocks):
         place.register_forward_hook(lambda _m, _x, out: seen.append(out))
     cond = torch.eye(3)[:1] if classes else None
     ends = torch.tensor([0, *chunks]).cumsum(0).tolist()
-    z = torch.randn(1, latent)
+    z = torch.randn(1, z_dim)
     with torch.no_grad():
         g(z, cond)
         for place, (start, end) in enumerate(pairwise(ends)):

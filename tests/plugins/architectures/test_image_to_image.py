@@ -25,9 +25,9 @@ def small_spec(kind: type[Architecture]) -> DataSpec:
     return spec(condition=(3, 8, 8)) if kind is Upscaler else spec()
 
 
-def build(kind: type[Architecture], data: DataSpec | None = None, **fields: object) -> Networks:
+def build(kind: type[Architecture], spec: DataSpec | None = None, **fields: object) -> Networks:
     torch.manual_seed(0)
-    return kind.model_validate(NARROW | fields).build(data or small_spec(kind), 5, {"q": 2})
+    return kind.model_validate(NARROW | fields).build(spec or small_spec(kind), 5, {"q": 2})
 
 
 def condition_for(kind: type[Architecture], n: int = 2) -> Tensor:
@@ -319,9 +319,9 @@ REFUSED: list[tuple[type[Architecture], dict[str, object], DataSpec, str]] = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "data", "message"), REFUSED, ids=[r[3][:40] for r in REFUSED])
-def test_refusals(kind: type[Architecture], fields: dict[str, object], data: DataSpec, message: str) -> None:
+def test_refusals(kind: type[Architecture], fields: dict[str, object], spec: DataSpec, message: str) -> None:
     with pytest.raises(UserError) as refusal:
-        build(kind, data, **fields)
+        build(kind, spec, **fields)
     assert str(refusal.value) == f"nets '{kind.type_name()}': {message}"
 
 

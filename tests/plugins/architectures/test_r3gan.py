@@ -25,13 +25,13 @@ PRESETS: dict[str, tuple[int, list[int], int, int, dict[str, int]]] = {
 }
 
 
-def expected(widths: list[int], cardinality: int, classes: int, latent: int) -> tuple[int, int]:
+def expected(widths: list[int], cardinality: int, classes: int, z_dim: int) -> tuple[int, int]:
     def block(c: int) -> int:
         groups = cardinality * c // widths[0]
         return c * 2 * c + 2 * c + groups * 9 * (2 * c // groups) ** 2 + 2 * c + 2 * c * c
 
     shared = 2 * sum(block(c) for c in widths) + sum(a * b for a, b in pairwise(widths) if a != b)
-    given = latent + (64 if classes else 0)
+    given = z_dim + (64 if classes else 0)
     of_g = 64 * classes + widths[0] * (16 + given) + shared + 3 * widths[-1]
     out = (widths[0] + classes) * widths[0] if classes else widths[0]
     return of_g, 3 * widths[-1] + shared + 16 * widths[0] + out

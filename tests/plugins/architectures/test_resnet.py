@@ -20,9 +20,9 @@ from support.networks import conv, count
 K10 = LabelSpec(kind="one_of_k", names=tuple("abcdefghij"))
 
 
-def published_generator(widths: list[int], base: int, latent: int) -> int:
+def published_generator(widths: list[int], base: int, z_dim: int) -> int:
     blocks = sum(2 * a + conv(a, b, 3) + 2 * b + conv(b, b, 3) + conv(a, b, 1) for a, b in pairwise(widths))
-    return (latent + 1) * widths[0] * base**2 + blocks + 2 * widths[-1] + conv(widths[-1], 3, 3)
+    return (z_dim + 1) * widths[0] * base**2 + blocks + 2 * widths[-1] + conv(widths[-1], 3, 3)
 
 
 def published_discriminator(blocks: list[tuple[int, int, bool]]) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pydantic import ValidationError
 
 from ganforge.api import UserError
 from ganforge_datasets.formats import SUFFIXES, formats
@@ -23,14 +22,6 @@ def test_without_labels_all_images_count(tmp_path: Path, form: type) -> None:
     assert list(content(data(root, mirror=True), tmp_path)) == [10, 20, 30, 40, 50]
     assert opened(data(root, mirror=True), tmp_path).mirror
     assert opened(data(root, random_crop=3), tmp_path).random_crop == 3
-
-
-def test_a_random_crop_must_be_smaller_than_the_images(tmp_path: Path) -> None:
-    assert data(tmp_path, random_crop=7).random_crop == 7
-    with pytest.raises(
-        ValidationError, match="must be smaller than image_size, which is what there is to be"
-    ):
-        data(tmp_path, random_crop=8)
 
 
 def test_the_spec_needs_no_file(tmp_path: Path) -> None:

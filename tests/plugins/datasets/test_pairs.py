@@ -37,8 +37,8 @@ class Noise(Dataset):
         return Samples(pixels, labels, self.mirror, torch.arange(self.count) // 2, 3)
 
 
-def opened(data: Dataset, folder: Path, split: Split = "train") -> Samples:
-    return open_data(data, split, data.spec(), context(folder))
+def opened(dataset: Dataset, folder: Path, split: Split = "train") -> Samples:
+    return open_data(dataset, split, dataset.spec(), context(folder))
 
 
 def inner(split: Split = "train", **fields: int) -> torch.Tensor:

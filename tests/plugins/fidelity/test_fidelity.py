@@ -34,21 +34,21 @@ def bytes_of(n: int, seed: int) -> Tensor:
     return ((Noise().sample(n, seed) * 127.5) + 127.5).round().to(torch.uint8)
 
 
-def test_the_frechet_distance(data: Samples) -> None:
+def test_the_frechet_distance(samples: Samples) -> None:
     metric = FrechetDistance(extractor=TINY_NAME, samples=50, seed=2)
-    a, b = features(bytes_of(50, 2), "flat"), features(data.images, "flat")
+    a, b = features(bytes_of(50, 2), "flat"), features(samples.images, "flat")
     cov_a, cov_b = np.cov(a.T), np.cov(b.T)
     values, vectors = np.linalg.eigh(cov_a)
     root = vectors * np.sqrt(values) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root)).sum()
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * cross
-    assert metric.compute(Noise(), data) == {"fd_tiny_test": pytest.approx(expected, rel=1e-4)}
+    assert metric.compute(Noise(), samples) == {"fd_tiny_test": pytest.approx(expected, rel=1e-4)}
 
 
-def test_the_kernel_distance(data: Samples) -> None:
+def test_the_kernel_distance(samples: Samples) -> None:
     metric = KernelDistance(extractor=TINY_NAME, samples=40, real=30, subsets=3, subset_size=20, seed=4)
     chosen = torch.randperm(60, generator=torch.Generator().manual_seed(4))[:30].sort().values
-    a, b = features(bytes_of(40, 4), "flat"), features(data.images[chosen], "flat")
+    a, b = features(bytes_of(40, 4), "flat"), features(samples.images[chosen], "flat")
     rng, found = np.random.RandomState(4), []
     for _ in range(3):
         x, y = a[rng.choice(40, 20, replace=False)], b[rng.choice(30, 20, replace=False)]
@@ -61,13 +61,13 @@ def test_the_kernel_distance(data: Samples) -> None:
         )
         across = sum((p @ q / 6 + 1) ** 3 / 400 for p in x for q in y)
         found.append(within - 2 * across)
-    assert metric.compute(Noise(), data) == {
+    assert metric.compute(Noise(), samples) == {
         "kd_tiny_test": pytest.approx(np.mean(found), rel=1e-3),
         "kd_tiny_test_subset_deviation": pytest.approx(np.std(found), rel=1e-3),
     }
 
 
-def test_the_classifier_score(data: Samples) -> None:
+def test_the_classifier_score(samples: Samples) -> None:
     metric = InceptionScore(extractor=TINY_NAME, samples=40, splits=4, seed=6)
     logits = features(bytes_of(40, 6), "logits")[np.random.RandomState(6).permutation(40)]
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -76,30 +76,30 @@ def test_the_classifier_score(data: Samples) -> None:
         entropy = -(part * np.log(part)).sum(1).mean()
         marginal = part.mean(0)
         scores.append(np.exp(-(marginal * np.log(marginal)).sum() - entropy))
-    assert metric.compute(Noise(), data) == {
+    assert metric.compute(Noise(), samples) == {
         "classifier_score_tiny_test": pytest.approx(np.mean(scores), rel=1e-5),
         "classifier_score_tiny_test_split_deviation": pytest.approx(np.std(scores), rel=1e-4),
     }
 
 
-def test_precision_and_recall(data: Samples) -> None:
+def test_precision_and_recall(samples: Samples) -> None:
     # The generated images are the data, moved a little, and 20 that are far from them.
     class Close(Noise):
         def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
             images, draw = super().draw(n, seed, cond)
-            near = data.images[:40].float() / 127.5 - 1
+            near = samples.images[:40].float() / 127.5 - 1
             near += 0.2 * torch.randn(near.shape, generator=torch.Generator().manual_seed(1))
             return torch.cat([near, images[40:]]).clamp(-1, 1), draw
 
     fake = ((Close().sample(60, 0) * 127.5) + 127.5).round().to(torch.uint8)
-    a, b = features(fake, "flat"), features(data.images, "flat")
+    a, b = features(fake, "flat"), features(samples.images, "flat")
 
     def covered(points: Any, by: Any) -> float:
         radius = [sorted(float(np.linalg.norm(p - q)) for q in by)[3] for p in by]
         inside = [any(np.linalg.norm(p - q) <= r for q, r in zip(by, radius, strict=True)) for p in points]
         return sum(inside) / len(inside)
 
-    found = PrecisionRecall(extractor=TINY_NAME, samples=60, neighbours=3).compute(Close(), data)
+    found = PrecisionRecall(extractor=TINY_NAME, samples=60, neighbours=3).compute(Close(), samples)
     assert found == {
         "precision_tiny_test": pytest.approx(covered(a, b), abs=1e-6),
         "recall_tiny_test": pytest.approx(covered(b, a), abs=1e-6),
@@ -107,7 +107,7 @@ def test_precision_and_recall(data: Samples) -> None:
     assert found["precision_tiny_test"] != found["recall_tiny_test"]
 
 
-def test_grey_images_and_many_chunks(data: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grey_images_and_many_chunks(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     gray = Noise()
     gray.spec = DataSpec(shape=(1, 8, 8))
     monkeypatch.setattr(base, "CHUNK", 16)
@@ -118,33 +118,33 @@ def test_grey_images_and_many_chunks(data: Samples, monkeypatch: pytest.MonkeyPa
     assert np.allclose(metric.generated(extractor, gray).numpy(), expected, atol=1e-4)
 
 
-def test_nothing_global_is_moved(data: Samples) -> None:
+def test_nothing_global_is_moved(samples: Samples) -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
     before = np.random.get_state()[1].copy()
-    KernelDistance(extractor=TINY_NAME, samples=40, subset_size=20, subsets=1).compute(Noise(), data)
+    KernelDistance(extractor=TINY_NAME, samples=40, subset_size=20, subsets=1).compute(Noise(), samples)
     assert torch.equal(torch.rand(3), expected)
     assert (np.random.get_state()[1] == before).all()
 
 
-def test_real_images_are_looked_at_once(data: Samples) -> None:
+def test_real_images_are_looked_at_once(samples: Samples) -> None:
     from support.tiny_extractor import TinyExtractor
 
     metric = FrechetDistance(extractor=TINY_NAME, samples=50)
     TinyExtractor.saw = 0
-    first = metric.compute(Noise(), data)
+    first = metric.compute(Noise(), samples)
     assert TinyExtractor.saw == 110
-    again = [metric.model_copy(update={"seed": seed}).compute(Noise(), data) for seed in (0, 1)]
+    again = [metric.model_copy(update={"seed": seed}).compute(Noise(), samples) for seed in (0, 1)]
     assert TinyExtractor.saw == 210
     assert (again[0] == first, again[1] == first) == (True, False)
     # Other images are not taken for these.
-    other = metric.compute(Noise(), Samples(data.images.clone() // 2))
+    other = metric.compute(Noise(), Samples(samples.images.clone() // 2))
     assert TinyExtractor.saw == 320
     assert other != first
     # Nor is another choice of them.
     some = metric.model_copy(update={"real": 30, "seed": 1})
-    some.model_copy(update={"seed": 0}).compute(Noise(), data)
-    kept = some.compute(Noise(), data)
+    some.model_copy(update={"seed": 0}).compute(Noise(), samples)
+    kept = some.compute(Noise(), samples)
     base._real.clear()
-    assert some.compute(Noise(), data) == kept
+    assert some.compute(Noise(), samples) == kept

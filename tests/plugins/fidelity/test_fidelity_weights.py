@@ -45,7 +45,7 @@ def untrained_inception() -> nn.Module:
     return network
 
 
-def test_inception_with_given_weights(tmp_path: Path, data: Samples) -> None:
+def test_inception_with_given_weights(tmp_path: Path, samples: Samples) -> None:
     import torch_fidelity
 
     file = tmp_path / "mine.pth"
@@ -53,7 +53,7 @@ def test_inception_with_given_weights(tmp_path: Path, data: Samples) -> None:
     torch.save(network.state_dict(), file)
     # Not the Frechet distance: the eigenvalues of 2048 features take ten seconds.
     metric = KernelDistance(weights=file, samples=2, real=2, subsets=1, subset_size=2)
-    few = Samples(data.images[:2])
+    few = Samples(samples.images[:2])
     assert metric.compute(Noise(), few).keys() == {"kid", "kid_subset_deviation"}
     (expected,) = network(few.images)
     assert torch.allclose(base.real_features(metric.open(SPEC), few, 2, 0), expected, atol=1e-5)
@@ -144,7 +144,7 @@ def test_other_weights_are_refused(tmp_path: Path, content: Any, expected: str) 
     assert refusal(FrechetDistance(weights=file)).replace(str(file), "FILE").startswith(expected)
 
 
-def test_dinov2_comes_from_the_hub_folder(hub: Path, data: Samples) -> None:
+def test_dinov2_comes_from_the_hub_folder(hub: Path, samples: Samples) -> None:
     metric = FrechetDistance(extractor="dinov2-vit-b-14", samples=4, real=4)
     message = refusal(metric)
     assert message.startswith("extractor 'dinov2-vit-b-14' could not be created (")
@@ -160,7 +160,7 @@ def test_dinov2_comes_from_the_hub_folder(hub: Path, data: Samples) -> None:
         "def dinov2_vitb14():\n"
         "    return torch.nn.Sequential(torch.nn.AvgPool2d(112), torch.nn.Flatten(), torch.nn.Linear(12, 7))\n"
     )
-    assert metric.compute(Noise(), data).keys() == {"fd_dinov2_vit_b_14"}
+    assert metric.compute(Noise(), samples).keys() == {"fd_dinov2_vit_b_14"}
     found = metric.provenance(SPEC)
     assert found["resizer"]["side"] == 224
     assert found["weights_sha256"] == weights.tensors_sha256(metric.open(SPEC).network)

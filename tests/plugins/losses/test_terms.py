@@ -19,7 +19,7 @@ class FixedPrior(Prior):
     type: str = "fixed"
     has: tuple[Code, ...] = ()
 
-    def width(self) -> int:
+    def z_dim(self) -> int:
         return 1
 
     def codes(self) -> tuple[Code, ...]:

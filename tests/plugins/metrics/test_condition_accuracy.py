@@ -41,8 +41,8 @@ class Fakes:
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every judge finds label k where channel k is bright: an oracle for `Fakes`."""
 
-    def load(path: Path, data: DataSpec) -> Judge:
-        return channel_judge(data)
+    def load(path: Path, spec: DataSpec) -> Judge:
+        return channel_judge(spec)
 
     monkeypatch.setattr(module, "load_judge", load)
 

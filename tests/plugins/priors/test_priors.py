@@ -28,7 +28,7 @@ def draw(prior: Prior, n: int, cond: Tensor | None = None, seed: int = 0) -> Dra
 def test_every_prior_gives_latents_of_its_width(name: str) -> None:
     prior, cond = make(name, dim=7), torch.eye(5)
     drawn = draw(prior, 5, cond)
-    assert drawn.z.shape == (5, prior.width())
+    assert drawn.z.shape == (5, prior.z_dim())
     assert drawn.z.dtype == torch.float32
     assert drawn.cond is cond
     assert draw(prior, 5).cond is None
@@ -63,7 +63,7 @@ def test_uniform_fills_minus_1_to_1_evenly(fields: tuple[str, dict[str, object]]
 
 def test_codes_are_named_in_order_and_lie_in_the_latent() -> None:
     prior = make("codes", dim=4, categorical=(3, 2), continuous=2)
-    assert prior.width() == 4 + 3 + 2 + 2
+    assert prior.z_dim() == 4 + 3 + 2 + 2
     assert prior.codes() == (
         Code("c1", "categorical", 3),
         Code("c2", "categorical", 2),
@@ -95,7 +95,7 @@ def test_a_prior_without_codes_has_none() -> None:
 
 def test_a_run_file_gives_lists() -> None:
     prior = PRIORS["codes"].model_validate_json('{"type": "codes", "categorical": [10], "continuous": 2}')
-    assert prior.width() == 62 + 10 + 2
+    assert prior.z_dim() == 62 + 10 + 2
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,14 @@ def test_a_traversal_changes_one_code_along_the_columns_alone() -> None:
         assert (rest[0] != rest[1]).any(), name
     assert torch.equal(grids["c1"][2, :, 3:7], torch.eye(4))
     assert grids["c2"][0, :, 7].tolist() == torch.linspace(-2, 2, 7).tolist()
+
+
+def test_a_code_is_set_and_the_rest_of_the_latent_stays() -> None:
+    prior = Codes(dim=3, categorical=(4,), continuous=1)
+    z = prior.sample(6, None, torch.Generator().manual_seed(2)).z
+    c1, c2 = prior.codes()
+    assert torch.equal(prior.with_code(z, c1, 3.0), torch.cat([z[:, :3], torch.eye(4)[[3] * 6], z[:, 7:]], 1))
+    assert torch.equal(prior.with_code(z, c2, -1.5), torch.cat([z[:, :7], torch.full((6, 1), -1.5)], 1))
 
 
 def test_truncation_keeps_the_order_and_the_limit() -> None:
