@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ganforge
@@ -16,6 +16,7 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
+from ganforge.engine.metric_values import try_out
 from ganforge.outputs.cache import data_context
 from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
@@ -24,6 +25,7 @@ from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
+from ganforge.training.data_check import suspicious
 from ganforge.training.first_weights import take
 from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
 from ganforge.training.outcome import Outcome
@@ -54,10 +56,12 @@ class Session:
             # Before the data, which may take minutes to decode: report a folder that cannot be created first.
             origin = origin_of(agreed, self.registry, self.runtime, command)
             self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
-        with self.folder.claimed() if main else contextlib.nullcontext():
+        with self._claimed():
             left = {}
             try:
                 loop, progress = self._prepare(agreed)
+                with self.stop.cut_short():
+                    try_out(self.config.metrics, loop.sampler, loop.samples)
                 if self.config.init.source is not None:
                     say = progress.say if main else _silent
                     left = {"init_not_taken": take(loop, self.config.init.source, say)}
@@ -66,6 +70,8 @@ class Session:
                     self.folder.unmake()
                 raise
             if main:
+                for line in suspicious(loop.samples, agreed.spec):
+                    progress.say(f"warning: {line}")
                 # Not from networks on the meta device, for which torch would import its whole compiler.
                 self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
                 for reason in inexact(self.config.train, self.runtime.device):
@@ -75,7 +81,7 @@ class Session:
     def go_on(self, allowed: Sequence[str] = ()) -> Outcome:
         """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ."""
         main, seen = self.runtime.is_main, self.config.train.images
-        with self.folder.claimed() if main else contextlib.nullcontext():
+        with self._claimed():
             if main:
                 checkpoint.remove_leftovers(self.folder.checkpoints)
                 self.folder.remove_leftovers()
@@ -94,7 +100,20 @@ class Session:
                 say(f"threads: {threads}, as before; with another OMP_NUM_THREADS the run would not be exact")
             loop, progress = self._prepare(plan(self.config, self.folder.read_data_spec()))
             say(saved.restore(loop))
+            if main:
+                saved.retain(self.config.logging.keep_checkpoints)
             return self._run(loop, progress)
+
+    @contextlib.contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """The main process's lock on the folder."""
+        with self.folder.claimed() if self.runtime.is_main else contextlib.nullcontext(True) as locked:
+            if not locked:
+                Progress(self.config.train.images).say(
+                    f"warning: the file system of {self.folder.path} has no locks, so nothing prevents a "
+                    "second training process in this run folder"
+                )
+            yield
 
     def _prepare(self, agreed: Plan) -> tuple[Loop, Progress]:
         """The data and the loop. A signal interrupts this."""

@@ -211,7 +211,10 @@ def main(path: Path, offline_because: str | None = None) -> None:
     run = RunFolder(path)
     with (run.wandb / "mirror.lock").open("w") as lock:
         # The mirror from before a resume may still be uploading, and two must not write one W&B run.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            logger.warning("no locks here (%s): two mirrors may write one W&B run", error.strerror)
         settings = WandbSettings.load(run.wandb / "mirror.json")
         if offline_because is None:
             os.nice(10)
