@@ -137,7 +137,7 @@ def split_data(config: RunConfig, spec: DataSpec, context: Context, seed: int) -
 
 def refuse_existing(folder: Path) -> None:
     """Raises `UserError` if a judge cannot be written to `folder`, before any work is done."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not Judge.half_saved(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} already exists; choose another with --out")
     nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
