@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli.options import checkpoint
+
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
@@ -16,13 +18,7 @@ import click
     help="Write the playground of `ganforge play`: a folder for any web server, or one .html file that opens "
     "from a disk and can be mailed.",
 )
-@click.option(
-    "--checkpoint",
-    "choice",
-    default="newest",
-    show_default=True,
-    help="newest, best (by logging.keep_best), or a number of images seen.",
-)
+@checkpoint
 def export(run_folder: Path, onnx: Path | None, web: Path | None, choice: str) -> None:
     """Export the generator of the run folder RUN (its moving average, if it has one).
 

@@ -21,6 +21,7 @@ from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
+from ganforge.outputs.replacing import drop_aside
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
@@ -45,7 +46,8 @@ class Session:
     stop: StopRequest
 
     def begin(self, agreed: Plan, command: str) -> Outcome:
-        """A new run, in a folder that is created here; a run that fails to start leaves nothing behind."""
+        """A new run, in a folder that the main process holds; a run that fails to start leaves nothing
+        behind."""
         main = self.runtime.is_main
         warnings = in_lines(advice_on(agreed, self.runtime.world), self.config)
         if main:
@@ -54,28 +56,29 @@ class Session:
             # Before the data, which may take minutes to decode: report a folder that cannot be created first.
             origin = origin_of(agreed, self.registry, self.runtime, command)
             self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
-        with self.folder.claimed() if main else contextlib.nullcontext():
-            left = {}
-            try:
-                loop, progress = self._prepare(agreed)
-                if self.config.init.source is not None:
-                    say = progress.say if main else _silent
-                    left = {"init_not_taken": take(loop, self.config.init.source, say)}
-            except BaseException:
-                if main:
-                    self.folder.unmake()
-                raise
+        left = {}
+        try:
+            loop, progress = self._prepare(agreed)
+            if self.config.init.source is not None:
+                say = progress.say if main else _silent
+                left = {"init_not_taken": take(loop, self.config.init.source, say)}
+        except BaseException:
             if main:
-                # Not from networks on the meta device, for which torch would import its whole compiler.
-                self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
-                for reason in inexact(self.config.train, self.runtime.device):
-                    progress.say(f"a resumed run will not be exact, because {reason}")
-            return self._run(loop, progress)
+                self.folder.unmake()
+            raise
+        if main:
+            drop_aside(self.folder)
+            # Not from networks on the meta device, for which torch would import its whole compiler.
+            self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
+            for reason in inexact(self.config.train, self.runtime.device):
+                progress.say(f"a resumed run will not be exact, because {reason}")
+        return self._run(loop, progress)
 
-    def go_on(self, allowed: Sequence[str] = ()) -> Outcome:
-        """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ."""
+    def go_on(self, allowed: Sequence[str] = (), claimed: bool = False) -> Outcome:
+        """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ; `claimed`:
+        this process holds the folder already."""
         main, seen = self.runtime.is_main, self.config.train.images
-        with self.folder.claimed() if main else contextlib.nullcontext():
+        with self.folder.claimed() if main and not claimed else contextlib.nullcontext():
             if main:
                 checkpoint.remove_leftovers(self.folder.checkpoints)
                 self.folder.remove_leftovers()

@@ -132,7 +132,7 @@ def test_a_batch_that_is_fixed_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_network_that_decides_by_its_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = spoiled(monkeypatch, lambda images: images if float(images.mean()) > 0 else -images)
-    with pytest.raises(UserError, match="'dcgan' .* its forward pass cannot be exported to ONNX: "):
+    with pytest.raises(UserError, match=r"'dcgan' .* its forward pass cannot be exported to ONNX: "):
         onnx.to_onnx(sampler, {})
 
 

@@ -149,7 +149,7 @@
     by("pin-a").classList.toggle("set", Boolean(state.a));
     by("pin-b").classList.toggle("set", Boolean(state.b));
     by("command").textContent = command();
-    by("command-card").hidden = !source.seeded || view === "mix" || Object.keys(point.codes).length > 0;
+    by("command-card").hidden = !source.seeded || view === "mix";
     try {
       history.replaceState(null, "", State.write(state));
     } catch {
@@ -181,6 +181,7 @@
       condition && `--condition ${safe}`,
       `--seed ${point.seed} --n ${n}`,
       point.truncation !== null && `--truncation ${point.truncation}`,
+      ...Object.entries(point.codes).map(([name, value]) => `--code ${name}=${value}`),
     ].filter(Boolean).join(" ");
   }
 
