@@ -183,7 +183,10 @@ def main(path: Path, folder: Path, reason: str = "") -> None:
     within(folder, run.path)
     with open(open_own(folder / LOCK, os.O_WRONLY | os.O_CREAT), "w") as lock:
         # The mirror from before a resume may still be uploading, and two must not write one record.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            logger.warning("no locks here (%s): two mirrors may write one record", error.strerror)
         if not reason:
             os.nice(10)
         mirror = Mirror(run, folder, Request.load(folder / REQUEST), reason)
