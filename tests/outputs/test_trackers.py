@@ -24,6 +24,8 @@ from ganforge.outputs.run_folder import RunFolder
 from ganforge.training import session
 from ganforge.training.run import start
 from ganforge_trackers.accelerate import Accelerate
+from support.page_blocks import blocks
+from support.paths import ROOT
 from support.toys import toy_config, toy_registry
 
 SINK = """
@@ -177,6 +179,23 @@ def test_all_mirrors_share_one_patience(
     lines = Mirrors(three).finish(0.1)
     monkeypatch.undo()
     assert len(lines) == 3 and waits == sorted(waits, reverse=True) and waits[-1] < 0.1
+
+
+def test_the_tracker_of_the_documentation(
+    tmp_path: Path, links: list[MirrorLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    component, sink = (
+        each.text for each in blocks(ROOT / "docs" / "trackers.md") if each.language == "python"
+    )
+    (tmp_path / "modules" / "acme_tracker.py").write_text(component)
+    (tmp_path / "modules" / "acme_sink.py").write_text(sink)
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    tracker = importlib.import_module("acme_tracker").TextFile()
+    config = toy_config().model_copy(update={"trackers": (tracker,)})
+    outcome = start(config, tmp_path / "run", toy_registry(), StopRequest(), "test")
+    file = tmp_path / "run" / "trackers" / "acme_text" / "rows.txt"
+    assert outcome.lines == [f"acme_text: {file}"]
+    assert [line.split()[0] for line in file.read_text().splitlines()] == ["8", "16", "24", "32", "40", "48"]
 
 
 TRACKERS = sorted(discover().of("trackers").items())
