@@ -63,8 +63,8 @@ def prior(subject: Subject) -> None:
         rng = torch.Generator().manual_seed(7)
         drawn.append(subject.instance.sample(N, torch.eye(N), rng))
     require(torch.equal(drawn[0].z, drawn[1].z), "the same generator gives other latents")
-    width = subject.instance.width()
-    require(tuple(drawn[0].z.shape) == (N, width), f"width() is {width}, but z is {tuple(drawn[0].z.shape)}")
+    width = subject.instance.z_dim()
+    require(tuple(drawn[0].z.shape) == (N, width), f"z_dim() is {width}, but z is {tuple(drawn[0].z.shape)}")
     declared = {code.name for code in subject.instance.codes()}
     require(
         set(drawn[0].codes) == declared,
