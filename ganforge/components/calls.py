@@ -30,6 +30,9 @@ from ganforge.api import (
 )
 from ganforge.components.faults import blame, fault, in_words
 
+ROUNDING = 1e-3
+"""By which float images may exceed [-1, 1]: resampling and float16 do."""
+
 
 def spec_of(dataset: Dataset) -> DataSpec:
     with blame(dataset, "spec"):
@@ -59,6 +62,14 @@ def open_data(dataset: Dataset, split: Split, spec: DataSpec, context: Context) 
     for what, values in (("samples", images), ("labels", labels)):
         if values is not None and values.is_floating_point() and not values.isfinite().all():
             raise fault(dataset, f"build returned non-finite {what}")
+    if spec.is_image and images.dtype == torch.float32 and type(dataset).picture is Dataset.picture:
+        low, high = images.aminmax()
+        if low < -1 - ROUNDING or high > 1 + ROUNDING:
+            raise fault(
+                dataset,
+                f"build returned images as floats from {low:g} to {high:g}; expected [-1, 1], or uint8 from "
+                "0 to 255 (for other values, such as latents of a decoder, define picture)",
+            )
     return samples
 
 

@@ -23,7 +23,7 @@ from ganforge.components.calls import values_of
 from ganforge.components.comparability import depends_on, describe, fingerprint, tensor_sha256
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Plugin, Registry
-from ganforge.config import RunConfig, dump, load, validate
+from ganforge.config import RunConfig, dump, validate
 from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -31,6 +31,7 @@ from ganforge.evaluation.default_metrics import default_metrics
 from ganforge.evaluation.train_judge import JudgeTraining
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
+from ganforge.training.recorded import load_recorded
 
 Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
@@ -180,7 +181,7 @@ def read_metrics(
     """The run's settings, and the metrics to compute. Raises `UserError` if there are none, unless they are
     `optional`."""
     if asked.metrics_file is None:
-        config = load(run.config, registry, asked.overrides)
+        config = load_recorded(run, registry, asked.overrides)
         if not config.metrics and not optional:
             raise UserError(
                 f"{run.config} has no [[metrics]]; pass some with --metrics FILE.toml, such as\n{EXAMPLE}"
@@ -202,7 +203,7 @@ def read_metrics(
             )
         tables[int(path[1])][path[2]] = value
         for_metrics[path] = override
-    config = load(run.config, registry, for_run)
+    config = load_recorded(run, registry, for_run)
     document = dump(config) | {"metrics": tables}
     checked = validate(document, registry, file=str(file), text=text, overrides=for_metrics)
     return config, checked.metrics

@@ -16,7 +16,6 @@ from ganforge.api.conditions import read_conditions
 from ganforge.components.calls import pictures_of
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
-from ganforge.config import load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -25,6 +24,7 @@ from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.labels import Names
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
+from ganforge.training.recorded import load_recorded
 
 OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
 """Suffixes that no folder is meant to have."""
@@ -54,7 +54,7 @@ def open_generator(
     there is one; `choice`: see `checkpoint.load_chosen`."""
     run = RunFolder.open(folder)
     on = device_of(device)
-    config = load(run.config, registry)
+    config = load_recorded(run, registry)
     spec = run.read_data_spec()
     group = "generator" if config.ema.halflife else "network_g"
     tensors, state = checkpoint.load_chosen(run.checkpoints, choice, say, groups={group})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganforge.api import DataSpec, LabelSpec, UserError
 from ganforge.components.registry import discover
-from ganforge.config import RunConfig, load
+from ganforge.config import RunConfig
 from ganforge.evaluation import sheets
 from ganforge.evaluation.codes import set_codes
 from ganforge.evaluation.conditions import rows as rows_of
@@ -31,6 +31,7 @@ from ganforge.facade.latents import Condition, LatentSpace
 from ganforge.facade.rows import Rows
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.recorded import load_recorded
 
 
 def load_run(path: str | Path, checkpoint: str | int = "newest", device: str = "cpu") -> Run:
@@ -60,7 +61,7 @@ class Run(LatentSpace):
     @cached_property
     def config(self) -> RunConfig:
         """The settings with every default filled in."""
-        return load(self._folder.config, discover())
+        return load_recorded(self._folder, discover())
 
     @cached_property
     def spec(self) -> DataSpec:

@@ -11,6 +11,8 @@ from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
+from ganforge.outputs.printable import printable
+
 T = TypeVar("T")
 PATIENCE_S = 2.0
 """Seconds a task may take before its progress is shown."""
@@ -69,6 +71,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Prints one line, above the bar if there is one."""
+        line = printable(line)
         if self._bar is not None:
             self._bar.write(line, file=self.stream)
         else:
