@@ -23,11 +23,13 @@ from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
 from ganforge.api.stream import Stream, rows
 from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
+from ganforge.api.tracking import Sink, TrackedRun, Tracker
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric)
+    kind.kind: kind
+    for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric, Tracker)
 }
 """Every kind of component, by the section of a run file that names it."""
 
@@ -69,12 +71,15 @@ __all__ = [
     "Shapes",
     "Share",
     "Side",
+    "Sink",
     "Split",
     "Stream",
     "Survey",
     "Task",
     "Term",
     "Track",
+    "TrackedRun",
+    "Tracker",
     "Tree",
     "UserError",
     "Verdict",

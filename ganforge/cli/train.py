@@ -127,7 +127,8 @@ def run(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change train.images, train.device, or a key of [logging], [wandb] or [health]; repeatable.",
+    help="Change train.images, train.device, or a key of [logging], [[trackers]], [wandb] or [health]; "
+    "repeatable.",
 )
 @click.option(
     "--config",
