@@ -27,6 +27,7 @@ from ganforge.cli.new import new
 from ganforge.cli.play import play
 from ganforge.cli.profile import profile
 from ganforge.cli.report import plot, report
+from ganforge.cli.runs import runs
 from ganforge.cli.sample import sample
 from ganforge.cli.sweep import sweep
 from ganforge.cli.train import resume, run
@@ -77,7 +78,7 @@ def cli() -> None:
 
 
 for command in (
-    new, run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare,
+    new, run, resume, runs, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare,
     doctor, health, sweep, profile, cache, export, play,
 ):  # fmt: skip
     cli.add_command(command)

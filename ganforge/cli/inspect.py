@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,13 +68,26 @@ def plugins(context: click.Context) -> None:
 
 @plugins.command()
 @click.argument("kind")
-@click.argument("name")
-def show(kind: str, name: str) -> None:
-    """Show component NAME of KIND: description, source, and its keys with types and defaults."""
+@click.argument("name", required=False)
+def show(kind: str, name: str | None) -> None:
+    """Show component NAME of KIND: description, source, and its keys with types and defaults.
+
+    Without NAME, list the components of KIND, each with the first line of its description.
+    """
     from ganforge.components.registry import discover
 
     registry = discover()
-    click.echo(_show(registry, registry.find(kind, name)))
+    if name is not None:
+        click.echo(_show(registry, registry.find(kind, name)))
+        return
+    if kind not in registry.components:
+        # Says which kinds there are.
+        registry.find(kind, "")
+    components = registry.of(kind)
+    width = max(map(len, components), default=0)
+    for each, component in components.items():
+        summary = " ".join((_description(component) or "").split("\n\n")[0].split())
+        click.echo(f"{each:{width}}  {textwrap.shorten(summary, 100 - width, placeholder=' ...')}")
 
 
 def _show(registry: Registry, component: type[Component]) -> str:
@@ -81,9 +95,9 @@ def _show(registry: Registry, component: type[Component]) -> str:
 
     plugin = registry.providers[component]
     lines = [f"{component.kind} '{component.type_name()}', from {plugin}", ""]
-    # A class without its own docstring would show that of its kind.
-    if component.__doc__ and component.__doc__ != component.__mro__[1].__doc__:
-        lines += [inspect.cleandoc(component.__doc__), ""]
+    description = _description(component)
+    if description is not None:
+        lines += [inspect.cleandoc(description), ""]
     if component.source:
         lines += [f"source: {component.source}", ""]
     properties = component.model_json_schema()["properties"]
@@ -95,6 +109,12 @@ def _show(registry: Registry, component: type[Component]) -> str:
         if info.description:
             lines.append(f"      {info.description}")
     return "\n".join(lines).rstrip()
+
+
+def _description(component: type[Component]) -> str | None:
+    """The docstring of the class itself, not that of its kind."""
+    own = component.__doc__ != component.__mro__[1].__doc__
+    return component.__doc__ if own else None
 
 
 def _type(schema: dict[str, object]) -> str:
