@@ -1,17 +1,14 @@
-"""`ganforge check`, `ganforge plugins` and `ganforge schema`."""
+"""`ganforge check` and `ganforge schema`."""
 
 from __future__ import annotations
 
 import json
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from ganforge.api import Component
-    from ganforge.components.registry import Registry
     from ganforge.config import RunConfig
     from ganforge.profiling.preflight import Preflight
 
@@ -45,100 +42,6 @@ def _open(config: RunConfig, found: Preflight) -> None:
         bare = int((~samples.labels.gt(0.5).any(1)).sum())
         if bare:
             click.echo(f"data: {bare:,} samples carry no label")
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def plugins(context: click.Context) -> None:
-    """List every component with its plugin and version; 'plugins show KIND NAME' shows its keys."""
-    if context.invoked_subcommand is not None:
-        return
-    from ganforge.components.registry import discover
-
-    registry = discover()
-    for kind, components in registry.components.items():
-        for name, component in components.items():
-            plugin = registry.providers[component]
-            click.echo(f"{kind:10}  {name:22}  {plugin.distribution} {plugin.version}  ({plugin.name})")
-    for kind, name in registry.clashes:
-        click.echo(registry.explain_clash(kind, name), err=True)
-    for broken in registry.broken:
-        click.echo(f"{broken.plugin} is not used: {broken.reason}", err=True)
-
-
-@plugins.command()
-@click.argument("kind")
-@click.argument("name", required=False)
-def show(kind: str, name: str | None) -> None:
-    """Show component NAME of KIND: description, source, and its keys with types and defaults.
-
-    Without NAME, list the components of KIND, each with the first line of its description.
-    """
-    from ganforge.components.registry import discover
-
-    registry = discover()
-    if name is not None:
-        click.echo(_show(registry, registry.find(kind, name)))
-        return
-    if kind not in registry.components:
-        # Says which kinds there are.
-        registry.find(kind, "")
-    components = registry.of(kind)
-    width = max(map(len, components), default=0)
-    for each, component in components.items():
-        summary = " ".join((_description(component) or "").split("\n\n")[0].split())
-        click.echo(f"{each:{width}}  {textwrap.shorten(summary, 100 - width, placeholder=' ...')}")
-
-
-def _show(registry: Registry, component: type[Component]) -> str:
-    import inspect
-
-    plugin = registry.providers[component]
-    lines = [f"{component.kind} '{component.type_name()}', from {plugin}", ""]
-    description = _description(component)
-    if description is not None:
-        lines += [inspect.cleandoc(description), ""]
-    if component.source:
-        lines += [f"source: {component.source}", ""]
-    properties = component.model_json_schema()["properties"]
-    for key, info in component.model_fields.items():
-        if key == "type":
-            continue
-        default = "required" if info.is_required() else json.dumps(properties[key].get("default"))
-        lines.append(f"  {key}: {_type(properties[key])} = {default}")
-        if info.description:
-            lines.append(f"      {info.description}")
-    return "\n".join(lines).rstrip()
-
-
-def _description(component: type[Component]) -> str | None:
-    """The docstring of the class itself, not that of its kind."""
-    own = component.__doc__ != component.__mro__[1].__doc__
-    return component.__doc__ if own else None
-
-
-def _type(schema: dict[str, object]) -> str:
-    """A JSON Schema type in TOML terms."""
-    if "enum" in schema:
-        return " | ".join(json.dumps(value) for value in schema["enum"])  # type: ignore[attr-defined]
-    if "anyOf" in schema:
-        members = [_type(each) for each in schema["anyOf"]]  # type: ignore[attr-defined]
-        return " | ".join(member for member in members if member != "null")
-    if "$ref" in schema:
-        return "table"
-    words = {"integer": "integer", "number": "number", "boolean": "true | false", "array": "array"}
-    kind = str(schema.get("type", "value"))
-    limits = [
-        f"{sign} {schema[key]:g}"
-        for key, sign in (
-            ("minimum", ">="),
-            ("exclusiveMinimum", ">"),
-            ("maximum", "<="),
-            ("exclusiveMaximum", "<"),
-        )
-        if key in schema
-    ]
-    return " ".join([words.get(kind, kind), *limits])
 
 
 @click.command()

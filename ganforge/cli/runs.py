@@ -14,8 +14,9 @@ import click
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs in FOLDER (runs by default): state, images seen, best metric, age.
 
-    The state is running, finished, stopped (resume it) or failed: ended by health.policy, or before its first
-    checkpoint. The metric is that of logging.keep_best at its best, otherwise the last value of the first one.
+    The state is running, finished, stopped (resume it) or failed: ended by health.policy, or before its
+    first checkpoint. The metric is that of logging.keep_best at its best, otherwise the last value of
+    the first one.
     """
     from ganforge.outputs.run_list import ago, run_list
 

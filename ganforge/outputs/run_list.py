@@ -27,8 +27,9 @@ class RunSummary:
 
     path: Path
     state: State
-    """running = a process of this machine holds the folder; finished = it saw all its images; failed = its health policy ended
-    it, or it never reached a checkpoint; stopped = it can be resumed; unreadable = see `trouble`."""
+    """running = a process of this machine holds the folder; finished = it saw all its images; failed = its
+    health policy ended it, or it never reached a checkpoint; stopped = it can be resumed; unreadable = see
+    `trouble`."""
     images_seen: int = 0
     images: int = 0
     """Length of the run; 0 if it is not known."""

@@ -60,12 +60,12 @@ def test_each_state_is_recognized(place: Path) -> None:
 def test_the_table(place: Path) -> None:
     done = call(place, "runs")
     assert done.out == (
-        "RUN             STATE       IMAGES  DONE  METRIC    AGE\n"
-        "runs/done       finished       100  100%  fid 3.5   30s\n"
-        "runs/deep/half  stopped         60   60%  modes 7    1h\n"
-        "runs/ill        failed          50   50%  -          1d\n"
-        "runs/early      failed           7    7%  -          2d\n"
-        "runs/odd        unreadable       0     -  -          3d\n"
+        "RUN             STATE       IMAGES  DONE  METRIC   AGE\n"
+        "runs/done       finished       100  100%  fid 3.5  30s\n"
+        "runs/deep/half  stopped         60   60%  modes 7   1h\n"
+        "runs/ill        failed          50   50%  -         1d\n"
+        "runs/early      failed           7    7%  -         2d\n"
+        "runs/odd        unreadable       0     -  -         3d\n"
     )
     assert done.err.startswith("runs/odd: runs/odd/metrics.jsonl:1: 'images_seen' is \"x\"; expected ")
 

@@ -80,11 +80,16 @@ def save(
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+    retain(folder, keep, state)
+    return final
+
+
+def retain(folder: Path, keep: int, state: Mapping[str, Any]) -> None:
+    """Deletes the checkpoints that are not to be kept now that the newest has `state`."""
     kept = {best_of(folder), _last_healthy(folder, state)}
     for old in complete(folder)[:-keep]:
         if old not in kept:
             shutil.rmtree(old)
-    return final
 
 
 def complete(folder: Path) -> list[Path]:
