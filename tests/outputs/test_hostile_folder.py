@@ -177,7 +177,7 @@ def test_a_report_waits_for_no_pipe(run: RunFolder) -> None:
     run.plots.mkdir()
     os.mkfifo(run.plots / "a_recall.png")
     with contextlib.suppress(UserError):
-        write_report([run])
+        write_report(run)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import secrets
 import shlex
@@ -22,6 +23,12 @@ PATIENCE_S = 20.0
 
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
+
+NO_WANDB = (
+    "W&B: not recording: wandb is not installed; install it with: pip install wandb, or switch it off with: "
+    "--set wandb.mode=disabled"
+)
 
 
 class WandbLink:
@@ -41,6 +48,8 @@ class WandbLink:
         after the rows beyond the checkpoint have been cut off."""
         if settings.mode == "disabled":
             return cls(run)
+        if not _has_wandb():
+            return cls(run, trouble=NO_WANDB)
         request = run.wandb / "mirror.json"
         try:
             within(run.wandb, run.path).mkdir(exist_ok=True)
@@ -105,3 +114,11 @@ def _first_id(run: RunFolder) -> str | None:
         return WandbSettings.load(run.wandb / "mirror.json").run_id
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _has_wandb() -> bool:
+    """Without importing it, which takes seconds."""
+    try:
+        return importlib.util.find_spec("wandb") is not None
+    except (ImportError, ValueError):
+        return False
