@@ -129,7 +129,7 @@ def refuse_too_many(total: int) -> None:
 
 def refuse_out(out: Path) -> None:
     """Raises `UserError` for a place that samples are not written to, before any is drawn."""
-    with _writing(out):
+    with writing(out):
         taken = (out / "samples.json").exists()
     if taken:
         raise UserError(f"{out} already holds samples; choose another folder with --out")
@@ -144,7 +144,7 @@ def write_grid(
     data: Dataset, samples: Tensor, out: Path, columns: int = 8, names: Names | None = None
 ) -> Path:
     """Writes samples [n, *shape] as one image file. Raises `UserError` if it cannot be written."""
-    with _writing(out):
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         save_grid(pictures_of(data, samples), out, columns, names)
     return out
@@ -158,7 +158,7 @@ def write_samples(
     Raises `UserError` if the folder already holds samples, or cannot be written.
     """
     refuse_out(out)
-    with _writing(out):
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         listed = []
         for index, image in enumerate(samples):
@@ -170,7 +170,8 @@ def write_samples(
 
 
 @contextlib.contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def writing(out: Path) -> Iterator[None]:
+    """Errors of the file system inside are the user's: another path is needed."""
     try:
         yield
     except OSError as error:
