@@ -16,7 +16,7 @@ CHUNK = 2048
 """Images that are held as floats at a time."""
 KEPT = 2
 
-_real: dict[tuple[Extractor, int, int], tuple[weakref.ref[Tensor], Tensor]] = {}
+_real: dict[tuple[Extractor, int, int], tuple[weakref.ref[Images], Tensor]] = {}
 """Features of real images, shared by several metrics and all seeds: they cost as much as those of the
 generated ones, and never change. The latest `KEPT` of them."""
 
