@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ganforge.api import AbsolutePath, DataSpec, Field, Metric, Sampler, Samples, UserError
+from ganforge.api import AbsolutePath, DataSpec, Field, Images, Metric, Sampler, Samples, UserError
 from ganforge_fidelity.extractors import INCEPTION, Extractor, layer_for, open_extractor
 
 CHUNK = 2048
