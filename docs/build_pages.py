@@ -20,12 +20,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from component_pages import ROOT, component_pages, plural, registry
 from mathml import with_mathml
+from reference_pages import reference_pages
 
 from ganforge.components.registry import Registry
 
 TARGET = ROOT / "build" / "docs"
 SETTINGS = ROOT / "mkdocs.yml"
 BEGIN, END = "  # components: begin", "  # components: end"
+MORE, NO_MORE = "      # other pages: begin", "      # other pages: end"
 GUIDES = {
     "ARCHITECTURE.md": "explanation/architecture.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -46,6 +48,8 @@ KIND_OF_FOLDER = {
     "plugins/optimizers": "optimizer",
     "plugins/callbacks": "callbacks",
 }
+GENERATED = ("docs/glossary.md", "docs/run-file.md", "docs/commands.md")
+"""Pages that docs/ does not hold but may link to, next to those of the components."""
 LINK = re.compile(r"(\]\()([^)\s#]*)(#[^)\s]*)?(\))|(src=\")([^\"]+)(\")")
 
 
@@ -54,19 +58,19 @@ def main() -> None:
     found = registry()
     pages = all_pages(found)
     shutil.rmtree(TARGET, ignore_errors=True)
+    SETTINGS.write_text(renewed(SETTINGS.read_text(), found))
     for name, text in pages.items():
         write(TARGET / name, with_mathml(text))
     for picture in sorted((ROOT / "docs").rglob("*.png")):
         shutil.copy(picture, TARGET / picture.relative_to(ROOT / "docs"))
     shutil.copytree(ROOT / "docs" / "assets", TARGET / "assets")
-    SETTINGS.write_text(renewed(SETTINGS.read_text(), found))
     sys.stdout.write(f"{len(pages)} pages in {os.path.relpath(TARGET)}\n")
 
 
 def all_pages(found: Registry) -> dict[str, str]:
     """Place in the site -> Markdown, for every page; formulas are still LaTeX."""
     sources = sources_of_pages()
-    pages = component_pages(found)
+    pages = component_pages(found) | reference_pages()
     for source, place in sources.items():
         file = ROOT / source
         if file.suffix == ".toml":
@@ -105,10 +109,8 @@ def relinked(text: str, source: str, places: dict[str, str]) -> str:
             return f"components/{KIND_OF_FOLDER[path]}/index.md"
         if path.startswith("docs/") and (ROOT / path).suffix in (".png", ".svg"):
             return path.removeprefix("docs/")
-        if path.startswith("docs/components/"):
+        if path.startswith("docs/components/") or path in GENERATED:
             return path.removeprefix("docs/")
-        if path == "docs/glossary.md":
-            return "glossary.md"
         if (ROOT / path / "README.md").is_file():
             path = posixpath.join(path, "README.md")
         if path not in places and not (ROOT / path).exists():
@@ -140,7 +142,16 @@ def glossary(architecture: str) -> str:
 
 
 def renewed(settings: str, found: Registry) -> str:
-    """mkdocs.yml with the components of `found` in its navigation."""
+    """mkdocs.yml with the components of `found` in its navigation, and the pages that it does not list."""
+    before, rest = settings.split(MORE)
+    after = rest.split(NO_MORE)[1]
+    listed = set(re.findall(r"([\w/.-]+\.md)$", before + after, flags=re.MULTILINE))
+    own = {place for source, place in sources_of_pages().items() if not source.startswith("examples/")}
+    more = [f"      - {place}" for place in sorted(own - listed)]
+    return _with_components(before + "\n".join([MORE, *more, NO_MORE]) + after, found)
+
+
+def _with_components(settings: str, found: Registry) -> str:
     lines = [BEGIN]
     for kind, components in found.components.items():
         lines += [f"      - {plural(kind).capitalize()}:", f"          - components/{kind}/index.md"]

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from ganforge.api import Component
 from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Plugin, Registry
@@ -35,7 +37,7 @@ def registry() -> Registry:
         if project.parent != ROOT:
             sys.path.append(str(project.parent))
         table = tomllib.loads(project.read_text())["project"]
-        for name, module in table["entry-points"]["ganforge"].items():
+        for name, module in table.get("entry-points", {}).get("ganforge", {}).items():
             plugin = Plugin(name, table["name"], table["version"])
             modules.append((plugin, importlib.import_module(module)))
     found = Registry.from_modules(modules)
@@ -150,7 +152,7 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def rows(component: type[Component]) -> Iterator[str]:
+def rows(component: type[BaseModel]) -> Iterator[str]:
     """A row of the table of keys for each."""
     required = component.model_json_schema().get("required", ())
     for key, schema in keys(component).items():
@@ -159,7 +161,7 @@ def rows(component: type[Component]) -> Iterator[str]:
         yield f"| `{key}` | {cell(in_words(schema))} | {shown} | {cell(schema.get('description', ''))} |"
 
 
-def keys(component: type[Component]) -> dict[str, dict[str, Any]]:
+def keys(component: type[BaseModel]) -> dict[str, dict[str, Any]]:
     properties: dict[str, dict[str, Any]] = component.model_json_schema()["properties"]
     return {key: schema for key, schema in properties.items() if key != "type"}
 

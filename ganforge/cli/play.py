@@ -8,16 +8,12 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli.options import checkpoint
+
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--checkpoint",
-    "choice",
-    default="newest",
-    show_default=True,
-    help="newest, best (by logging.keep_best), or a number of images seen.",
-)
+@checkpoint
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port.  [default: any free one]")
 @click.option(
     "--host",
@@ -32,10 +28,15 @@ def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) 
     The generator runs in the page itself. RUN may also be a folder that `ganforge export --web` wrote.
     """
     from ganforge.export.serve import server
+    from ganforge.export.web import is_page
 
     with tempfile.TemporaryDirectory(prefix="ganforge-play-") as scratch:
-        folder = _page(run_folder, choice, Path(scratch))
+        exported = is_page(run_folder)
+        folder = run_folder if exported else Path(scratch) / "page"
+        # Before the export, which takes a while: a port may be in use.
         with server(folder, host, port) as serving:
+            if not exported:
+                _export(run_folder, choice, folder)
             address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{serving.server_address[1]}/"
             click.echo(f"{address}  (Ctrl-C ends)")
             if not no_browser and not webbrowser.open(address):
@@ -46,21 +47,17 @@ def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) 
                 click.echo("")
 
 
-def _page(run_folder: Path, choice: str, scratch: Path) -> Path:
-    """The folder to serve: `run_folder` itself, or one made of the run."""
-    from ganforge.export.web import is_page, runtime_files, write_page
-
-    if is_page(run_folder):
-        return run_folder
+def _export(run_folder: Path, choice: str, folder: Path) -> None:
+    """Writes the page of a run."""
     from ganforge.components.registry import discover
     from ganforge.evaluation.sample import open_generator
     from ganforge.export.requirements import need_onnx
+    from ganforge.export.web import runtime_files, write_page
     from ganforge.outputs.run_folder import RunFolder
 
-    runtime_files()
-    need_onnx()
     run = RunFolder.open(run_folder)
+    need_onnx()
+    runtime_files()
     click.echo("exporting the generator ...", err=True)
     generator = open_generator(run_folder, discover(), lambda line: click.echo(line, err=True), choice=choice)
-    write_page(run, generator, scratch / "page")
-    return scratch / "page"
+    write_page(run, generator, folder)

@@ -22,6 +22,12 @@ REQUEUE = 75
 """EX_TEMPFAIL of sysexits.h: the run is not finished, and a scheduler may start the job again, with
 `ganforge resume`, or with the same `ganforge run` if `train.resume` is "auto"."""
 
+FOLDER = "GANFORGE_RUN_FOLDER"
+"""Set for the processes of --processes: the run folder, on which all of them agree."""
+
+AT_ONCE = 130
+"""Ended by a second Ctrl-C, as shells report it."""
+
 UNHEALTHY = 3
 """`health.policy` ended the run; restarting the job unchanged would not help."""
 
@@ -35,7 +41,15 @@ minutes = click.option(
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The run folder.  [default: runs/<name of CONFIG>]"
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The run folder.  [default: runs/<name of CONFIG>, or runs/<name>-2, ... if that holds a run]",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the run in the folder, once this one has started; refused for anything but a run folder.",
 )
 @click.option(
     "--set",
@@ -53,6 +67,7 @@ minutes = click.option(
 def run(
     config: Path,
     out: Path | None,
+    overwrite: bool,
     overrides: tuple[str, ...],
     max_minutes: float | None,
     processes: int,
@@ -92,9 +107,17 @@ def run(
     if wanted(processes):
         # Errors in the run file are reported here, once, not by every process.
         training.refuse(settings, processes)
+        if out is None and not overwrite and settings.train.resume == "never":
+            os.environ[FOLDER] = str(training.free_folder(config, settings.train.images))
         sys.exit(launch(processes))
-    folder = out or training.default_folder(config)
-    _finish(lambda: training.start(settings, folder, registry, stop, shlex.join(sys.argv)), stop)
+    folder = out or Path(os.environ.get(FOLDER) or training.default_folder(config))
+    # Processes that other launchers start cannot agree on a number.
+    numbered = out is None and not overwrite and "RANK" not in os.environ and settings.train.resume == "never"
+    command = shlex.join(sys.argv)
+    _finish(
+        lambda: training.start(settings, folder, registry, stop, command, numbered, overwrite),
+        stop,
+    )
 
 
 @click.command()
@@ -167,6 +190,10 @@ def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:
                 err=True,
             )
         sys.exit(REQUEUE)
+    except KeyboardInterrupt as error:
+        for line in getattr(error, "__notes__", ()):
+            click.echo(line, err=True)
+        sys.exit(AT_ONCE)
     if outcome.is_main:
         from ganforge.engine.distributed.hangup import leave_lost_terminal
 

@@ -137,7 +137,7 @@ def split_data(config: RunConfig, spec: DataSpec, context: Context, seed: int) -
 
 def refuse_existing(folder: Path) -> None:
     """Raises `UserError` if a judge cannot be written to `folder`, before any work is done."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not Judge.half_saved(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} already exists; choose another with --out")
     nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
@@ -166,11 +166,11 @@ def _fit(
     images, labels = split.samples.images.to(device), split.samples.labels
     assert labels is not None
     total = settings.epochs * len(split.rows)
-    shown = Progress(total)
     started, told, seen, seen_then = time.monotonic(), time.monotonic(), 0, 0
+    limit = math.inf if settings.max_minutes is None else 60 * settings.max_minutes
+    shown = Progress(total, deadline=started + limit)
     for rows, rng in _batches(split.rows, settings):
         now = time.monotonic()
-        limit = math.inf if settings.max_minutes is None else 60 * settings.max_minutes
         progress = max(seen / total, (now - started) / limit)
         if progress >= 1:
             break

@@ -14,8 +14,8 @@ SMALLEST = 1024
 
 
 def halved(model: ModelProto) -> ModelProto:
-    """A copy whose large float32 weights are float16, each followed by a cast to float32. A weight that float16
-    cannot hold (beyond 65504) stays as it is. The rounding is 2^-11 of each weight, relatively."""
+    """A copy whose large float32 weights are float16, each followed by a cast to float32. A weight that
+    float16 cannot hold (beyond 65504) stays as it is. The rounding is 2^-11 of each weight, relatively."""
     from onnx import ModelProto, TensorProto, helper, numpy_helper
 
     copy = ModelProto()

@@ -115,8 +115,8 @@ def example_inputs(sampler: GeneratorSampler, n: int) -> tuple[Tensor, ...]:
 
 
 def fold(network: nn.Module) -> None:
-    """Puts the network into evaluation mode, and replaces each parametrized weight by its value there, which is
-    a constant: a spectral norm does not iterate then."""
+    """Puts the network into evaluation mode, and replaces each parametrized weight by its value there, which
+    is a constant: a spectral norm does not iterate then."""
     network.eval()
     for module in network.modules():
         for name in list(getattr(module, "parametrizations", {})):

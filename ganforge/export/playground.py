@@ -25,7 +25,7 @@ SPARE_TABLE = 16
 
 
 def facts_for_page(run: RunFolder, generator: TrainedGenerator) -> dict[str, Any]:
-    """JSON-ready. Raises `UserError` for samples or conditions that the page has no picture or control for."""
+    """JSON-ready. Raises `UserError` for samples or conditions that the page cannot show."""
     refuse_what_has_no_picture(generator)
     sampler, labels = generator.sampler, generator.spec.labels
     described = describe(run, generator)
@@ -52,8 +52,8 @@ def refuse_what_has_no_picture(generator: TrainedGenerator) -> None:
     shape, labels = generator.spec.shape, generator.spec.labels
     if not (len(shape) == 3 and shape[0] in (1, 3, 4)) and shape != (2,):
         raise UserError(
-            f"the page shows images with 1, 3 or 4 channels and points in the plane, got samples of shape {shape}; "
-            "use --onnx"
+            "the page shows images with 1, 3 or 4 channels and points in the plane, got samples of shape "
+            f"{shape}; use --onnx"
         )
     if labels.kind == "image" and labels.size[0] not in (1, 3):
         raise UserError(
@@ -88,10 +88,11 @@ def _packed(values: Tensor) -> str:
 def _facts(generator: TrainedGenerator) -> list[str]:
     parameters = sum(each.numel() for each in generator.sampler.network.parameters())
     shape = generator.spec.shape
-    what = f"{shape[2]}×{shape[1]} pixels" if len(shape) == 3 else "points in the plane"
+    seen = "images" if len(shape) == 3 else "points"
+    what = f"{shape[2]}x{shape[1]} pixels" if len(shape) == 3 else "points in the plane"
     return [
         what,
-        f"trained on {generator.images_seen:,} images",
+        f"trained on {generator.images_seen:,} {seen}",
         f"{parameters / 1e6:.2g} million parameters",
     ]
 

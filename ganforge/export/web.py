@@ -43,8 +43,8 @@ def is_page(folder: Path) -> bool:
 
 
 def refuse_target(target: Path) -> None:
-    """Raises `UserError` unless a page can be written to `target`: a .html file, or a folder that is new, empty
-    or has an exported page."""
+    """Raises `UserError` unless a page can be written to `target`: a .html file, or a folder that is new,
+    empty or has an exported page."""
     if target.suffix.lower() in SUFFIXES:
         return
     if target.is_file():
@@ -56,7 +56,7 @@ def refuse_target(target: Path) -> None:
 
 
 def write_page(run: RunFolder, generator: TrainedGenerator, target: Path) -> int:
-    """Writes the page of a run's generator to the folder or the .html file `target`; returns its size in bytes."""
+    """Writes the page of a run's generator to the folder or .html file `target`; returns its bytes."""
     refuse_target(target)
     runtime = runtime_files()
     facts = facts_for_page(run, generator)

@@ -1,5 +1,8 @@
-"""Puts the files of onnxruntime-web into the wheel. They come from the npm package, by `npm pack`, whose archive must
-have the pinned SHA-512; GANFORGE_WEB_ARCHIVE names an archive that is already there."""
+"""Puts the files of onnxruntime-web into the wheel.
+
+They come from the npm package, by `npm pack`, whose archive must have the pinned SHA-512.
+GANFORGE_WEB_ARCHIVE names an archive that is already there.
+"""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ def test_the_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "snippets.py").write_text("\n".join(blocks))
     with contextlib.chdir(tmp_path):
         scene = runpy.run_path("snippets.py")
+        assert scene["run"].info["ganforge"] == ganforge.__version__
     assert len(blocks) == 6
     assert scene["samples"].tensor.shape == (8, 3, 64, 64)
     assert scene["samples"].images[0].size == (64, 64)
@@ -41,4 +42,3 @@ def test_the_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert scene["between"].tensor.shape == (8, 3, 64, 64)
     assert scene["seen"] == [16, 32] == list(scene["frame"].index)
     assert (tmp_path / "grid.png").is_file() and (tmp_path / "conditions.png").is_file()
-    assert scene["run"].info["ganforge"] == ganforge.__version__

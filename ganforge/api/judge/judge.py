@@ -115,6 +115,12 @@ class Judge(nn.Module):
             "accuracy": {key: value for key, value in self.card.accuracy.items() if "/" not in key},
         }
 
+    @staticmethod
+    def half_saved(folder: Path) -> bool:
+        """Whether the folder has nothing but what a killed `save` has left."""
+        names = {WEIGHTS, *(f".{name}.tmp" for name in (WEIGHTS, CARD))}
+        return folder.is_dir() and {each.name for each in folder.iterdir()} <= names
+
     def save(self, folder: Path) -> None:
         """Writes the judge into `folder`. Raises `UserError` if that fails."""
         try:

@@ -7,9 +7,9 @@ Instruction", 2019, arXiv:1811.09845; its objects are those of CLEVR, arXiv:1612
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -38,6 +38,10 @@ Read = tuple[NDArray[np.uint8], NDArray[np.uint8], torch.Tensor | None]
 """Images [M, 3, S, S], labels [M, 24] and the scene of each image [M]."""
 
 
+LISTS = ("test", "new_test")
+"""Conditions that accuracies on i-CLEVR are reported for."""
+
+
 class ICLEVR(ImageDataset):
     """Pictures of one to three objects, each one of 24: 8 colours of cubes, spheres and cylinders."""
 
@@ -47,6 +51,7 @@ class ICLEVR(ImageDataset):
     )
 
     type: Literal["iclevr"] = "iclevr"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "iclevr", "image_size": 16, "scenes": 4}}
     root: AbsolutePath | None = Field(
         None,
         description="Folder or zip with the real i-CLEVR: train.json, objects.json, and the images, loose "
@@ -71,6 +76,13 @@ class ICLEVR(ImageDataset):
             )
         images, labels, groups = self._drawn(context) if self.root is None else self._read(self.root, context)
         return self.samples(torch.from_numpy(images), torch.from_numpy(labels), groups)
+
+    def condition_lists(self) -> Mapping[str, Path]:
+        """Both published lists, as far as the folder has them."""
+        if self.root is None:
+            return {}
+        files = {name: self.root / f"{name}.json" for name in LISTS}
+        return {name: file for name, file in files.items() if file.is_file()}
 
     def _drawn(self, context: Context) -> Read:
         count, size = self.scenes * OBJECTS, self.image_size

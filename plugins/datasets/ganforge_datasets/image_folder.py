@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import ValidationInfo, field_validator
@@ -37,6 +38,7 @@ class ImageFolder(ImageDataset):
     """Images of any size and kind, brought to one form; labels from sub-folders or a file, or none."""
 
     type: Literal["image_folder"] = "image_folder"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "image_folder", "root": "images"}}
     source: ClassVar[str] = (
         "No paper; the label files are those of Training Generative Adversarial Networks with Limited "
         "Data (Karras et al., 2020), arXiv:2006.06676, and of Hugging Face's ImageFolder"

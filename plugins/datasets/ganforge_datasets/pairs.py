@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -19,11 +20,11 @@ class Pairs(Dataset):
     """
 
     type: Literal["pairs"] = "pairs"
-    source: ClassVar[str] = (
-        "Image-to-Image Translation with Conditional Adversarial Networks (Isola et al., 2016), "
-        "arXiv:1611.07004, section 3; unpaired: Unpaired Image-to-Image Translation using Cycle-"
-        "Consistent Adversarial Networks (Zhu et al., 2017), arXiv:1703.10593, section 3"
-    )
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "translate"},
+        "data": {"type": "pairs", "of": {"type": "squares"}, "condition": {"type": "squares"}},
+        "nets": {"type": "unet", "width": 4, "d_width": 4, "d_layers": 1},
+    }
     of: Dataset = Field(description="The data set with the samples: a table [data.of].")
     condition: Dataset = Field(description="The data set with the conditions: a table [data.condition].")
     paired: bool = Field(

@@ -6,7 +6,8 @@ Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ class Codes(Prior):
     """
 
     type: Literal["codes"] = "codes"
+    example: ClassVar[Mapping[str, Any]] = {
+        "prior": {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2},
+        "terms": [{"type": "mutual_information"}],
+    }
     source: ClassVar[str] = (
         "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial "
         "Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2"
