@@ -9,7 +9,7 @@ QUICK = api components/test_registry.py components/test_faults.py config docs/te
 	engine/update/test_game.py engine/update/test_golden_losses.py engine/update/test_schedule.py \
 	plugins/losses plugins/optimizers plugins/priors outputs/test_run_folder.py outputs/test_metrics_log.py
 
-.PHONY: help install lint quick test ci image-cpu image-cuda image-test pins
+.PHONY: help install lint quick test ci docs image-cpu image-cuda image-test pins
 
 help:  ## this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F '\t' '{ printf "make %-22s %s\n", $$1, $$2 }'
@@ -34,6 +34,10 @@ test:  ## the default suite
 
 ci:  ## everything that must hold before a change lands, in a new .venv
 	bash .ci/run
+
+docs:  ## the documentation site in build/site
+	$(BIN)/python docs/build_pages.py
+	$(BIN)/zensical build --strict --config-file mkdocs.yml
 
 # IMAGE_ARGS="--build-arg BASE=... --build-arg TORCH_INDEX=..."; what they do is in docker/Dockerfile.
 image-cpu image-cuda: image-%:  ## the image for this device

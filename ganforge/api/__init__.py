@@ -13,7 +13,7 @@ from ganforge.api.component import Component, Shapes, memory
 from ganforge.api.data import Context, Dataset, DataSpec, LabelKind, LabelSpec, Samples, Split, Track
 from ganforge.api.digest import file_sha256
 from ganforge.api.errors import UserError, did_you_mean, nearest
-from ganforge.api.hooks import GROUP, hookimpl
+from ganforge.api.hooks import API_VERSION, GROUP, hookimpl
 from ganforge.api.image_dataset import ImageDataset
 from ganforge.api.losses import Loss, Share, Term
 from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
@@ -21,6 +21,7 @@ from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
 from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
 from ganforge.api.stream import Stream, rows
+from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
@@ -31,6 +32,7 @@ KINDS: dict[str, type[Component]] = {
 """Every kind of component, by the section of a run file that names it."""
 
 __all__ = [
+    "API_VERSION",
     "GROUP",
     "KINDS",
     "AbsolutePath",
@@ -49,6 +51,7 @@ __all__ = [
     "ImageDataset",
     "LabelKind",
     "LabelSpec",
+    "LabelWish",
     "Loss",
     "Metric",
     "Networks",
@@ -68,6 +71,7 @@ __all__ = [
     "Side",
     "Split",
     "Stream",
+    "Survey",
     "Task",
     "Term",
     "Track",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -56,6 +57,10 @@ class Component(BaseModel, ABC):
 
     source: ClassVar[str] = ""
     """The paper: title, authors, year, arXiv id, equation. Empty if there is none."""
+
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Sections of a small run file that uses the component, for `ganforge plugin check`: its own table if
+    keys are required or their defaults are large, and what else it needs, such as a prior with codes."""
 
     provider: ClassVar[str] = ""
     """The plugin that provides the class, for messages; set by the registry."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ganforge.api.component import Component
 from ganforge.api.errors import UserError, nearest
+from ganforge.api.survey import LabelWish, Survey
 
 LabelKind = Literal["none", "one_of_k", "many_of_k", "vector", "image"]
 Split = Literal["train", "test"]
@@ -204,6 +205,15 @@ class Dataset(Component):
     @abstractmethod
     def build(self, split: Split, context: Context) -> Samples:
         """Opens the data. Raises `UserError` with the file's name for anything missing or damaged."""
+
+    @classmethod
+    def survey(cls, root: Path, labels: LabelWish, names: tuple[str, ...] = ()) -> Survey:
+        """What is in `root`, for `ganforge new`; decodes no image. Raises `UserError` if there is nothing to
+        train on, and by default: only data sets of loose files need this."""
+        raise UserError(
+            f"data '{cls.type_name()}' cannot describe a folder, so no run file can be written for it; "
+            f"'ganforge plugins show data {cls.type_name()}' lists its keys"
+        )
 
     def picture(self, samples: Tensor) -> Tensor:
         """What is drawn of samples [n, *shape]: images [n, C, H, W] in [-1, 1], waves [n, C, L], or points

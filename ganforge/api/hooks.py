@@ -24,6 +24,12 @@ import pluggy
 from ganforge.api.component import Component
 
 GROUP = "ganforge"
+
+API_VERSION = "1.0"
+"""Of everything in `ganforge.api`: the second number grows with what is added, the first where something is
+changed or removed. A plugin module may state what it is written for, `GANFORGE_API = "1.0"`: one that needs a
+newer API is refused by name, and of one for an older first number a warning is shown."""
+
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 

@@ -41,6 +41,12 @@ class Prior(Component):
 
     kind: ClassVar[str] = "prior"
 
+    def __init_subclass__(cls, **given: Any) -> None:
+        # The former name of `z_dim`, which plugins may still have.
+        if "width" in vars(cls) and "z_dim" not in vars(cls):
+            cls.z_dim = vars(cls)["width"]  # type: ignore[method-assign]
+        super().__init_subclass__(**given)
+
     @abstractmethod
     def z_dim(self) -> int:
         """Dimension of the latent z."""
@@ -58,10 +64,30 @@ class Prior(Component):
         (truncation): less variety, better samples. Raises `UserError` if the prior does not support it."""
         raise UserError(f"prior '{self.type}' cannot be truncated; remove --truncation")
 
+    def code_values(self, code: Code, columns: int) -> tuple[float, ...]:
+        """The values of a code that a sheet shows along a row: all classes, or `columns` numbers."""
+        if code.kind == "categorical":
+            return tuple(float(each) for each in range(code.width))
+        return tuple(torch.linspace(-1, 1, columns).tolist())
+
+    def with_code(self, z: Tensor, code: Code, value: float) -> Tensor:
+        """Latents [n, z_dim] -> the same latents with one code set to a class or, in all of its dimensions,
+        to a number. Every prior that has codes implements it."""
+        raise UserError(f"prior '{self.type}' cannot set code '{code.name}'")
+
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Code name -> latents [rows, columns, z_dim] in which only that code varies along a row, and
         everything else from row to row. A categorical code has one column per class."""
-        return {}
+        codes = self.codes()
+        if not codes:
+            return {}
+        base = self.sample(rows, None, generator).z
+        return {
+            code.name: torch.stack(
+                [self.with_code(base, code, value) for value in self.code_values(code, columns)], dim=1
+            )
+            for code in codes
+        }
 
 
 class Verdict(NamedTuple):

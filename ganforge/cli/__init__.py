@@ -17,11 +17,14 @@ from ganforge.cli.cache import cache
 from ganforge.cli.compare import compare
 from ganforge.cli.doctor import doctor
 from ganforge.cli.evaluate import evaluate
+from ganforge.cli.export import export
 from ganforge.cli.health import health
 from ganforge.cli.inspect import check, plugins, schema
 from ganforge.cli.judge import judge
 from ganforge.cli.launch import LOST
 from ganforge.cli.neighbours import neighbours
+from ganforge.cli.new import new
+from ganforge.cli.play import play
 from ganforge.cli.profile import profile
 from ganforge.cli.report import plot, report
 from ganforge.cli.sample import sample
@@ -52,6 +55,7 @@ def cli() -> None:
 
     \b
     Start here:   ganforge run examples/cgan_iclevr.toml
+    Own images:   ganforge new my.toml --data FOLDER
     Exit codes:   0 done, 2 bad input, 3 ended by health.policy,
                   4 another process of the run was lost,
                   75 stopped before its end, by a signal or --max-minutes, with a checkpoint (resume it)
@@ -60,8 +64,8 @@ def cli() -> None:
 
 
 for command in (
-    run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare, doctor,
-    health, sweep, profile, cache,
+    new, run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare,
+    doctor, health, sweep, profile, cache, export, play,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from ganforge.outputs.figures import Format
 
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the plots.  [default: RUN/plots]")
-def plot(run_folder: Path, out: Path | None) -> None:
-    """Plot the curves of the run folder RUN, as PNG and SVG."""
-    from ganforge.outputs.plots import plot_run
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["pdf", "svg", "png"]),
+    multiple=True,
+    help="File format; repeatable.  [default: png and svg]",
+)
+@click.option(
+    "--width",
+    type=click.Choice(["column", "page", "screen"]),
+    default="screen",
+    show_default=True,
+    help="3.4 inches for a column of a paper, 7 for a page, 8 for a screen.",
+)
+def plot(run_folder: Path, out: Path | None, formats: tuple[Format, ...], width: str) -> None:
+    """Plot the curves of the run folder RUN: losses, scores, metrics, health and more, one file each.
+
+    For a paper: --format pdf --width column; fonts are embedded as TrueType.
+    """
+    from ganforge.outputs.plots import SIZES, plot_run
     from ganforge.outputs.run_folder import RunFolder
 
-    for file in plot_run(RunFolder.open(run_folder), out):
+    for file in plot_run(RunFolder.open(run_folder), out, formats or ("png", "svg"), SIZES[width]):
         click.echo(str(file))
 
 
 @click.command()
-@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-def report(run_folder: Path) -> None:
-    """Write RUN/report.html: curves, samples, settings and versions on one page."""
+@click.argument("run_folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The page.  [default: RUN/report.html; for several runs report.html]",
+)
+@click.option(
+    "--max-mb",
+    type=click.FloatRange(min=0, min_open=True),
+    default=9.5,
+    show_default=True,
+    help="Size of the page at most; pictures are reduced to it.",
+)
+def report(run_folders: tuple[Path, ...], out: Path | None, max_mb: float) -> None:
+    """Write one self-contained HTML page of one or several runs, for reading offline and for mail.
+
+    A verdict, a film of the training, interactive curves (those of several runs in one chart), evaluations,
+    settings as the difference to their example, provenance, and how to reproduce and cite the run.
+    """
     from ganforge.outputs.report import write_report
     from ganforge.outputs.run_folder import RunFolder
 
-    click.echo(str(write_report(RunFolder.open(run_folder))))
+    runs = [RunFolder.open(folder) for folder in run_folders]
+    out = out or (Path("report.html") if len(runs) > 1 else None)
+    click.echo(str(write_report(*runs, out=out, max_bytes=int(max_mb * 1e6))))

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganforge.cli.options import as_json, checkpoint, device, seed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganforge.facade.drawn import DrawnSamples
+    from ganforge.facade.run import Run
+
 
 @click.command()
-@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run_folder", metavar="RUN")
 @click.option(
     "--condition",
+    "-c",
     help='What the model is conditioned on: label names ("red cube, blue sphere"), numbers ("0.5, -1"), an '
     "image file or a folder of images.  [default: a variety of labels]",
 )
@@ -22,53 +33,87 @@ import click
 )
 @click.option(
     "--n",
+    "-n",
     type=click.IntRange(min=1),
-    help="Samples per condition.  [default: 8, or 1 with --conditions]",
+    help="Samples per condition; rows with --grid and --traverse.  [default: 8, or 1 with --conditions]",
 )
+@click.option("--grid", is_flag=True, help="Conditions across, one noise a row.  [default: each label alone]")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same samples."
+    "--code",
+    "codes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a code of the prior (InfoGAN), such as c1=3; repeatable.",
 )
+@click.option("--traverse", metavar="NAME", help="Values of a code across, such as c1; one noise a row.")
+@seed
 @click.option(
     "--truncation",
     type=click.FloatRange(min=0, min_open=True),
     help="Less variety, better samples: truncate latents at this many standard deviations; with nets "
     "'stylegan2', a factor on the distance of styles from their mean, such as 0.7.",
 )
-@click.option(
-    "--checkpoint",
-    "choice",
-    default="newest",
-    show_default=True,
-    help="newest, best (by logging.keep_best), or a number of images seen.",
-)
+@checkpoint
+@device
 @click.option(
     "--out",
+    "-o",
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,
     help="A .png, .jpg or .webp file: a grid, 8 per row. A folder: one file per sample (PNG, or .npy), and "
     "samples.json.",
 )
+@as_json
 def sample(
-    run_folder: Path,
+    run_folder: str,
     condition: str | None,
     conditions_file: Path | None,
     n: int | None,
+    grid: bool,
+    codes: tuple[str, ...],
+    traverse: str | None,
     seed: int,
     truncation: float | None,
     choice: str,
+    device: str,
     out: Path,
+    as_json: bool,
 ) -> None:
-    """Draw samples from the generator in the run folder RUN; needs neither W&B nor the data set."""
+    """Draw samples from the generator in the run folder RUN, or hf://owner/name; needs neither W&B nor the
+    data set."""
     if condition is not None and conditions_file is not None:
         raise click.UsageError("--condition and --conditions are mutually exclusive; pass only one of them")
-    from ganforge.components.registry import discover
+    if grid and traverse:
+        raise click.UsageError("--grid and --traverse are mutually exclusive; pass only one of them")
     from ganforge.evaluation import sample as sampling
+    from ganforge.evaluation.codes import parse_codes
+    from ganforge.facade.run import load_run
 
-    generator = sampling.open_generator(
-        run_folder, discover(), lambda line: click.echo(line, err=True), truncation, choice
-    )
-    each = n if n is not None else (1 if conditions_file else 8)
-    cond = sampling.wanted(generator.spec.labels, condition, conditions_file, each, seed)
-    written = sampling.write_samples(generator, cond, each, seed, out)
-    click.echo(f"{each if cond is None else len(cond)} samples (seed {seed}) written to {written}")
+    run = load_run(run_folder, choice, device)
+    wanted: Any = condition if conditions_file is None else _read(run, conditions_file)
+    chosen: dict[str, Any] = {"seed": seed, "truncation": truncation, "codes": parse_codes(codes)}
+    sampling.refuse_out(out)
+    if grid:
+        drawn = run.condition_grid(wanted, rows=n or 8, **chosen)
+    elif traverse:
+        drawn = run.traverse(traverse, wanted, rows=n or 8, **chosen)
+    else:
+        drawn = run.sample(wanted, n=n or (1 if conditions_file else 8), **chosen)
+    _tell(drawn, drawn.save(out), seed, as_json)
+
+
+def _read(run: Run, file: Path) -> Tensor:
+    """The conditions in a JSON file, as rows."""
+    from ganforge.evaluation.sample import wanted
+
+    rows = wanted(run.spec.labels, None, file, 1, 0)
+    assert rows is not None
+    return rows
+
+
+def _tell(drawn: DrawnSamples, written: Path, seed: int, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"written": str(written), "samples": len(drawn), "seed": seed}))
+    else:
+        click.echo(f"{len(drawn)} samples (seed {seed}) written to {written}")

@@ -22,6 +22,9 @@ REQUEUE = 75
 """EX_TEMPFAIL of sysexits.h: the run is not finished, and a scheduler may start the job again, with
 `ganforge resume`, or with the same `ganforge run` if `train.resume` is "auto"."""
 
+FOLDER = "GANFORGE_RUN_FOLDER"
+"""Set for the processes of --processes: the run folder, on which all of them agree."""
+
 UNHEALTHY = 3
 """`health.policy` ended the run; restarting the job unchanged would not help."""
 
@@ -35,7 +38,15 @@ minutes = click.option(
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The run folder.  [default: runs/<name of CONFIG>]"
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The run folder.  [default: runs/<name of CONFIG>, or runs/<name>-2, ... if that holds a run]",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the run in the folder, once this one has started; refused for anything but a run folder.",
 )
 @click.option(
     "--set",
@@ -53,6 +64,7 @@ minutes = click.option(
 def run(
     config: Path,
     out: Path | None,
+    overwrite: bool,
     overrides: tuple[str, ...],
     max_minutes: float | None,
     processes: int,
@@ -82,8 +94,8 @@ def run(
     registry = discover()
     settings = load(config, registry, overrides)
     if dry_run:
-        from ganforge.cli.inspect import preflight_report
         from ganforge.profiling.preflight import preflight
+        from ganforge.profiling.preflight_report import preflight_report
 
         found = preflight(settings)
         click.echo(dumps(settings))
@@ -92,9 +104,17 @@ def run(
     if wanted(processes):
         # Errors in the run file are reported here, once, not by every process.
         training.refuse(settings, processes)
+        if out is None and not overwrite and settings.train.resume == "never":
+            os.environ[FOLDER] = str(training.free_folder(config, settings.train.images))
         sys.exit(launch(processes))
-    folder = out or training.default_folder(config)
-    _finish(lambda: training.start(settings, folder, registry, stop, shlex.join(sys.argv)), stop)
+    folder = out or Path(os.environ.get(FOLDER) or training.default_folder(config))
+    # Processes that other launchers start cannot agree on a number.
+    numbered = out is None and not overwrite and "RANK" not in os.environ and settings.train.resume == "never"
+    command = shlex.join(sys.argv)
+    _finish(
+        lambda: training.start(settings, folder, registry, stop, command, numbered, overwrite),
+        stop,
+    )
 
 
 @click.command()

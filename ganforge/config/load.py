@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import copy
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -27,8 +28,14 @@ from ganforge.config.syntax_hints import hint
 MAX_BYTES = 256 * 1024
 
 
-def load(file: FilePath, registry: Registry, overrides: Sequence[str] = ()) -> RunConfig:
-    """Reads and validates a run file; each override is `dotted.key=value`, value as in TOML.
+def load(
+    file: FilePath,
+    registry: Registry,
+    overrides: Sequence[str] = (),
+    changes: Mapping[Path, Any] | None = None,
+) -> RunConfig:
+    """Reads and validates a run file; each override is `dotted.key=value`, value as in TOML, and each change
+    a key by its parts with its value.
 
     Raises `UserError` with one line per mistake, `file:line: key: ...`.
     """
@@ -51,7 +58,25 @@ def load(file: FilePath, registry: Registry, overrides: Sequence[str] = ()) -> R
         path, value = parse_override(override)
         _put(document, path, value, override)
         given[path] = override
+    given |= _change(document, changes or {})
     return validate(document, registry, file=str(file), text=text, overrides=given)
+
+
+def from_tables(tables: Mapping[str, Any], registry: Registry, changes: Mapping[Path, Any]) -> RunConfig:
+    """Validates the tables of a run file, with some keys changed."""
+    document = copy.deepcopy(dict(tables))
+    return validate(document, registry, file="config", overrides=_change(document, changes))
+
+
+def _change(document: dict[str, Any], changes: Mapping[Path, Any]) -> dict[Path, str]:
+    """Sets the keys; returns each as it would be written after `--set`."""
+    given = {
+        path: f"{'.'.join(map(str, path))}={json.dumps(value, default=str)}"
+        for path, value in changes.items()
+    }
+    for path, value in changes.items():
+        _put(document, tuple(map(str, path)), value, given[path])
+    return given
 
 
 def validate(

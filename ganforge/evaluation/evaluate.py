@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from ganforge.config import RunConfig, dump, load, validate
 from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.files import open_own
 from ganforge.outputs.recall_chart import write_recall_charts
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
@@ -281,7 +283,7 @@ def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
 
 
 def _append(file: Path, record: Mapping[str, Any]) -> None:
-    with file.open("a", encoding="utf-8") as lines:
+    with open(open_own(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8") as lines:
         lines.write(json.dumps(record, allow_nan=False) + "\n")
 
 

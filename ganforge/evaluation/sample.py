@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.conditions import rows
 from ganforge.outputs.grid import PICTURES, save_grid, save_sample
+from ganforge.outputs.labels import Names
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
 
@@ -46,10 +48,12 @@ def open_generator(
     say: Callable[[str], None],
     truncation: float | None = None,
     choice: str = "newest",
+    device: str = "cpu",
 ) -> TrainedGenerator:
-    """The generator of a run (its moving average if it has one), on the CPU; `choice`: see
-    `checkpoint.load_chosen`."""
+    """The generator of a run (its moving average if it has one), on `device`, for which "auto" is a GPU if
+    there is one; `choice`: see `checkpoint.load_chosen`."""
     run = RunFolder.open(folder)
+    on = device_of(device)
     config = load(run.config, registry)
     spec = run.read_data_spec()
     group = "generator" if config.ema.halflife else "network_g"
@@ -59,8 +63,25 @@ def open_generator(
         network.load_state_dict(tensors[group])
     except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
-    sampler = GeneratorSampler(network, config.task, config.prior, config.nets, spec, truncation=truncation)
+    sampler = GeneratorSampler(
+        network.to(on), config.task, config.prior, config.nets, spec, on, truncation=truncation
+    )
     return TrainedGenerator(sampler, spec, state["images_seen"], config.data)
+
+
+def device_of(name: str) -> torch.device:
+    """`cpu`, `cuda`, `cuda:1`, or `auto`. Raises `UserError` for a device that is not here."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if gpus else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device '{name}': expected auto, cpu or cuda") from None
+    if device.type == "cuda" and (device.index or 0) >= gpus:
+        there = f"{gpus} CUDA devices" if gpus else "no CUDA device"
+        raise UserError(f"device '{name}': torch finds {there} here; use auto or cpu")
+    return device
 
 
 def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed: int) -> Tensor | None:
@@ -68,7 +89,7 @@ def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed:
     row for each, [n * conditions, ...]; see `condition_rows`."""
     if labels.kind in ("vector", "image"):
         found = rows(labels, text, file)
-        _refuse_too_many(n * len(found))
+        refuse_too_many(n * len(found))
         return found.repeat_interleave(n, dim=0)
     conditions = [labels.parse(text)] if text is not None else read_conditions(file, labels) if file else []
     return condition_rows(labels, conditions, n, seed)
@@ -82,7 +103,7 @@ def condition_rows(
 
     Raises `UserError` for a condition that the data cannot have, and for too many samples.
     """
-    _refuse_too_many(n * max(1, len(conditions)))
+    refuse_too_many(n * max(1, len(conditions)))
     if conditions:
         wanted = torch.stack([_encoded(labels, conditions, i) for i in range(len(conditions))])
         return wanted.repeat_interleave(n, dim=0)
@@ -100,49 +121,65 @@ def condition_rows(
     return variety
 
 
-def _refuse_too_many(total: int) -> None:
+def refuse_too_many(total: int) -> None:
+    """Raises `UserError` for more than `MAX_SAMPLES`."""
     if total > MAX_SAMPLES:
-        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower --n")
+        raise UserError(f"{total:,} samples requested, at most {MAX_SAMPLES:,} per call; lower n")
 
 
-def write_samples(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> Path:
-    """A grid with 8 per row for `x.png`; otherwise a folder with one PNG per sample and `samples.json`.
+def refuse_out(out: Path) -> None:
+    """Raises `UserError` for a place that samples are not written to, before any is drawn."""
+    with _writing(out):
+        taken = (out / "samples.json").exists()
+    if taken:
+        raise UserError(f"{out} already holds samples; choose another folder with --out")
+    if out.suffix.lower() in OTHER_FILES:
+        raise UserError(
+            f"expected --out to be a folder or one of {', '.join(PICTURES)}, got {out}; "
+            f"use --out {out.with_suffix('.png')}"
+        )
+
+
+def write_grid(
+    dataset: Dataset, samples: Tensor, out: Path, columns: int = 8, names: Names | None = None
+) -> Path:
+    """Writes samples [n, *shape] as one image file. Raises `UserError` if it cannot be written."""
+    with _writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_grid(pictures_of(dataset, samples), out, columns, names)
+    return out
+
+
+def write_samples(
+    dataset: Dataset, labels: LabelSpec, samples: Tensor, cond: Tensor | None, seed: int | None, out: Path
+) -> Path:
+    """Writes samples [n, *shape] into a folder: one file each, and `samples.json`.
 
     Raises `UserError` if the folder already holds samples, or cannot be written.
     """
+    refuse_out(out)
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        listed = []
+        for index, image in enumerate(samples):
+            file = dataset.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
+            wish = in_words(labels, None if cond is None else cond[index])
+            listed.append({"file": file.name, "condition": wish, "seed": seed, "index": index})
+        (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    return out
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
     try:
-        if (out / "samples.json").exists():
-            raise UserError(f"{out} already holds samples; choose another folder with --out")
-        if out.suffix.lower() in PICTURES:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            samples = generator.sampler.sample(n if cond is None else len(cond), seed, cond)
-            save_grid(pictures_of(generator.data, samples), out)
-        elif out.suffix.lower() in OTHER_FILES:
-            raise UserError(
-                f"expected --out to be a folder or one of {', '.join(PICTURES)}, got {out}; "
-                f"use --out {out.with_suffix('.png')}"
-            )
-        else:
-            out.mkdir(parents=True, exist_ok=True)
-            _write_folder(generator, cond, n, seed, out)
+        yield
     except OSError as error:
         raise UserError(
             f"cannot write samples to {out}: {error.strerror}; choose another path with --out"
         ) from error
-    return out
 
 
-def _write_folder(generator: TrainedGenerator, cond: Tensor | None, n: int, seed: int, out: Path) -> None:
-    total = n if cond is None else len(cond)
-    listed = []
-    for index, image in enumerate(generator.sampler.sample(total, seed, cond)):
-        file = generator.data.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
-        wish = _in_words(generator.spec.labels, None if cond is None else cond[index])
-        listed.append({"file": file.name, "condition": wish, "seed": seed, "index": index})
-    (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
-
-
-def _in_words(labels: LabelSpec, row: Tensor | None) -> list[str] | list[float] | None:
+def in_words(labels: LabelSpec, row: Tensor | None) -> list[str] | list[float] | None:
     """A condition as `samples.json` has it: names, or numbers; None for an image."""
     if row is None:
         return []

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganforge.files import open_own
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replaces `path` with `data` atomically. Raises `OSError` with `path` as its filename and
@@ -16,7 +18,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     # A leading dot and another suffix: nothing that lists *.png or *.jsonl sees the partial file.
     half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with half.open("wb") as file:
+        # A leftover of that name may be a symbolic link, which must not be written through.
+        half.unlink(missing_ok=True)
+        with open(open_own(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -29,4 +33,6 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Replaces `path` with `data` as indented JSON, atomically."""
-    write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    # Half of a surrogate pair has no UTF-8; what takes its place is JSON's own escape.
+    write_bytes(path, text.encode(errors="backslashreplace"))

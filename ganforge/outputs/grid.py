@@ -13,6 +13,7 @@ from torch import Tensor
 from ganforge.api import UserError
 from ganforge.outputs.atomic import write_bytes
 from ganforge.outputs.drawing import as_pictures
+from ganforge.outputs.labels import Names, enlarged, labeled
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """The suffixes of files that a grid can be written to, and Pillow's names of the formats."""
@@ -31,9 +32,14 @@ def to_uint8(images: Tensor) -> Tensor:
     return levels.round().to(torch.uint8)
 
 
-def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Writes one file atomically, a PNG unless the suffix is another of `PICTURES`: images [n, C, H, W] in a
-    grid with `columns` per row, or points [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
+def save_grid(images: Tensor, path: Path, columns: int = 8, names: Names | None = None) -> None:
+    """Writes `grid_png` atomically, converted to the format that the suffix of `path` names in `PICTURES`."""
+    _write_as(grid_png(images, columns, names), path)
+
+
+def grid_png(images: Tensor, columns: int = 8, names: Names | None = None) -> bytes:
+    """A PNG: images [n, C, H, W] in a grid with `columns` per row and, if given, the `names` of its rows and
+    columns; or points [n, D] as a scatter plot. Images are uint8, or floats in [-1, 1].
 
     Waves [n, C, L] are drawn as curves; see `drawing.as_pictures` for other numbers of channels and volumes.
     """
@@ -41,15 +47,22 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
         from ganforge.outputs.figures import render, scatter
 
         points = images.detach().to("cpu", torch.float32)
-        _write_as(render(scatter(points.numpy()), "png"), path)
-        return
+        return render(scatter(points.numpy()), "png")
     if images.dim() == 3:
         from ganforge.outputs.figures import curves, render
 
         waves = images.detach().to("cpu", torch.float32)
-        _write_as(render(curves(waves.numpy()), "png"), path)
-        return
-    _write_as(_png(_tile(_levels(as_pictures(images)), columns)), path)
+        return render(curves(waves.numpy()), "png")
+    return _png(sheet(images, columns, names))
+
+
+def sheet(images: Tensor, columns: int, names: Names | None = None) -> Tensor:
+    """Images [n, C, H, W] in one, uint8 [C, H, W]: `columns` per row, and names if there are any."""
+    levels = _levels(as_pictures(images))
+    if not names:
+        return _tile(levels, columns)
+    levels = enlarged(levels)
+    return labeled(_tile(levels, columns), (levels.shape[2], levels.shape[3]), GAP, names)
 
 
 def _write_as(png: bytes, path: Path) -> None:
@@ -95,6 +108,11 @@ def save_png(image: Tensor, path: Path) -> None:
     write_bytes(path, _png(_levels(image)))
 
 
+def image_of(picture: Tensor) -> Image.Image:
+    """One image [1, 3 or 4, H, W], uint8 or floats in [-1, 1], for Pillow."""
+    return Image.open(io.BytesIO(_png(_levels(picture))))
+
+
 def _levels(images: Tensor) -> Tensor:
     return images.cpu() if images.dtype == torch.uint8 else to_uint8(images)
 
@@ -104,11 +122,11 @@ def _tile(images: Tensor, columns: int) -> Tensor:
     n, channels, height, width = images.shape
     across = min(n, columns)
     down = -(-n // across)
-    sheet = images.new_full((channels, down * (height + GAP) - GAP, across * (width + GAP) - GAP), PAPER)
+    tiled = images.new_full((channels, down * (height + GAP) - GAP, across * (width + GAP) - GAP), PAPER)
     for index, image in enumerate(images):
         top, left = index // across * (height + GAP), index % across * (width + GAP)
-        sheet[:, top : top + height, left : left + width] = image
-    return sheet
+        tiled[:, top : top + height, left : left + width] = image
+    return tiled
 
 
 def _png(image: Tensor) -> bytes:

@@ -12,11 +12,18 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ganforge.files import MOST_ROWS, open_own, read_regular
 from ganforge.outputs.atomic import write_bytes
 
+if TYPE_CHECKING:
+    from ganforge.api import UserError
+
 Row = Mapping[str, Any]
+
+NUMBERS = ("iteration", "images_per_second", "seconds", "peak_memory_mib")
+"""Keys without a group that hold numbers."""
 
 
 class MetricsLog:
@@ -26,10 +33,14 @@ class MetricsLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.is_file() and path.stat().st_size:
-            data = path.read_bytes()
+            data = read_regular(path, MOST_ROWS)
             whole = data.rfind(b"\n") + 1
             if whole < len(data):
-                os.truncate(path, whole)
+                file = open_own(path, os.O_WRONLY)
+                try:
+                    os.ftruncate(file, whole)
+                finally:
+                    os.close(file)
 
     def append(self, row: Row) -> None:
         """Appends one row as one line, or nothing at all.
@@ -40,7 +51,7 @@ class MetricsLog:
         assert "images_seen" in row
         line = encoded(row)
         try:
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 _write(file, line)
             finally:
@@ -75,8 +86,45 @@ def _finite(row: Row) -> dict[str, Any]:
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows in order; empty if the file is missing. Raises `UserError` for a damaged line other
-    than a partial last one."""
+    than a partial last one, and for a row that cannot be one."""
+    rows = read_records(path)
+    for number, row in enumerate(rows, start=1):
+        wrong = _wrong(row)
+        if wrong is not None:
+            raise _user_error(f"{path}:{number}: {wrong}; remove the line and try again")
+    return rows
+
+
+def read_records(path: Path) -> list[Any]:
+    """What the lines of the file hold, of any type; otherwise as `read_rows`."""
     return [json.loads(line) for line in _lines(path)]
+
+
+def _wrong(row: Any) -> str | None:
+    """What cannot be so in a row of metrics or an event; None if it can be one."""
+    if not isinstance(row, dict):
+        return "expected a row of metrics"
+    seen = row.get("images_seen")
+    if type(seen) is not int or seen < 0:
+        return f"'images_seen' is {_shown(seen)}; expected an integer of at least 0"
+    for key, value in row.items():
+        if ("/" in key or key in NUMBERS) and not (value is None or isinstance(value, int | float)):
+            return f"'{key}' is {_shown(value)}; expected a number"
+    lost = row.get("nonfinite", [])
+    if not (isinstance(lost, list) and all(isinstance(key, str) for key in lost)):
+        return f"'nonfinite' is {_shown(lost)}; expected a list of names"
+    return None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _user_error(message: str) -> UserError:
+    from ganforge.api import UserError
+
+    return UserError(message)
 
 
 def read_new_rows(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
@@ -107,17 +155,15 @@ def _lines(path: Path) -> list[bytes]:
     """The lines that hold a row, validated."""
     if not path.is_file():
         return []
-    lines = path.read_bytes().split(b"\n")
+    lines = read_regular(path, MOST_ROWS).split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
             if line:
                 json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 return lines[:-1]
-            from ganforge.api import UserError
-
-            raise UserError(
+            raise _user_error(
                 f"{path}:{number}: expected a JSON object on this line; remove the line and try again"
             ) from error
     return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""The curves of a run, plotted from its metrics.jsonl."""
+"""The curves of a run, drawn from its metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -8,93 +8,58 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganforge.outputs.atomic import write_bytes
+from ganforge.outputs.charts import (
+    CHARTS,
+    ONE_ITERATION,
+    REACH,
+    Axes,
+    Chart,
+    Rows,
+    Series,
+    axes_of,
+    label,
+    running_mean,
+    select,
+)
 from ganforge.outputs.figures import Format, blank, render
 from ganforge.outputs.metrics_log import read_rows
+from ganforge.outputs.palette import DASHES, LIGHT
 from ganforge.outputs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Drawn
     from matplotlib.figure import Figure
 
-Series = dict[str, tuple[list[float], list[float]]]
-"""Name of a curve -> images seen, values."""
-
 
 @dataclass(frozen=True)
-class Panel:
-    """Axes for these keys only."""
+class Size:
+    """The width of a figure and what goes with it."""
 
-    unit: str
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One figure: the keys of the rows that begin with `prefix`."""
-
-    name: str
-    title: str
-    prefix: str
-    unit: str = ""
-    apart: bool = False
-    """Give each curve its own axes, because their scales differ."""
-    panels: tuple[Panel, ...] = ()
-    """Stacked axes; a key that none of them lists is not plotted. Empty = see `apart`."""
+    width: float
+    """Inches."""
+    panel: float
+    """Height of each pair of axes in inches."""
+    font: float
+    """Points."""
+    columns: int
+    """Columns of the legend."""
 
 
-HEALTH = (
-    Panel("share of pairs", ("health/separation",)),
-    Panel("change in score", ("health/g_gain",)),
-    Panel("relative to spread", ("health/g_jump",)),
-    Panel("relative to real", ("health/diversity", "health/diversity_within")),
-    Panel("norm", ("health/weights_d", "health/weights_g")),
-    Panel("scale", ("health/scale_d", "health/scale_g")),
-)
-
-CHARTS = (
-    Chart("losses", "Losses", "loss/", "loss"),
-    Chart("scores", "Scores of the discriminator", "score/", "mean score"),
-    Chart("gradient_norms", "Gradient norms", "grad/", "norm"),
-    Chart("terms", "Terms", "term/", "value"),
-    Chart("estimates", "Estimates", "estimate/", "value", apart=True),
-    Chart("health", "Health", "health/", panels=HEALTH),
-    Chart("metrics", "Metrics", "metric/", "value", apart=True),
-    Chart("images_per_second", "Speed", "images_per_second", "images per second"),
-)
-LEGEND = {
-    "score/real": "D(x)",
-    "score/fake": "D(G(z)) in D's update",
-    "score/fake_before_g": "D(G(z)) before G's update",
-    "score/fake_after_g": "D(G(z)) after G's update",
-    "health/separation": "real above fake (0.5 = chance)",
-    "health/g_gain": "change of D(G(z)) by G's update",
-    "health/g_jump": "distance G's update moves a fake",
-    "health/diversity": "distance between two fakes",
-    "health/diversity_within": "distance between two fakes of one label",
-    "health/weights_d": "weights of D",
-    "health/weights_g": "weights of G",
-    "health/scale_d": "gradient scale of D",
-    "health/scale_g": "gradient scale of G",
-}
-ONE_ITERATION = {
-    "score/fake_after_g",
-    "health/separation",
-    "health/g_gain",
-    "health/g_jump",
-}
-"""Measured only on the batch of the row's iteration, while the others are means over all iterations
-since the previous row: they are much noisier."""
-REACH = 4
-"""Minimum number of rows on either side in the moving average of such a key."""
+SCREEN = Size(8, 3.2, 10, 2)
+SIZES = {"screen": SCREEN, "column": Size(3.4, 1.9, 8, 1), "page": Size(7.0, 2.5, 9, 2)}
+"""A column and a page of the usual two-column paper are 3.4 and 7 inches wide."""
 
 
-def plot_run(run: RunFolder, out: Path | None = None) -> list[Path]:
-    """Writes each chart that has data as PNG and SVG to `out` (RUN/plots by default), and returns
-    the files."""
+def plot_run(
+    run: RunFolder,
+    out: Path | None = None,
+    formats: Sequence[Format] = ("png", "svg"),
+    size: Size = SCREEN,
+) -> list[Path]:
+    """Writes each chart that has data, in each format, to `out` (RUN/plots by default); returns the files."""
     folder = run.plots if out is None else out
-    formats: tuple[Format, ...] = ("png", "svg")
     written = []
-    for chart, figure in draw_charts(read_rows(run.metrics)):
+    for chart, figure in draw_charts(read_rows(run.metrics), size):
         folder.mkdir(parents=True, exist_ok=True)
         for kind in formats:
             file = folder / f"{chart.name}.{kind}"
@@ -103,79 +68,82 @@ def plot_run(run: RunFolder, out: Path | None = None) -> list[Path]:
     return written
 
 
-def draw_charts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Chart, Figure]]:
+def draw_charts(rows: Rows, size: Size = SCREEN) -> list[tuple[Chart, Figure]]:
     """The charts that `rows` have data for."""
-    found = [(chart, select(rows, chart.prefix)) for chart in CHARTS]
-    return [(chart, _draw(chart, series)) for chart, series in found if _parts(chart, series)]
+    return draw_overlaid({"": rows}, size)
 
 
-def select(rows: Sequence[Mapping[str, Any]], prefix: str) -> Series:
-    """The curves whose keys begin with `prefix`. A non-finite value is a gap, and a curve with only
-    gaps is left out."""
-    series: Series = {}
-    for row in rows:
-        for key, value in row.items():
-            if key.startswith(prefix):
-                seen, values = series.setdefault(key, ([], []))
-                seen.append(row["images_seen"])
-                values.append(float("nan") if value is None else float(value))
-    return {key: curve for key, curve in series.items() if any(value == value for value in curve[1])}
+def draw_overlaid(runs: Mapping[str, Rows], size: Size = SCREEN) -> list[tuple[Chart, Figure]]:
+    """The charts that any of the runs has data for; with several, a color is a run and a dash a curve."""
+    import matplotlib
+
+    drawn = []
+    with matplotlib.rc_context({"font.size": size.font}):
+        for chart in CHARTS:
+            named = {name: axes_of(chart, select(rows, *chart.keys)) for name, rows in runs.items()}
+            if any(named.values()):
+                drawn.append((chart, _draw(chart, named, size)))
+    return drawn
 
 
-def running_mean(values: Sequence[float], reach: int) -> list[float]:
-    """Moving average of each value with up to `reach` neighbours on either side; gaps are skipped."""
-    means = []
-    for place in range(len(values)):
-        near = [value for value in values[max(0, place - reach) : place + reach + 1] if value == value]
-        means.append(sum(near) / len(near) if near else float("nan"))
-    return means
-
-
-def _draw(chart: Chart, series: Series) -> Figure:
-    parts = _parts(chart, series)
-    figure = blank(8, 0.8 + (2.6 if chart.panels else 3.2) * len(parts))
-    for index, (unit, part) in enumerate(parts, start=1):
-        _draw_axes(figure.add_subplot(len(parts), 1, index), chart.prefix, unit, part)
-    figure.suptitle(chart.title)
+def _draw(chart: Chart, named: Mapping[str, list[Axes]], size: Size) -> Figure:
+    units = list(dict.fromkeys(axes.unit for found in named.values() for axes in found))
+    lines = max(sum(len(axes.series) for found in named.values() for axes in found if axes.unit == unit)
+                for unit in units)  # fmt: skip
+    legend = 0.2 * (-(-lines // size.columns))
+    figure = blank(size.width, 0.5 + (size.panel + legend) * len(units))
+    for index, unit in enumerate(units, start=1):
+        shown = {n: axes for n, found in named.items() for axes in found if axes.unit == unit}
+        _draw_axes(figure.add_subplot(len(units), 1, index), unit, shown, size)
+    figure.suptitle(chart.title, fontsize=size.font + 1)
     return figure
 
 
-def _parts(chart: Chart, series: Series) -> list[tuple[str, Series]]:
-    """The curves that share axes, and their unit."""
-    if chart.panels:
-        found = [(p.unit, {key: series[key] for key in p.keys if key in series}) for p in chart.panels]
-        return [(unit, part) for unit, part in found if part]
-    if chart.apart:
-        return [(chart.unit, {key: curve}) for key, curve in series.items()]
-    return [(chart.unit, series)] if series else []
-
-
-def _draw_axes(axes: Axes, prefix: str, unit: str, series: Series) -> None:
+def _draw_axes(axes: Drawn, unit: str, runs: Mapping[str, Axes], size: Size) -> None:
     from matplotlib.ticker import EngFormatter
 
-    for key, (seen, values) in series.items():
-        label = LEGEND.get(key, key.removeprefix(prefix))
-        if key in ONE_ITERATION and len(seen) > 2 * REACH:
-            _draw_scattered(axes, seen, values, label)
-        else:
+    several = len(runs) > 1
+    order = list(dict.fromkeys(key for part in runs.values() for key in part.series))
+    for number, (name, part) in enumerate(runs.items()):
+        for key, (seen, values) in part.series.items():
+            place = order.index(key)
+            style = {"color": LIGHT[(number if several else place) % len(LIGHT)],
+                     "linestyle": DASHES[place % len(DASHES)]}  # fmt: skip
+            text = f"{name}: {label(key)}" if several else label(key)
+            if key in ONE_ITERATION and len(seen) > 2 * REACH:
+                _draw_scattered(axes, seen, values, text, style)
+                continue
             # A curve with few points, as for metrics, is shown with markers.
-            axes.plot(seen, values, label=label, linewidth=1.2, marker="." if len(seen) < 40 else None)
-    finite = [value for _, values in series.values() for value in values if value == value]
-    if min(finite) > 0 and max(finite) > 100 * min(finite):
+            marker = "." if len(seen) < 40 else None
+            axes.plot(seen, values, label=_literal(text), linewidth=1.2, marker=marker, **style)
+            if key in part.bands:
+                spread = part.bands[key][1]
+                low, high = ([v + sign * s for v, s in zip(values, spread, strict=False)] for sign in (-1, 1))
+                axes.fill_between(seen[: len(low)], low, high, color=style["color"], alpha=0.2, linewidth=0)
+    if all(part.bounds for part in runs.values()):
+        axes.set_ylim(-0.02, 1.02)
+    elif all(part.log for part in runs.values()):
         axes.set_yscale("log")
     axes.set_xlabel("images seen")
-    axes.set_ylabel(unit)
+    axes.set_ylabel(_literal(unit))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.3)
-    if prefix not in series:
-        # Above the axes, where it hides no curve.
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize="small")
+    # Above the axes, where it hides no curve.
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=size.columns, frameon=False, fontsize="small")
 
 
-def _draw_scattered(axes: Axes, seen: list[float], values: list[float], label: str) -> None:
+def _draw_scattered(axes: Drawn, seen: Any, values: list[float], text: str, style: dict[str, Any]) -> None:
     """Each row as a point, and the moving average as the curve."""
     reach = max(REACH, len(seen) // 100)
     means = running_mean(values, reach)
-    (curve,) = axes.plot(seen, means, label=f"{label}, mean of {2 * reach + 1} rows", linewidth=1.2)
+    axes.plot(seen, means, label=_literal(f"{text}, mean of {2 * reach + 1} rows"), linewidth=1.2, **style)
     points: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 4, "alpha": 0.4}
-    axes.plot(seen, values, label="single iterations", color=curve.get_color(), **points)
+    axes.plot(seen, values, label="single iterations", color=style["color"], **points)
+
+
+def _literal(text: str) -> str:
+    """A name from a file is no formula."""
+    return text.replace("$", r"\$")
+
+
+__all__ = ["SIZES", "Chart", "Series", "draw_charts", "draw_overlaid", "plot_run", "running_mean", "select"]

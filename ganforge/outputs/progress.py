@@ -15,8 +15,13 @@ PATIENCE_S = 2.0
 """Seconds a task may take before its progress is shown."""
 
 
+NOTEBOOK_COLUMNS = 110
+"""Width of the bar where there is no terminal to ask."""
+
+
 class Progress:
-    """Progress of one run. On a terminal, a bar updated in place; elsewhere, one line per row."""
+    """Progress of one run. On a terminal and in a notebook, a bar updated in place; elsewhere, one line per
+    row."""
 
     def __init__(self, total_images: int, stream: TextIO | None = None, start: int = 0) -> None:
         """`start`: images seen already when a run is resumed. `stream` is stderr by default."""
@@ -26,13 +31,14 @@ class Progress:
         self._losses: dict[str, str] = {}
         self._metric: dict[str, str] = {}
         self._bar: tqdm[Any] | None = None
-        if self.stream.isatty():
+        if self.stream.isatty() or in_notebook():
             self._bar = tqdm(
                 total=total_images,
                 initial=start,
                 unit="images",
                 file=self.stream,
-                dynamic_ncols=True,
+                dynamic_ncols=self.stream.isatty(),
+                ncols=None if self.stream.isatty() else NOTEBOOK_COLUMNS,
                 bar_format="{percentage:3.0f}%|{bar}| {n:,}/{total:,} images{postfix}",
             )
 
@@ -94,10 +100,18 @@ class _Display:
         return getattr(self.real, name)
 
 
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel shows what this process writes; it honors carriage returns, without being a
+    terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     """Yields `items` with a bar on stderr if that takes longer than two seconds; the `Track` that
     data sets are given. In a log file the bar is a single line."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() or in_notebook():
         yield from tqdm(items, desc=what, total=total, delay=PATIENCE_S, leave=False, file=sys.stderr)
         return
     start, told = time.monotonic(), False

@@ -6,9 +6,7 @@ Importable without torch, so `UserError` is imported where it is raised.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,13 +17,24 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 import ganforge
+from ganforge.files import read_regular, within
 from ganforge.outputs.atomic import write_bytes, write_json
-from ganforge.outputs.lock_holder import holder
+from ganforge.outputs.claim import claimed
 
 if TYPE_CHECKING:
     from ganforge.api import DataSpec, UserError
 
 _PUT_BACK = "restore the file that 'ganforge run' wrote"
+
+
+_TABLE, _LIST, _TEXT = ((dict,), "a table"), ((list,), "an array"), ((str,), "a text")
+INFO = {
+    "git": _TABLE, "parameters": _TABLE, "packages": _TABLE, "cpu": _TABLE, "data_spec": _TABLE,
+    "plugins": _LIST, "metrics": _LIST, "warnings": _LIST, "resumes": _LIST, "data": _LIST,
+    "started": _TEXT, "device": _TEXT, "ganforge": _TEXT, "run_command": _TEXT,
+}  # fmt: skip
+"""Types of the keys of run.json that are read again."""
+MIRROR_FILES = ("mirror.json", "mirror.log", "mirror.lock", "status.json")
 
 
 @dataclass(frozen=True)
@@ -106,27 +115,15 @@ class RunFolder:
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
-    @classmethod
-    def clear_unsaved(cls, path: Path) -> bool:
-        """Empties the folder of a run that was killed before its first checkpoint, and returns whether there
-        was one; leaves any other alone. Raises `UserError` if another process is using it."""
-        run = cls(path)
-        if not path.is_dir() or run.has_saved() or run.foreign():
-            return False
-        content = list(path.iterdir())
-        # Without a config.toml a folder `wandb` or `plots` may be anyone's.
-        if not content or not (run.config.is_file() or all(_is_bare(each) for each in content)):
-            return False
-        with run.claimed() as locked:
-            if not locked:
-                # Another process may be training here: no file system without locks would tell.
-                return False
-            for each in content:
-                if each.is_dir() and not each.is_symlink():
-                    shutil.rmtree(each)
-                else:
-                    each.unlink()
-        return True
+    def refuse_links_out(self) -> None:
+        """Raises `UserError` if a symbolic link leads out of the folder from a place where files are written,
+        deleted or locked."""
+        folders = (self.path, self.grids, self.checkpoints, self.plots)
+        inner = [each for folder in folders[1:] for each in within(folder, self.path).glob("*")]
+        named = [within(self.wandb, self.path) / name for name in MIRROR_FILES]
+        for each in (*self.path.iterdir(), *inner, *named):
+            if each.is_symlink():
+                within(each, self.path)
 
     def has_saved(self) -> bool:
         """Whether there is a checkpoint, intact or not."""
@@ -136,11 +133,11 @@ class RunFolder:
         """The names of what is in the folder and not part of a run before its first checkpoint."""
         parts = (
             self.config, self.info, self.metrics, self.events, self.grids, self.checkpoints, self.wandb,
-            self.plots, self.report,
+            self.plots, self.report, self.path / "evaluations.jsonl",
         )  # fmt: skip
         names = {part.name for part in parts}
         return sorted(
-            each.name for each in self.path.iterdir() if each.name not in names and not _is_half_made(each)
+            each.name for each in self.path.iterdir() if each.name not in names and not is_half_made(each)
         )
 
     @contextlib.contextmanager
@@ -148,36 +145,25 @@ class RunFolder:
         """Locks the folder against other training processes; the lock ends with the process. Gives whether
         there is a lock: some file systems have none.
 
-        Raises `UserError` if another process holds it.
+        Raises `UserError` if another process holds it, or if links lead out of it.
         """
-        locked = True
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise _user_error(
-                    f"run folder {self.path} is in use by another training process ({holder(descriptor)}); "
-                    "stop that one first"
-                ) from None
-            except OSError:
-                # A file system without locks.
-                locked = False
+        with claimed(self.path) as locked:
+            self.refuse_links_out()
             yield locked
-        finally:
-            os.close(descriptor)
 
     def remove_leftovers(self) -> None:
         """Removes temporary files that a killed process left."""
         for folder in (self.path, self.grids, *self.grids.glob("*/")):
             for each in folder.glob(".*.tmp"):
-                each.unlink()
+                remove(each)
 
     @classmethod
     def refuse_existing(cls, path: Path) -> None:
         """Raises `UserError` if the folder is not empty, or is a file."""
         try:
-            taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+            taken = path.exists() and (
+                not path.is_dir() or not all(is_half_made(each) for each in path.iterdir())
+            )
         except OSError as error:
             raise _user_error(f"run folder {path} cannot be read: {error.strerror}") from error
         if taken and not cls(path).config.is_file():
@@ -218,16 +204,23 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         """The resolved run file as tables."""
-        return tomllib.loads(self.config.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(self.config).decode())
 
     def read_info(self) -> dict[str, Any]:
         """run.json. Raises `UserError` if it is damaged."""
         try:
-            info = json.loads(self.info.read_text(encoding="utf-8"))
+            info = json.loads(read_regular(self.info))
         except (ValueError, RecursionError) as error:
             raise _user_error(f"{self.info}: not JSON: {error}; {_PUT_BACK}") from None
         if not isinstance(info, dict):
             raise _user_error(f"{self.info}: not a JSON object; {_PUT_BACK}")
+        for key, (types, words) in INFO.items():
+            if not isinstance(info.get(key), (*types, type(None))):
+                value = json.dumps(info[key])
+                raise _user_error(f"{self.info}: '{key}' is {value:.60}; expected {words}; {_PUT_BACK}")
+            # Written by an older version, or by hand: as if it were not there.
+            if key in info and info[key] is None and dict in types and key != "git":
+                del info[key]
         return info
 
     def read_data_spec(self) -> DataSpec:
@@ -265,15 +258,17 @@ class RunFolder:
         )
 
 
-def _is_half_made(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(".tmp")
-
-
-def _is_bare(path: Path) -> bool:
-    """Whether nothing would be lost with it: an empty folder, or half a file."""
+def remove(path: Path) -> None:
+    """A file, a link (not where it leads) or a whole folder."""
     if path.is_dir() and not path.is_symlink():
-        return all(_is_half_made(each) for each in path.iterdir())
-    return _is_half_made(path)
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_half_made(path: Path) -> bool:
+    """A temporary file or folder of a process that may have been killed."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def _without_none(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from ganforge.engine.sampling.grids import Grid
 from ganforge.outputs.events import append_event
 from ganforge.outputs.grid import save_grid, save_plane
+from ganforge.outputs.labels import Names
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.run_folder import RunFolder
@@ -38,7 +39,7 @@ class Record:
         if grid.backdrop is not None:
             save_plane(grid.images, *grid.backdrop, file)
         else:
-            save_grid(grid.images, file, grid.columns)
+            save_grid(grid.images, file, grid.columns, Names(grid.across, grid.down))
 
     def tick(self, images_seen: int) -> None:
         now = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from ganforge.components.registry import Registry
@@ -12,40 +13,47 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
 from ganforge.engine.distributed.runtime import Runtime, check_shares
 from ganforge.engine.distributed.stop_request import StopRequest
-from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on
 from ganforge.training.agreement import refuse_differences
 from ganforge.training.build import plan
 from ganforge.training.outcome import Outcome
+from ganforge.training.place import Place, holds_run
+from ganforge.training.place import numbered as numbered_folders
 from ganforge.training.session import Session
 
 
-def start(config: RunConfig, folder: Path, registry: Registry, stop: StopRequest, command: str) -> Outcome:
+def start(
+    config: RunConfig,
+    folder: Path,
+    registry: Registry,
+    stop: StopRequest,
+    command: str,
+    numbered: bool = False,
+    overwrite: bool = False,
+) -> Outcome:
     """Trains `config` into a new run folder; raises `UserError` if the run cannot start, and
     `Interrupted` if it is stopped before its first iteration; then leaves nothing behind. A folder whose
     run ended before its first checkpoint is emptied first.
 
-    With `train.resume = "auto"`, resumes an existing run in the folder.
+    With `train.resume = "auto"`, resumes an existing run in the folder; otherwise a folder that holds one is
+    refused, or with `numbered` the next free one of `folder-2`, `folder-3`, ... is used, or with `overwrite`
+    the run in it is replaced, once this one has started.
     """
     refuse_impossible_best(config)
     agreed = plan(config)
     with stop, contextlib.closing(Runtime(config.train)) as runtime:
         refuse_differences(config, runtime)
-        session = Session(config, RunFolder(folder), runtime, registry, stop)
-        if config.train.resume == "auto":
-            saved = runtime.is_main and bool(checkpoint.complete(session.folder.checkpoints))
-            if runtime.any(saved):
-                session.folder = RunFolder.open(folder)
-                return session.go_on()
-        # The record of a run that reached its end is kept, even if its checkpoints were deleted.
-        ended = config.train.resume == "never" and _reached(RunFolder(folder), config.train.images)
-        if runtime.is_main and not ended and RunFolder.clear_unsaved(folder):
-            Progress(config.train.images).say(
-                f"{folder}: its run ended before its first checkpoint; starting again from the beginning"
-            )
-        return session.begin(agreed, command)
+        place = Place(config, Progress(config.train.images).say)
+        with place.held(folder, numbered, overwrite) if runtime.is_main else nullcontext(folder) as held:
+            session = Session(config, RunFolder(held), runtime, registry, stop)
+            if config.train.resume == "auto":
+                saved = runtime.is_main and bool(checkpoint.complete(session.folder.checkpoints))
+                if runtime.any(saved):
+                    session.folder = RunFolder.open(folder)
+                    return session.go_on(claimed=True)
+            return session.begin(agreed, command)
 
 
 def resume(
@@ -69,12 +77,6 @@ def resume(
         return Session(config, run, runtime, registry, stop).go_on(allowed)
 
 
-def _reached(run: RunFolder, images: int) -> bool:
-    """Whether the log in the folder goes as far as `images`."""
-    seen = [row.get("images_seen") for row in read_rows(run.metrics) if isinstance(row, dict)]
-    return any(isinstance(each, int) and each >= images for each in seen)
-
-
 def refuse(config: RunConfig, processes: int) -> None:
     """Raises the `UserError`s of `start` with that many processes, as far as they are known without a
     device or data."""
@@ -86,3 +88,9 @@ def refuse(config: RunConfig, processes: int) -> None:
 def default_folder(config_file: Path) -> Path:
     """`runs/<name of the run file>`, in the working directory."""
     return Path("runs") / config_file.stem
+
+
+def free_folder(config_file: Path, images: int) -> Path:
+    """The first of `runs/<name>`, `runs/<name>-2`, ... that holds no run; it is not claimed."""
+    folders = numbered_folders(default_folder(config_file))
+    return next(folder for folder in folders if not holds_run(RunFolder(folder), images))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ganforge
@@ -18,10 +18,12 @@ from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
 from ganforge.engine.metric_values import try_out
 from ganforge.outputs.cache import data_context
+from ganforge.outputs.claim import NO_LOCKS
 from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
+from ganforge.outputs.replacing import drop_aside
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
@@ -47,7 +49,8 @@ class Session:
     stop: StopRequest
 
     def begin(self, agreed: Plan, command: str) -> Outcome:
-        """A new run, in a folder that is created here; a run that fails to start leaves nothing behind."""
+        """A new run, in a folder that the main process holds; a run that fails to start leaves nothing
+        behind."""
         main = self.runtime.is_main
         warnings = in_lines(advice_on(agreed, self.runtime.world), self.config)
         if main:
@@ -56,32 +59,35 @@ class Session:
             # Before the data, which may take minutes to decode: report a folder that cannot be created first.
             origin = origin_of(agreed, self.registry, self.runtime, command)
             self.folder = RunFolder.create(self.folder.path, dump(self.config), origin)
-        with self._claimed():
-            left = {}
-            try:
-                loop, progress = self._prepare(agreed)
-                with self.stop.cut_short():
-                    try_out(self.config.metrics, loop.sampler, loop.samples)
-                if self.config.init.source is not None:
-                    say = progress.say if main else _silent
-                    left = {"init_not_taken": take(loop, self.config.init.source, say)}
-            except BaseException:
-                if main:
-                    self.folder.unmake()
-                raise
+        left = {}
+        try:
+            loop, progress = self._prepare(agreed)
+            with self.stop.cut_short():
+                try_out(self.config.metrics, loop.sampler, loop.samples)
+            if self.config.init.source is not None:
+                say = progress.say if main else _silent
+                left = {"init_not_taken": take(loop, self.config.init.source, say)}
+        except BaseException:
             if main:
-                for line in suspicious(loop.samples, agreed.spec):
-                    progress.say(f"warning: {line}")
-                # Not from networks on the meta device, for which torch would import its whole compiler.
-                self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
-                for reason in inexact(self.config.train, self.runtime.device):
-                    progress.say(f"a resumed run will not be exact, because {reason}")
-            return self._run(loop, progress)
+                self.folder.unmake()
+            raise
+        if main:
+            drop_aside(self.folder)
+            for line in suspicious(loop.samples, agreed.spec):
+                progress.say(f"warning: {line}")
+            # Not from networks on the meta device, for which torch would import its whole compiler.
+            self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
+            for reason in inexact(self.config.train, self.runtime.device):
+                progress.say(f"a resumed run will not be exact, because {reason}")
+        return self._run(loop, progress)
 
-    def go_on(self, allowed: Sequence[str] = ()) -> Outcome:
-        """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ."""
+    def go_on(self, allowed: Sequence[str] = (), claimed: bool = False) -> Outcome:
+        """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ; `claimed`:
+        this process holds the folder already."""
         main, seen = self.runtime.is_main, self.config.train.images
-        with self._claimed():
+        with self.folder.claimed() if main and not claimed else contextlib.nullcontext(True) as locked:
+            if not locked:
+                Progress(seen).say(f"warning: {self.folder.path}: {NO_LOCKS}")
             if main:
                 checkpoint.remove_leftovers(self.folder.checkpoints)
                 self.folder.remove_leftovers()
@@ -103,17 +109,6 @@ class Session:
             if main:
                 saved.retain(self.config.logging.keep_checkpoints)
             return self._run(loop, progress)
-
-    @contextlib.contextmanager
-    def _claimed(self) -> Iterator[None]:
-        """The main process's lock on the folder."""
-        with self.folder.claimed() if self.runtime.is_main else contextlib.nullcontext(True) as locked:
-            if not locked:
-                Progress(self.config.train.images).say(
-                    f"warning: the file system of {self.folder.path} has no locks, so nothing prevents a "
-                    "second training process in this run folder"
-                )
-            yield
 
     def _prepare(self, agreed: Plan) -> tuple[Loop, Progress]:
         """The data and the loop. A signal interrupts this."""

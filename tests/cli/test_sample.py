@@ -160,7 +160,7 @@ def test_a_file_of_conditions_that_is_not_there(place: Path) -> None:
 
 def test_too_many_samples_are_refused_before_any_is_drawn(place: Path) -> None:
     assert refused(place, "mine", "--n", 10**13) == (
-        f"10,000,000,000,000 samples requested, at most {MAX_SAMPLES:,} per call; lower --n"
+        f"10,000,000,000,000 samples requested, at most {MAX_SAMPLES:,} per call; lower n"
     )
     (place / "c.json").write_text('["red cube", "blue cube"]')
     assert refused(place, "mine", "--conditions", "c.json", "--n", 60_000).startswith("120,000 samples")

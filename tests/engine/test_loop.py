@@ -87,6 +87,12 @@ def test_grids_show_samples_codes_and_conditions(tmp_path: Path) -> None:
         for seen in (0, 16, 32)
         for name, columns, count in (("samples", 8, 5), ("c1", 3, 24), ("c2", 10, 80), ("conditions", 3, 24))
     ]
+    named = {grid.name: (grid.across, grid.down) for _, grid in log.grids}
+    rows = tuple(f"noise {row}" for row in range(1, 9))
+    assert named["samples"] == ((), ())
+    assert named["c1"] == (("c1 = 0", "c1 = 1", "c1 = 2"), rows)
+    assert named["c2"][0][::3] == ("c2 = -2", "c2 = -0.667", "c2 = 0.667", "c2 = 2")
+    assert named["conditions"] == (loop.sampler.spec.labels.names, rows)
     assert torch.equal(loop.sampler.sample(5, 3), loop.sampler.sample(5, 3))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import sys
+import types
 
 import pytest
 
@@ -101,3 +103,20 @@ def test_slow_track_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
     assert list(track("abc", 3, "decoding")) == ["a", "b", "c"]
     assert "decoding:" in stream.getvalue()
+
+
+def test_a_notebook_has_a_bar_although_it_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    stream = io.StringIO()
+    shown = Progress(25_600, stream)
+    for seen in (12_800, 25_600):
+        shown.update(seen, ROW)
+    shown.close()
+    assert stream.getvalue().count("\n") == 1 and "\r" in stream.getvalue()
+    assert "25,600/25,600 images" in stream.getvalue()
+    other = types.SimpleNamespace(get_ipython=lambda: None)
+    monkeypatch.setitem(sys.modules, "IPython", other)
+    stream = io.StringIO()
+    Progress(25_600, stream).update(12_800, ROW)
+    assert "\r" not in stream.getvalue()

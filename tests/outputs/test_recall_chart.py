@@ -85,14 +85,14 @@ def test_charts_lie_in_the_run_and_in_its_report(run: RunFolder, tmp_path: Path)
     write_recall_charts(run, [row(judge=str(tmp_path / "gone"))])
     assert written[0].read_bytes() != before
     page = write_report(run).read_text()
-    assert "<h2>Recall of each label</h2>" in page
-    assert "<figcaption>new</figcaption></figure><figure>" in page
+    assert "<h2>Evaluations</h2>" in page
+    assert "<figcaption>new: recall of each label</figcaption></figure><figure>" in page
 
 
 def test_a_run_without_recalls_has_no_plots(run: RunFolder) -> None:
     assert write_recall_charts(run, [{"settings": {}, "values": {"judge_recall": 0.3}}]) == []
     assert not run.plots.exists()
-    assert "Recall of each label" not in write_report(run).read_text()
+    assert "recall of each label" not in write_report(run).read_text()
 
 
 def test_a_name_is_no_path(run: RunFolder) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import ganforge
 from ganforge.api import UserError
+from ganforge.outputs.replacing import clear_unsaved
 from ganforge.outputs.run_folder import RunFolder
 
 WITHOUT_TORCH = (
@@ -88,13 +89,13 @@ def test_a_run_without_a_checkpoint_is_not_said_to_be_resumable(tmp_path: Path) 
         f"run folder {path} has no checkpoint to continue from, and holds 'thesis.tex', which is not part of "
         "a run; move that elsewhere and try again, or choose another with --out"
     )
-    assert not RunFolder.clear_unsaved(path) and (path / "thesis.tex").exists()
+    assert not clear_unsaved(RunFolder(path), locked=True) and (path / "thesis.tex").exists()
 
 
 def test_a_folder_of_wandb_records_is_not_taken_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "wandb").mkdir()
     (tmp_path / "wandb" / "mine").write_text("precious")
-    assert not RunFolder.clear_unsaved(tmp_path)
+    assert not clear_unsaved(RunFolder(tmp_path), locked=True)
     assert (tmp_path / "wandb" / "mine").read_text() == "precious"
 
 
@@ -105,8 +106,10 @@ def test_nothing_is_cleared_where_no_lock_is_to_be_had(
         raise OSError(errno.ENOLCK, "No locks available")
 
     RunFolder.create(tmp_path, {"seed": 1}, {})
-    monkeypatch.setattr("ganforge.outputs.run_folder.fcntl.flock", none)
-    assert not RunFolder.clear_unsaved(tmp_path)
+    monkeypatch.setattr("ganforge.outputs.claim.fcntl.flock", none)
+    with RunFolder(tmp_path).claimed() as locked:
+        assert not locked
+        assert not clear_unsaved(RunFolder(tmp_path), locked)
     assert RunFolder.open(tmp_path).read_config() == {"seed": 1}
 
 

@@ -33,4 +33,4 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.shown += data if self.open[-1:] != ["style"] else ""
+        self.shown += data if self.open[-1:] not in (["style"], ["script"]) else ""

@@ -33,6 +33,7 @@ from ganforge.engine.checkpoint.manifest import (
     sealed,
 )
 from ganforge.engine.checkpoint.safetensors_writer import write_tensors
+from ganforge.files import read_regular, refuse_irregular, within
 
 Tensors = dict[str, dict[str, Tensor]]
 """Group -> name -> tensor; a group is a file."""
@@ -55,7 +56,7 @@ def save(
     `records` are files that must be on disk before the checkpoint counts, such as the log so far.
     Raises `OSError` on a full or unwritable disk, and then every earlier checkpoint is unchanged.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    within(folder, folder.parent).mkdir(parents=True, exist_ok=True)
     final = folder / f"{state['images_seen']:012d}"
     beside = folder / f".{final.name}.{os.getpid()}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
@@ -100,10 +101,10 @@ def complete(folder: Path) -> list[Path]:
 def best_of(folder: Path) -> Path | None:
     """The checkpoint that `best.json` names; None if there is none, or if `best.json` is damaged."""
     try:
-        written = (folder / BEST).read_bytes()
+        written = read_regular(folder / BEST)
         named = json.loads(written.decode())
         found = folder / f"{named['images_seen']:012d}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, UserError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if SEAL in named and not seal_is_intact(written, named):
         return None
@@ -118,14 +119,14 @@ def _last_healthy(folder: Path, state: Mapping[str, Any]) -> Path | None:
 
 def remove_leftovers(folder: Path) -> None:
     """Removes what a killed process left incomplete; call it while no other process saves."""
-    if not folder.is_dir():
+    if not within(folder, folder.parent).is_dir():
         return
     for path in sorted(folder.glob(".*.tmp")):
         replaced = folder / path.name.split(".")[1]
         # Killed between the two renames that replace a checkpoint by one of the same name.
         if path.name.endswith(".old.tmp") and not replaced.exists():
             path.rename(replaced)
-        elif path.is_dir():
+        elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
@@ -198,6 +199,7 @@ def load(checkpoint: Path, groups: Collection[str] | None = None) -> tuple[Tenso
         if groups is not None and file.stem not in groups:
             continue
         try:
+            refuse_irregular(file)
             if file_sha256(file) != expected:
                 raise UserError(f"{file}: damaged: its SHA-256 does not match {MANIFEST}")
             tensors[file.stem] = load_file(file)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import ganforge
 from ganforge.api import UserError
+from ganforge.files import read_regular
 
 Document = dict[str, Any]
 
@@ -52,9 +53,11 @@ def read_manifest(checkpoint: Path) -> Document:
         raise UserError(f"{file}: not a checkpoint manifest: {reason}")
 
     try:
-        written = file.read_bytes()
+        written = read_regular(file)
         manifest = json.loads(written.decode())
         version, files, state = manifest["format"], dict(manifest["files"]), dict(manifest["state"])
+    except UserError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         refuse(error)
     # Before the version: a flipped bit there must not pass for another format.

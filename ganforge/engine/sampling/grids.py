@@ -44,6 +44,10 @@ class Grid(NamedTuple):
     images: Tensor
     """[n, *shape], row by row."""
     columns: int
+    across: tuple[str, ...] = ()
+    """What each column shows; empty if the columns have no meaning."""
+    down: tuple[str, ...] = ()
+    """What each row shows."""
     backdrop: Backdrop | None = None
 
 
@@ -65,12 +69,16 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
     """
     seed = stream_seed(seed, "grid")
     yield Grid("samples", sampler.sample(samples, seed), 8)
-    for name, z in sampler.prior.traversals(ROWS, COLUMNS, generator_for(seed, "codes")).items():
+    traversals = sampler.prior.traversals(ROWS, COLUMNS, generator_for(seed, "codes"))
+    codes = {code.name: code for code in sampler.prior.codes()}
+    for name, z in traversals.items():
         columns = z.shape[1]
         cond = None if sampler.labels is None else sampler.conditions(ROWS, seed)
         if cond is not None:
             cond = cond.repeat_interleave(columns, dim=0)
-        yield Grid(name, sampler.generate(z.flatten(0, 1), cond), columns)
+        values = sampler.prior.code_values(codes[name], COLUMNS)
+        across = tuple(f"{name} = {value:.3g}" for value in values)
+        yield Grid(name, sampler.generate(z.flatten(0, 1), cond), columns, across, noises(ROWS))
     if sampler.labels is not None and sampler.spec.labels.kind == "image":
         yield _with_conditions(sampler, seed)
     labels = sampler.spec.labels
@@ -78,7 +86,13 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
         columns = min(labels.width, MAX_LABELS)
         z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
         cond = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
-        yield Grid("conditions", sampler.generate(z, cond), columns)
+        across = tuple(labels.names[:columns])
+        yield Grid("conditions", sampler.generate(z, cond), columns, across, noises(ROWS))
+
+
+def noises(rows: int) -> tuple[str, ...]:
+    """Names of rows that differ by their noise."""
+    return tuple(f"noise {row}" for row in range(1, rows + 1))
 
 
 def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Tensor, count: int) -> Grid:
@@ -97,7 +111,8 @@ def _with_conditions(sampler: GeneratorSampler, seed: int) -> Grid:
     # Grey next to colour, and whatever has more channels by its first ones.
     shown = shown.expand(-1, channels, -1, -1) if shown.shape[1] == 1 else shown[:, :channels]
     images = images if shown.shape[1] == channels else images[:, : shown.shape[1]]
-    return Grid("conditions", torch.stack([shown, images], dim=1).flatten(0, 1), 8)
+    pairs = torch.stack([shown, images], dim=1).flatten(0, 1)
+    return Grid("conditions", pairs, 8, ("condition", "sample") * 4)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganforge.outputs.comparison.table import Cell, number
-from ganforge.outputs.metrics_log import read_rows
+from ganforge.outputs.metrics_log import read_records, read_rows
 from ganforge.outputs.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -50,12 +50,7 @@ class RunRecord:
             raise user_error(
                 f"{run.config}: not TOML: {error}; restore the file that 'ganforge run' wrote"
             ) from None
-        rows, evaluations = read_rows(run.metrics), read_rows(path / EVALUATIONS)
-        for line, row in enumerate(rows, start=1):
-            if not isinstance(row, dict) or not isinstance(row.get("images_seen"), int):
-                raise user_error(
-                    f"{run.metrics}:{line}: expected a row of metrics; remove the line and try again"
-                )
+        rows, evaluations = read_rows(run.metrics), read_records(path / EVALUATIONS)
         for line, record in enumerate(evaluations, start=1):
             if not _is_record(record):
                 where = f"{path / EVALUATIONS}:{line}"

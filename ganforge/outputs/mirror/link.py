@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import shlex
 import subprocess
 import sys
 
+from ganforge.files import open_own, within
 from ganforge.outputs.mirror.files import MirrorStatus, WandbSettings
 from ganforge.outputs.run_folder import RunFolder
 
 PATIENCE_S = 20.0
 """Seconds that the end of a run waits for its mirror; a longer upload continues on its own."""
+
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class WandbLink:
@@ -38,11 +43,11 @@ class WandbLink:
             return cls(run)
         request = run.wandb / "mirror.json"
         try:
-            run.wandb.mkdir(exist_ok=True)
+            within(run.wandb, run.path).mkdir(exist_ok=True)
             if settings.run_id is None:
                 settings = dataclasses.replace(settings, run_id=_first_id(run) or secrets.token_hex(4))
             settings.save(request)
-            with (run.wandb / "mirror.log").open("ab") as log:
+            with open(open_own(run.wandb / "mirror.log", _APPEND), "ab") as log:
                 process = subprocess.Popen(
                     # -P: a file in the working directory must not shadow a module of the same name.
                     [sys.executable, "-P", "-m", "ganforge.outputs.mirror.process", str(run.path.absolute())],

@@ -19,6 +19,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ganforge.files import open_own, within
 from ganforge.outputs.metrics_log import read_new_rows
 from ganforge.outputs.mirror.files import MirrorStatus, WandbSettings
 from ganforge.outputs.run_folder import RunFolder
@@ -209,7 +210,8 @@ def main(path: Path, offline_because: str | None = None) -> None:
     # wandb's crash reports would go to its makers, even from an offline run.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     run = RunFolder(path)
-    with (run.wandb / "mirror.lock").open("w") as lock:
+    within(run.wandb, run.path)
+    with open(open_own(run.wandb / "mirror.lock", os.O_WRONLY | os.O_CREAT), "w") as lock:
         # The mirror from before a resume may still be uploading, and two must not write one W&B run.
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)

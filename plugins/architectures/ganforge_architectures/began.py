@@ -7,7 +7,7 @@ arXiv:1703.10717, section 3.6 and figure 1. Ours is the tanh, which keeps images
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,11 @@ class BEGAN(Architecture):
     )
 
     type: Literal["began"] = "began"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "squares", "labels": "none"},
+        "nets": {"type": "began", "width": 4},
+        "loss": {"type": "began"},
+    }
     width: int = Field(
         64,
         ge=1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,10 @@ class BigGAN(Architecture):
     )
 
     type: Literal["biggan"] = "biggan"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "squares", "size": 28},
+        "nets": {"type": "biggan", "channels": 4, "shared_dim": 4, "attention": 0},
+    }
     channels: int = Field(
         64,
         ge=1,

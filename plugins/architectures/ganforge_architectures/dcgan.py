@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,7 @@ class DCGAN(Architecture):
     )
 
     type: Literal["dcgan"] = "dcgan"
+    example: ClassVar[Mapping[str, Any]] = {"nets": {"type": "dcgan", "width": 4, "condition_dim": 4}}
     width: int = Field(
         64,
         ge=1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ class MLP(Architecture):
     source: ClassVar[str] = "Generative Adversarial Networks (Goodfellow et al., 2014), arXiv:1406.2661"
 
     type: Literal["mlp"] = "mlp"
+    example: ClassVar[Mapping[str, Any]] = {"nets": {"type": "mlp", "g_hidden": [8], "d_hidden": [8]}}
     g_hidden: Widths = Field(
         (256, 256, 256), min_length=1, description="Units of each hidden layer of the generator, in order."
     )

@@ -35,7 +35,7 @@ def scaled(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, up: bool)
 
 def grouped(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, up: bool) -> Tensor:
     """The same as a grouped convolution, a group a sample, by weights of its own."""
-    n = len(x)
+    n = x.shape[0]
     each = weight * style[:, None, :, None, None]  # [N, O, I, k, k]
     if demodulate:
         each = each * (each.square().sum((2, 3, 4), keepdim=True) + EPSILON).rsqrt()
@@ -46,7 +46,7 @@ def grouped(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, up: bool
 def modulated(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, up: bool, form: Form) -> Tensor:
     """By the form asked for. Scaled convolutions are the faster ones for a batch, grouped ones for a single
     image, whose features are larger than the weights' copies."""
-    if form == "grouped" or (form == "auto" and len(x) == 1):
+    if form == "grouped" or (form == "auto" and x.shape[0] == 1):
         return grouped(x, weight, style, demodulate, up)
     return scaled(x, weight, style, demodulate, up)
 

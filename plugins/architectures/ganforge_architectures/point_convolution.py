@@ -22,9 +22,11 @@ class FromPoint(nn.ConvTranspose2d):
         # In the memory order of the weights, which is that of the image, too.
         if weight.is_contiguous(memory_format=torch.channels_last):
             rows = x.flatten(1) @ weight.permute(0, 2, 3, 1).flatten(1)  # [N, h w O]
-            image = rows.view(len(x), height, width, -1).permute(0, 3, 1, 2)  # [N, O, h, w], channels-last
+            image = rows.view(x.shape[0], height, width, -1).permute(
+                0, 3, 1, 2
+            )  # [N, O, h, w], channels-last
         else:
-            image = (x.flatten(1) @ weight.flatten(1)).view(len(x), -1, height, width)  # [N, O, h, w]
+            image = (x.flatten(1) @ weight.flatten(1)).view(x.shape[0], -1, height, width)  # [N, O, h, w]
         return image if self.bias is None else image + self.bias[:, None, None]
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,9 @@ class R3GAN(Architecture):
     )
 
     type: Literal["r3gan"] = "r3gan"
+    example: ClassVar[Mapping[str, Any]] = {
+        "nets": {"type": "r3gan", "width": 32, "condition_dim": 4, "blocks": 1}
+    }
     width: int = Field(
         768,
         ge=1,

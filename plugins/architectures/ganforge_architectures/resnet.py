@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -59,6 +59,10 @@ class ResNet(Architecture):
     )
 
     type: Literal["resnet"] = "resnet"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "squares", "size": 28},
+        "nets": {"type": "resnet", "g_width": 4, "d_width": 4},
+    }
     g_width: int = Field(
         0, ge=0, description="Channels of the generator's last block; 0 = 128 up to 32x32, 64 above."
     )

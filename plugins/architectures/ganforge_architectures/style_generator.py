@@ -46,7 +46,7 @@ class SynthesisBlock(nn.Module):
 
     def forward(self, x: Tensor | None, colors: Tensor | None, w: Tensor) -> tuple[Tensor, Tensor]:
         if x is None:
-            x = self.conv1(self.const.expand(len(w), *self.const.shape), w[:, 0])
+            x = self.conv1(self.const.expand(w.shape[0], *self.const.shape), w[:, 0])
         else:
             x = self.conv1(self.conv0(x, w[:, 0]), w[:, 1])
         added = self.torgb(x, w[:, self.styles])

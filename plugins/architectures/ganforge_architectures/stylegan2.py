@@ -9,7 +9,7 @@ groups of consecutive samples, and mixing with the batch's next latent instead o
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import nn
 
@@ -36,6 +36,9 @@ class StyleGAN2(Architecture):
     )
 
     type: Literal["stylegan2"] = "stylegan2"
+    example: ClassVar[Map[str, Any]] = {
+        "nets": {"type": "stylegan2", "channel_max": 4, "w_dim": 4, "mapping_layers": 1}
+    }
     channel_base: int = Field(
         32_768,
         ge=1,

@@ -8,7 +8,7 @@ Style Transfer (Johnson, Alahi & Fei-Fei, 2016), arXiv:1603.08155.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,11 @@ class Translator(Patched):
     )
 
     type: Literal["translator"] = "translator"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "cycle"},
+        "data": {"type": "squares", "labels": "image", "pairs": False},
+        "nets": {"type": "translator", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1},
+    }
     width: int = Field(
         64, ge=1, description="Channels of the generator's first layer; doubled with each of two halvings."
     )

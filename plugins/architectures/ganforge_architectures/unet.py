@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,11 @@ class UNet(Patched):
     )
 
     type: Literal["unet"] = "unet"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "translate"},
+        "data": {"type": "squares", "labels": "image"},
+        "nets": {"type": "unet", "width": 4, "d_width": 4, "d_layers": 1},
+    }
     width: int = Field(
         64,
         ge=1,

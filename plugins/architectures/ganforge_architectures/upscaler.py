@@ -9,7 +9,7 @@ images in [-1, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,11 @@ class Upscaler(Patched):
     )
 
     type: Literal["upscaler"] = "upscaler"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "upscale"},
+        "data": {"type": "squares", "labels": "image", "small": 4},
+        "nets": {"type": "upscaler", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1, "d_norm": "none"},
+    }
     width: int = Field(64, ge=1, description="Channels of all hidden layers of the generator.")
     blocks: int = Field(16, ge=1, description="Residual blocks.")
     norm: Norm = Field(

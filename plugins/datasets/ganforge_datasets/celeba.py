@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -32,6 +33,7 @@ class CelebA(ImageDataset):
     source: ClassVar[str] = "Deep Learning Face Attributes in the Wild (Liu et al., 2015), arXiv:1411.7766"
 
     type: Literal["celeba"] = "celeba"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "celeba", "root": "celeba"}}
     root: AbsolutePath = Field(
         description=f"Folder with {IMAGES} (a folder or a zip), list_attr_celeba.txt and {PARTITION}, "
         "anywhere inside."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class CIFAR10(ImageDataset):
     source: ClassVar[str] = "Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009)"
 
     type: Literal["cifar10"] = "cifar10"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "cifar10", "root": "cifar-10-batches-bin"}}
     root: AbsolutePath = Field(
         description=f"{ARCHIVE}, as published, or a folder with it or its files (data_batch_1.bin, ...)."
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,11 @@ class Derived(Dataset):
     """The images of `of`, without their labels; the condition is an image made of each."""
 
     type: Literal["derived"] = "derived"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "translate"},
+        "data": {"type": "derived", "of": {"type": "squares"}, "condition": "grey"},
+        "nets": {"type": "unet", "width": 4, "d_width": 4, "d_layers": 1},
+    }
     of: Dataset = Field(description="The data set whose images these are: a table [data.of].")
     condition: Kind = Field(
         description="grey; edges (Sobel); outline = a line around what is bright; low = averaged down by "

@@ -7,9 +7,9 @@ Instruction", 2019, arXiv:1811.09845; its objects are those of CLEVR, arXiv:1612
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class ICLEVR(ImageDataset):
     )
 
     type: Literal["iclevr"] = "iclevr"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "iclevr", "image_size": 16, "scenes": 4}}
     root: AbsolutePath | None = Field(
         None,
         description="Folder or zip with the real i-CLEVR: train.json, objects.json, and the images, loose "

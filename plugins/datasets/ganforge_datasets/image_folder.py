@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import ValidationInfo, field_validator
@@ -16,12 +18,15 @@ from ganforge.api import (
     Field,
     ImageDataset,
     LabelSpec,
+    LabelWish,
     Samples,
     Split,
+    Survey,
     UserError,
 )
 from ganforge_datasets.decode import Form
 from ganforge_datasets.decoded import Wanted, decoded
+from ganforge_datasets.folder_survey import survey
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_labels import Labels, from_file, from_folders, toml_names
 
@@ -33,6 +38,11 @@ class ImageFolder(ImageDataset):
     """Images of any size and kind, brought to one form; labels from sub-folders or a file, or none."""
 
     type: Literal["image_folder"] = "image_folder"
+    example: ClassVar[Mapping[str, Any]] = {"data": {"type": "image_folder", "root": "images"}}
+    source: ClassVar[str] = (
+        "No paper; the label files are those of Training Generative Adversarial Networks with Limited "
+        "Data (Karras et al., 2020), arXiv:2006.06676, and of Hugging Face's ImageFolder"
+    )
     root: AbsolutePath = Field(
         description="Folder or zip with images (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, AVIF, JPEG 2000, QOI, "
         "TGA), or with one .npy or .npz an image, at any depth."
@@ -98,6 +108,10 @@ class ImageFolder(ImageDataset):
         if background not in GROUNDS and not re.fullmatch(r"#[0-9a-fA-F]{6}", background):
             raise ValueError(f'expected "white", "black", "gray" or "#rrggbb", got "{background}"')
         return background
+
+    @classmethod
+    def survey(cls, root: Path, labels: LabelWish, names: tuple[str, ...] = ()) -> Survey:
+        return survey(root, labels, names)
 
     def spec(self) -> DataSpec:
         """Touches no file, but for the message of the `UserError` where labels are asked for without

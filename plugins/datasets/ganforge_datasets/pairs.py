@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -19,6 +20,11 @@ class Pairs(Dataset):
     """
 
     type: Literal["pairs"] = "pairs"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "translate"},
+        "data": {"type": "pairs", "of": {"type": "squares"}, "condition": {"type": "squares"}},
+        "nets": {"type": "unet", "width": 4, "d_width": 4, "d_layers": 1},
+    }
     of: Dataset = Field(description="The data set with the samples: a table [data.of].")
     condition: Dataset = Field(description="The data set with the conditions: a table [data.condition].")
     paired: bool = Field(

@@ -8,7 +8,8 @@ GANs", 2017, arXiv:1704.00028 (all three, and the scale).
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -34,6 +35,10 @@ class Toy2D(Dataset):
     )
 
     type: Literal["toy2d"] = "toy2d"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "toy2d", "count": 64},
+        "nets": {"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
+    }
     shape: Shape = Field(
         "ring8",
         description="ring8 = 8 Gaussians on a circle (radius 2, std 0.02, divided by 1.414); grid25 = 25 on "

@@ -6,7 +6,8 @@ equation 7 (VQGAN).
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -26,6 +27,12 @@ class AdaptiveWeight(Term):
     """
 
     type: Literal["adaptive_weight"] = "adaptive_weight"
+    example: ClassVar[Mapping[str, Any]] = {
+        "terms": [
+            {"type": "feature_matching"},
+            {"type": "adaptive_weight", "of": "feature_matching", "layer": "convs.2.weight"},
+        ]
+    }
     source: ClassVar[str] = (
         "Taming Transformers for High-Resolution Image Synthesis (Esser, Rombach & Ommer, 2020), "
         "arXiv:2012.09841, equation 7"

@@ -6,7 +6,8 @@ Efros, 2017), arXiv:1703.10593, section 5.2.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +21,11 @@ class Identity(Term):
     numbers of a sample, in the generator's update. For the task `cycle` with domains of one shape."""
 
     type: Literal["identity"] = "identity"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "cycle"},
+        "data": {"type": "squares", "labels": "image", "pairs": False},
+        "nets": {"type": "translator", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1},
+    }
     source: ClassVar[str] = (
         "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park, "
         "Isola & Efros, 2017), arXiv:1703.10593, section 5.2"

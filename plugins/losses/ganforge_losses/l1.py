@@ -6,7 +6,8 @@ arXiv:1611.07004, equations 3 and 4.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -18,6 +19,11 @@ class L1(Term):
     for the conditions of the batch's real samples, in their order."""
 
     type: Literal["l1"] = "l1"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "translate"},
+        "data": {"type": "squares", "labels": "image"},
+        "nets": {"type": "unet", "width": 4, "d_width": 4, "d_layers": 1, "d_norm": "none"},
+    }
     source: ClassVar[str] = (
         "Image-to-Image Translation with Conditional Adversarial Networks (Isola, Zhu, Zhou & Efros, 2016), "
         "arXiv:1611.07004, equation 3"

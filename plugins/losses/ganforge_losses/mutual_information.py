@@ -7,7 +7,8 @@ Nets (Chen et al., 2016), arXiv:1606.03657, equations 5 and 6.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +25,9 @@ class MutualInformation(Term):
     """
 
     type: Literal["mutual_information"] = "mutual_information"
+    example: ClassVar[Mapping[str, Any]] = {
+        "prior": {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2}
+    }
     source: ClassVar[str] = (
         "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial "
         "Nets (Chen et al., 2016), arXiv:1606.03657, equation 5"

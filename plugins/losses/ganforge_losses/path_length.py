@@ -7,6 +7,7 @@ equation 4.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -25,6 +26,9 @@ class PathLength(Term):
     """
 
     type: Literal["path_length"] = "path_length"
+    example: ClassVar[Mapping[str, Any]] = {
+        "nets": {"type": "stylegan2", "channel_max": 4, "w_dim": 4, "mapping_layers": 1}
+    }
     source: ClassVar[str] = (
         "Analyzing and Improving the Image Quality of StyleGAN (Karras et al., 2020), arXiv:1912.04958, "
         "section 3.2, equation 4"

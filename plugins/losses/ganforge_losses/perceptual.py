@@ -7,6 +7,7 @@ Network (Ledig et al., 2016), arXiv:1609.04802, equation 5.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -22,6 +23,9 @@ class Perceptual(Term):
     generator's update. Fakes are made for the conditions of the batch's real samples, in their order."""
 
     type: Literal["perceptual"] = "perceptual"
+    example: ClassVar[Mapping[str, Any]] = {
+        "terms": [{"type": "perceptual", "features": "vgg16.safetensors"}]
+    }
     source: ClassVar[str] = (
         "Perceptual Losses for Real-Time Style Transfer and Super-Resolution (Johnson, Alahi & Fei-Fei, "
         "2016), arXiv:1603.08155, equation 2"

@@ -6,6 +6,7 @@ in the same update as the adversarial one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor
@@ -17,6 +18,11 @@ class Reconstruction(Term):
     """E |x - decoder(encoder(x))|^2, the mean over all numbers of a sample."""
 
     type: Literal["reconstruction"] = "reconstruction"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "autoencode"},
+        "data": {"type": "squares", "labels": "none"},
+        "nets": {"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
+    }
     source: ClassVar[str] = "Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, section 2"
     players: ClassVar[frozenset[Role]] = frozenset({"g"})
 

@@ -6,7 +6,8 @@ Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2: each code is matched wi
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -20,6 +21,10 @@ class CodeAccuracy(CodeMetric):
     classes (`code_classes`)."""
 
     type: Literal["code_accuracy"] = "code_accuracy"
+    example: ClassVar[Mapping[str, Any]] = {
+        "prior": {"type": "codes", "dim": 4, "categorical": [3]},
+        "metrics": [{"type": "code_accuracy", "judge": "judge"}],
+    }
     source: ClassVar[str] = (
         "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial "
         "Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2"

@@ -6,8 +6,9 @@ compared with them; accuracy is hits / true labels over the whole list.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +31,11 @@ class ConditionAccuracy(Metric):
     """
 
     type: Literal["condition_accuracy"] = "condition_accuracy"
+    example: ClassVar[Mapping[str, Any]] = {"metrics": [{"type": "condition_accuracy", "judge": "judge"}]}
+    source: ClassVar[str] = (
+        "Conditional Image Synthesis with Auxiliary Classifier GANs (Odena et al., 2017), "
+        "arXiv:1610.09585, section 4.1, with a judge of several labels"
+    )
 
     judge: AbsolutePath = Field(
         description="A judge: a folder from 'ganforge judge train', or a published checkpoint (.pth)."

@@ -8,6 +8,7 @@ are not those of an Inception network, so the value is no FID.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -27,6 +28,7 @@ class FrechetJudgeDistance(TwoSets):
     """
 
     type: Literal["fjd"] = "fjd"
+    example: ClassVar[Mapping[str, Any]] = {"metrics": [{"type": "fjd", "judge": "judge"}]}
     source: ClassVar[str] = (
         "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., "
         "2017), arXiv:1706.08500, equation 6, with the features of a judge"

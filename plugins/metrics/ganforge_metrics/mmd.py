@@ -9,8 +9,8 @@ of Generative Moment Matching Networks (Li et al., 2015), arXiv:1502.02761, sect
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -35,6 +35,9 @@ class MMD(TwoSetsInSpace):
     """
 
     type: Literal["mmd"] = "mmd"
+    example: ClassVar[Mapping[str, Any]] = {
+        "metrics": [{"type": "mmd", "subsets": 2, "subset": 8, "real": 16}]
+    }
     source: ClassVar[str] = (
         "A Kernel Two-Sample Test (Gretton et al., 2012), JMLR 13, lemma 6; Demystifying MMD GANs "
         "(Bińkowski et al., 2018), arXiv:1801.01401, section 4"

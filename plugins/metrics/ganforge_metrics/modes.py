@@ -7,7 +7,8 @@ arXiv:1705.07761.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -28,6 +29,11 @@ class Modes(Metric):
     that lie in a mode (`high_quality`; 0.989 of the real ones do)."""
 
     type: Literal["modes"] = "modes"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "toy2d", "count": 2500},
+        "nets": {"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
+        "metrics": [{"type": "modes", "samples": 64}],
+    }
     source: ClassVar[str] = (
         "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning (Srivastava et al., "
         "2017), arXiv:1705.07761"

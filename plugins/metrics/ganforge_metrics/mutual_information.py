@@ -8,7 +8,8 @@ Estimates (Miller, 1955), in: Information Theory in Psychology.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -28,6 +29,7 @@ class MutualInformation(CodeMetric):
     """
 
     type: Literal["mutual_information"] = "mutual_information"
+    example: ClassVar[Mapping[str, Any]] = {"metrics": [{"type": "mutual_information", "judge": "judge"}]}
     source: ClassVar[str] = (
         "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial "
         "Nets (Chen et al., 2016), arXiv:1606.03657; Note on the Bias of Information Estimates (Miller, 1955)"

@@ -6,7 +6,8 @@ al., 2016), arXiv:1609.04802, section 3.1, but over all channels of images in [-
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -21,6 +22,12 @@ class PairError(Metric):
     """
 
     type: Literal["pair_error"] = "pair_error"
+    example: ClassVar[Mapping[str, Any]] = {
+        "task": {"type": "translate"},
+        "data": {"type": "squares", "labels": "image"},
+        "nets": {"type": "unet", "width": 4, "d_width": 4, "d_layers": 1},
+        "metrics": [{"type": "pair_error", "samples": 8}],
+    }
     source: ClassVar[str] = (
         "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network (Ledig et al., "
         "2016), arXiv:1609.04802, section 3.1"

@@ -8,7 +8,8 @@ arXiv:2002.09797, equations 3 and 4.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ class PRDC(TwoSetsInSpace):
     """
 
     type: Literal["prdc"] = "prdc"
+    example: ClassVar[Mapping[str, Any]] = {"metrics": [{"type": "prdc", "samples": 12, "real": 16}]}
     source: ClassVar[str] = (
         "Improved Precision and Recall Metric for Assessing Generative Models (Kynkäänniemi et al., 2019), "
         "arXiv:1904.06991; Reliable Fidelity and Diversity Metrics for Generative Models (Naeem et al., "

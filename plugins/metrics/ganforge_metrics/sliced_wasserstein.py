@@ -7,7 +7,8 @@ Barycenter and its Application to Texture Mixing (Rabin et al., 2011).
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,7 @@ class SlicedWasserstein(Metric):
     """
 
     type: Literal["sliced_wasserstein"] = "sliced_wasserstein"
+    example: ClassVar[Mapping[str, Any]] = {"metrics": [{"type": "sliced_wasserstein", "samples": 12}]}
     source: ClassVar[str] = (
         "Sliced and Radon Wasserstein Barycenters of Measures (Bonneel et al., 2015), "
         "doi:10.1007/s10851-014-0506-3"

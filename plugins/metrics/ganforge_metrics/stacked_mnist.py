@@ -8,7 +8,8 @@ arXiv:1712.04086.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,7 @@ class StackedMNIST(Metric):
     """
 
     type: Literal["stacked_mnist"] = "stacked_mnist"
+    example: ClassVar[Mapping[str, Any]] = {"metrics": [{"type": "stacked_mnist", "judge": "judge"}]}
     source: ClassVar[str] = (
         "Unrolled Generative Adversarial Networks (Metz et al., 2017), arXiv:1611.02163, section 3.3.1; "
         "PacGAN: The Power of Two Samples in Generative Adversarial Networks (Lin et al., 2018), "

@@ -17,6 +17,9 @@ Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
 
 class Adam(Optimizer):
+    """w - lr m / (sqrt(v) + eps), with m and v the running means of the gradient and of its square, both
+    corrected for their start at 0. The default betas are those of DCGAN (arXiv:1511.06434, section 4)."""
+
     type: Literal["adam"] = "adam"
     source: ClassVar[str] = (
         "Adam: A Method for Stochastic Optimization (Kingma and Ba, 2015), arXiv:1412.6980, algorithm 1"

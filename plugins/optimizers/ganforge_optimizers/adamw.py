@@ -16,6 +16,8 @@ Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
 
 class AdamW(Optimizer):
+    """Adam with decoupled weight decay: each update also subtracts lr * weight_decay * w."""
+
     type: Literal["adamw"] = "adamw"
     source: ClassVar[str] = (
         "Decoupled Weight Decay Regularization (Loshchilov and Hutter, 2019), arXiv:1711.05101, algorithm 2"

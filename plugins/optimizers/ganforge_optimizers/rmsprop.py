@@ -14,6 +14,8 @@ from ganforge.api import Field, Optimizer, Parameters, Scheduled
 
 
 class RMSprop(Optimizer):
+    """w - lr g / (sqrt(v) + eps), with v the running mean of the squared gradient g."""
+
     type: Literal["rmsprop"] = "rmsprop"
     source: ClassVar[str] = "Neural Networks for Machine Learning, lecture 6e (Tieleman and Hinton, 2012)"
 

@@ -14,6 +14,8 @@ from ganforge_optimizers.fused import fused
 
 
 class Sgd(Optimizer):
+    """w - lr g for the gradient g; with momentum, g is replaced by its running sum momentum * sum + g."""
+
     type: Literal["sgd"] = "sgd"
     source: ClassVar[str] = "A Stochastic Approximation Method (Robbins and Monro, 1951)"
 

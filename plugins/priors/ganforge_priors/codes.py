@@ -6,7 +6,8 @@ Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ class Codes(Prior):
     """
 
     type: Literal["codes"] = "codes"
+    example: ClassVar[Mapping[str, Any]] = {
+        "prior": {"type": "codes", "dim": 4, "categorical": [3], "continuous": 2},
+        "terms": [{"type": "mutual_information"}],
+    }
     source: ClassVar[str] = (
         "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial "
         "Nets (Chen et al., 2016), arXiv:1606.03657, section 7.2"
@@ -60,21 +65,25 @@ class Codes(Prior):
             targets[code.name] = drawn
         return Draw(z=torch.cat(parts, dim=1), cond=cond, codes=targets)
 
-    def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
-        base = self.sample(rows, None, generator).z
-        grids: dict[str, Tensor] = {}
+    def code_values(self, code: Code, columns: int) -> tuple[float, ...]:
+        if code.kind == "categorical":
+            return super().code_values(code, columns)
+        # The range of the paper's figure 2, which exceeds the [-1, 1] of training.
+        return tuple(torch.linspace(-2, 2, columns).tolist())
+
+    def with_code(self, z: Tensor, code: Code, value: float) -> Tensor:
         start = self.dim
-        for code in self.codes():
-            if code.kind == "categorical":
-                values = torch.eye(code.width, device=base.device)
-            else:
-                # The range of the paper's figure 2, which exceeds the [-1, 1] of training.
-                values = torch.linspace(-2, 2, columns, device=base.device)[:, None]
-            grid = base[:, None].repeat(1, len(values), 1)
-            grid[:, :, start : start + code.width] = values
-            grids[code.name] = grid
-            start += code.width
-        return grids
+        for each in self.codes():
+            if each.name == code.name:
+                break
+            start += each.width
+        changed = z.clone()
+        if code.kind == "categorical":
+            changed[:, start : start + code.width] = 0.0
+            changed[:, start + int(value)] = 1.0
+        else:
+            changed[:, start : start + code.width] = value
+        return changed
 
 
 def _uniform(n: int, width: int, generator: torch.Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,11 @@ class Normal(Prior):
     """z ~ N(0, 1), independent."""
 
     type: Literal["normal"] = "normal"
+    source: ClassVar[str] = (
+        "Generative Adversarial Nets (Goodfellow et al., 2014), arXiv:1406.2661, section 3; the "
+        "truncation: Large Scale GAN Training for High Fidelity Natural Image Synthesis (Brock et al., "
+        "2019), arXiv:1809.11096, section 3.1"
+    )
 
     dim: int = Field(100, ge=1, description="Dimension of the latent z.")
 

@@ -21,6 +21,10 @@ class Autoencode(Task):
     the prior. `extra["x"]` is what was encoded, and `extra["cond"]` its label, which the decoder receives."""
 
     type: Literal["autoencode"] = "autoencode"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "squares", "labels": "none"},
+        "nets": {"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
+    }
     source: ClassVar[str] = "Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, section 2"
 
     def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:

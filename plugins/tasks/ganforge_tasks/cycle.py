@@ -24,6 +24,10 @@ class Cycle(Task):
     """
 
     type: Literal["cycle"] = "cycle"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "squares", "labels": "image", "pairs": False},
+        "nets": {"type": "translator", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1},
+    }
     pairs: ClassVar[bool] = False
     source: ClassVar[str] = (
         "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu et al., 2017), "

@@ -21,6 +21,10 @@ class Infer(Task):
     `encoder` and a `decoder`; both are trained, by the discriminator's loss with the two swapped."""
 
     type: Literal["infer"] = "infer"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "squares", "labels": "none"},
+        "nets": {"type": "mlp", "g_hidden": [8], "d_hidden": [8]},
+    }
     source: ClassVar[str] = (
         "Adversarial Feature Learning (Donahue et al., 2017), arXiv:1605.09782, equation 3"
     )

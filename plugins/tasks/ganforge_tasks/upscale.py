@@ -19,6 +19,10 @@ class Upscale(Task):
     """D(y) against D(G(z, x)), for an image y of the data; its condition x is y at lower resolution."""
 
     type: Literal["upscale"] = "upscale"
+    example: ClassVar[Mapping[str, Any]] = {
+        "data": {"type": "squares", "labels": "image", "small": 4},
+        "nets": {"type": "upscaler", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1, "d_norm": "none"},
+    }
     source: ClassVar[str] = (
         "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network (Ledig et al., "
         "2017), arXiv:1609.04802, equation 2"

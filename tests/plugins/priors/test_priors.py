@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -130,6 +132,14 @@ def test_a_traversal_changes_one_code_along_the_columns_alone() -> None:
     assert grids["c2"][0, :, 7].tolist() == torch.linspace(-2, 2, 7).tolist()
 
 
+def test_a_code_is_set_and_the_rest_of_the_latent_stays() -> None:
+    prior = Codes(dim=3, categorical=(4,), continuous=1)
+    z = prior.sample(6, None, torch.Generator().manual_seed(2)).z
+    c1, c2 = prior.codes()
+    assert torch.equal(prior.with_code(z, c1, 3.0), torch.cat([z[:, :3], torch.eye(4)[[3] * 6], z[:, 7:]], 1))
+    assert torch.equal(prior.with_code(z, c2, -1.5), torch.cat([z[:, :7], torch.full((6, 1), -1.5)], 1))
+
+
 def test_truncation_keeps_the_order_and_the_limit() -> None:
     z = torch.linspace(-4, 4, 4001).unsqueeze(1)
     for limit in (0.3, 1.0, 2.0):
@@ -151,3 +161,24 @@ def test_truncated_latents_are_those_of_a_rejection_sampler() -> None:
 def test_a_prior_without_truncation_says_so() -> None:
     with pytest.raises(UserError, match="prior 'uniform' cannot be truncated; remove --truncation"):
         ganforge_priors.uniform.Uniform().truncated(torch.zeros(1, 2), 1.0)
+
+
+def test_a_plugin_with_the_former_name_of_z_dim_works() -> None:
+    class Former(Prior):
+        type: Literal["former"] = "former"
+
+        def width(self) -> int:
+            return 7
+
+        def sample(self, n: int, cond: torch.Tensor | None, generator: torch.Generator) -> Draw:
+            return Draw(torch.zeros(n, 7), cond, {})
+
+    class Nobody(Prior):
+        type: Literal["nobody"] = "nobody"
+
+        def sample(self, n: int, cond: torch.Tensor | None, generator: torch.Generator) -> Draw:
+            return Draw(torch.zeros(n, 7), cond, {})
+
+    assert Former().z_dim() == 7
+    with pytest.raises(TypeError, match="z_dim"):
+        Nobody()  # type: ignore[abstract]

@@ -1,0 +1,63 @@
+"""`ganforge play`."""
+
+from __future__ import annotations
+
+import tempfile
+import webbrowser
+from pathlib import Path
+
+import click
+
+from ganforge.cli.options import checkpoint
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@checkpoint
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port.  [default: any free one]")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 shows the page to everyone who can reach this machine.",
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) -> None:
+    """Play with the generator of the run folder RUN in the browser.
+
+    The generator runs in the page itself. RUN may also be a folder that `ganforge export --web` wrote.
+    """
+    from ganforge.export.serve import server
+    from ganforge.export.web import is_page
+
+    with tempfile.TemporaryDirectory(prefix="ganforge-play-") as scratch:
+        exported = is_page(run_folder)
+        folder = run_folder if exported else Path(scratch) / "page"
+        # Before the export, which takes a while: a port may be in use.
+        with server(folder, host, port) as serving:
+            if not exported:
+                _export(run_folder, choice, folder)
+            address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{serving.server_address[1]}/"
+            click.echo(f"{address}  (Ctrl-C ends)")
+            if not no_browser and not webbrowser.open(address):
+                click.echo(f"no browser was found; open {address} yourself", err=True)
+            try:
+                serving.serve_forever()
+            except KeyboardInterrupt:
+                click.echo("")
+
+
+def _export(run_folder: Path, choice: str, folder: Path) -> None:
+    """Writes the page of a run."""
+    from ganforge.components.registry import discover
+    from ganforge.evaluation.sample import open_generator
+    from ganforge.export.requirements import need_onnx
+    from ganforge.export.web import runtime_files, write_page
+    from ganforge.outputs.run_folder import RunFolder
+
+    run = RunFolder.open(run_folder)
+    need_onnx()
+    runtime_files()
+    click.echo("exporting the generator ...", err=True)
+    generator = open_generator(run_folder, discover(), lambda line: click.echo(line, err=True), choice=choice)
+    write_page(run, generator, folder)

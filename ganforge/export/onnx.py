@@ -1,0 +1,200 @@
+"""A generator as an ONNX file: z and condition -> samples, for a batch of any size.
+
+The file is checked against PyTorch before it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.nn.utils import parametrize
+
+from ganforge.api import Draw, UserError
+from ganforge.components.faults import described, one_line
+from ganforge.components.team import sampled
+from ganforge.engine.random import generator_for
+from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.evaluation.sample import TrainedGenerator
+from ganforge.export.description import describe
+from ganforge.export.requirements import need_onnx
+from ganforge.outputs.atomic import write_bytes
+from ganforge.outputs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+BATCHES = (1, 2, 7)
+"""Sizes of batches that are compared with PyTorch; none but 2 was seen by the exporter."""
+TOLERANCE = 1e-4
+"""The largest difference to PyTorch; a level of an 8-bit image is 78 times as much."""
+BATCH = "n"
+"""The name of the first dimension of every input and output."""
+
+
+class Exported(nn.Module):
+    """z [n, Z], cond [n, ...] or None -> samples [n, *shape]."""
+
+    def __init__(self, sampler: GeneratorSampler, picture: Callable[[Tensor], Tensor] | None) -> None:
+        super().__init__()
+        self.network = sampler.network
+        self.sampler = sampler
+        self.picture = picture
+
+    def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+        sampler = self.sampler
+        samples: Tensor = sampled(sampler.task, self.network, sampler.nets, Draw(z, cond, {}))
+        return (samples if self.picture is None else self.picture(samples)).float()
+
+
+def to_onnx(
+    sampler: GeneratorSampler,
+    description: Mapping[str, Any],
+    picture: Callable[[Tensor], Tensor] | None = None,
+) -> ModelProto:
+    """The sampler's generator with `description` in its metadata, a key for each entry; what `picture` makes
+    of samples is the output, if given. Parametrizations (spectral norm) of the network are folded.
+
+    Raises `UserError`, which names the architecture, if ONNX cannot express the network or its results
+    differ from PyTorch's.
+    """
+    need_onnx()
+    inputs = [example_inputs(sampler, n) for n in BATCHES]
+    module = Exported(sampler, picture)
+    sampler.network.eval()
+    with torch.no_grad():
+        expected = [module(*each) for each in inputs]
+        fold(sampler.network)
+        program = _program(module, inputs[BATCHES.index(2)], sampler)
+        model = _converted(program, sampler)
+    _tidy(model)
+    for key, value in description.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = f"ganforge.{key}", json.dumps(value)
+    model.producer_name = "ganforge"
+    worst = worst_difference(model, inputs, expected, sampler)
+    if not worst <= TOLERANCE:
+        raise UserError(
+            f"{described(sampler.nets)}: expected onnxruntime to compute the same samples as PyTorch within "
+            f"{TOLERANCE}, got a difference of {worst:.2g}; no file was written"
+        )
+    return model
+
+
+def write_onnx(run: RunFolder, generator: TrainedGenerator, file: Path) -> int:
+    """Writes the run's generator to `file`, atomically, and returns its size in bytes."""
+    if file.suffix.lower() != ".onnx":
+        raise UserError(f"expected --onnx to be a file such as {file.with_suffix('.onnx')}, got {file}")
+    content: bytes = to_onnx(generator.sampler, describe(run, generator)).SerializeToString()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(file, content)
+    return len(content)
+
+
+def example_inputs(sampler: GeneratorSampler, n: int) -> tuple[Tensor, ...]:
+    """Latents [n, Z] of the prior, and conditions [n, ...] of the data's kind if there are any."""
+    z = sampler.latents(n, seed=0).z
+    labels = sampler.spec.labels
+    if labels.kind == "none":
+        return (z,)
+    rng = generator_for(0, "export")
+    if labels.kind == "one_of_k":
+        cond = torch.eye(labels.width)[torch.randint(labels.width, (n,), generator=rng)]
+    elif labels.kind == "many_of_k":
+        cond = (torch.rand(n, labels.width, generator=rng) < 2 / labels.width).float()
+    else:
+        cond = torch.rand(n, *labels.shape, generator=rng) * 2 - 1
+    return z, cond
+
+
+def fold(network: nn.Module) -> None:
+    """Puts the network into evaluation mode, and replaces each parametrized weight by its value there, which
+    is a constant: a spectral norm does not iterate then."""
+    network.eval()
+    for module in network.modules():
+        for name in list(getattr(module, "parametrizations", {})):
+            parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+
+
+def worst_difference(
+    model: ModelProto,
+    inputs: list[tuple[Tensor, ...]],
+    expected: list[Tensor],
+    sampler: GeneratorSampler,
+) -> float:
+    """The largest difference between what onnxruntime computes of `inputs` and `expected`; inf if the shapes
+    differ or onnxruntime fails."""
+    import onnxruntime
+
+    worst = 0.0
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        names = [each.name for each in session.get_inputs()]
+        for given, right in zip(inputs, expected, strict=True):
+            feed = {name: each.numpy() for name, each in zip(("z", "cond"), given, strict=False)}
+            (found,) = session.run(None, {name: feed[name] for name in names})
+            if found.shape != tuple(right.shape):
+                return float("inf")
+            worst = max(worst, float((torch.from_numpy(found) - right).abs().nan_to_num(nan=1e30).max()))
+    except Exception as error:
+        raise UserError(
+            f"{described(sampler.nets)}: onnxruntime cannot run the exported network: {one_line(error):.300}"
+        ) from error
+    return worst
+
+
+def _program(module: nn.Module, inputs: tuple[Tensor, ...], sampler: GeneratorSampler) -> ExportedProgram:
+    """The traced network. Dim.DYNAMIC, since it alone reports a batch size that the network has fixed."""
+    shapes = {name: {0: Dim.DYNAMIC} for name, _ in zip(("z", "cond"), inputs, strict=False)}
+    try:
+        return torch.export.export(module, inputs, dynamic_shapes=shapes)
+    except Exception as error:
+        text = one_line(error)
+        if "specialized" in text or "Constraints violated" in text:
+            raise UserError(
+                f"{described(sampler.nets)}: its forward pass fixes the size of the batch, so it cannot be "
+                "exported; take it from x.shape[0] instead of len(x), and do not decide by its value"
+            ) from error
+        raise UserError(
+            f"{described(sampler.nets)}: its forward pass cannot be exported to ONNX: {text:.300}"
+        ) from error
+
+
+def _converted(program: ExportedProgram, sampler: GeneratorSampler) -> ModelProto:
+    names = ["z", "cond"][: len(program.graph_signature.user_inputs)]
+    noisy = logging.getLogger("torch.onnx")
+    level = noisy.level
+    noisy.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = torch.onnx.export(
+                program, input_names=names, output_names=["samples"], verbose=False, external_data=False
+            )
+            assert made is not None
+            model: ModelProto = made.model_proto
+            return model
+    except Exception as error:
+        raise UserError(
+            f"{described(sampler.nets)}: ONNX cannot express its forward pass: {one_line(error):.300}"
+        ) from error
+    finally:
+        noisy.setLevel(level)
+
+
+def _tidy(model: ModelProto) -> None:
+    """Calls the first dimension of every input and output `n`, and drops the shapes in between, in which it
+    has the tracer's name; also drops inputs that nothing reads, such as the latent of a U-Net."""
+    read = {name for node in model.graph.node for name in node.input}
+    for each in [each for each in model.graph.input if each.name not in read]:
+        model.graph.input.remove(each)
+    del model.graph.value_info[:]
+    for each in (*model.graph.input, *model.graph.output):
+        each.type.tensor_type.shape.dim[0].dim_param = BATCH

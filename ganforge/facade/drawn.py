@@ -1,0 +1,84 @@
+"""Samples as `Run.sample` returns them: a tensor, images, a grid, a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from ganforge.api import UserError
+from ganforge.components.calls import pictures_of
+from ganforge.evaluation.sample import TrainedGenerator, in_words, write_grid, write_samples
+from ganforge.evaluation.sheets import Sheet
+from ganforge.outputs.drawing import as_pictures
+from ganforge.outputs.grid import PICTURES, grid_png, image_of
+
+
+class DrawnSamples:
+    """Samples and what they were made from. A notebook shows their grid."""
+
+    def __init__(self, sheet: Sheet, generator: TrainedGenerator, seed: int | None) -> None:
+        self._sheet = sheet
+        self._data = generator.data
+        self._labels = generator.spec.labels
+        self.seed = seed
+        """None if the latents were given."""
+
+    @property
+    def tensor(self) -> Tensor:
+        """[n, *shape] on the CPU, float32; images [n, C, H, W] are in [-1, 1]."""
+        return self._sheet.images
+
+    @property
+    def z(self) -> Tensor:
+        """The latents [n, Z], to be used again in `Run.sample(z=...)`."""
+        return self._sheet.z
+
+    @property
+    def cond(self) -> Tensor | None:
+        """The conditions as the generator gets them: [n, K], images [n, C, H, W], or None."""
+        return self._sheet.cond
+
+    @property
+    def conditions(self) -> list[list[str] | list[float] | None]:
+        """The condition of each sample: names, numbers, or None for an image; empty if unconditional."""
+        cond = self.cond
+        return [in_words(self._labels, None if cond is None else cond[index]) for index in range(len(self))]
+
+    @property
+    def images(self) -> list[Image.Image]:
+        """Each sample as a PIL image. Raises `UserError` for points and waves, which only `grid` draws."""
+        shown = pictures_of(self._data, self.tensor)
+        if shown.ndim < 4:
+            raise UserError(f"samples of shape {tuple(self.tensor.shape[1:])} are no images; use grid()")
+        return [image_of(each) for each in as_pictures(shown)]
+
+    def grid(self) -> Image.Image:
+        """All samples in one image, row by row, with the names of rows and columns where these have a
+        meaning; points are a scatter plot, waves are curves."""
+        return Image.open(io.BytesIO(self._repr_png_()))
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the grid to `x.png` (.jpg, .webp); to any other path, a folder with one file per sample
+        and `samples.json`. Raises `UserError` if it cannot, or if the folder already holds samples."""
+        path = Path(path)
+        if path.suffix.lower() in PICTURES:
+            return write_grid(self._data, self.tensor, path, self._sheet.columns, self._sheet.names)
+        return write_samples(self._data, self._labels, self.tensor, self.cond, self.seed, path)
+
+    def _repr_png_(self) -> bytes:
+        shown = pictures_of(self._data, self.tensor)
+        return grid_png(shown, self._sheet.columns, self._sheet.names)
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.tensor[index]
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.tensor.shape[1:]))
+        how = "latents given" if self.seed is None else f"seed {self.seed}"
+        return f"<{len(self)} samples of {shape}, {how}>"

@@ -1,0 +1,41 @@
+"""A run in one line, and as a notebook shows it."""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import NamedTuple
+
+from ganforge.api import DataSpec
+from ganforge.outputs.metrics_log import read_rows
+from ganforge.outputs.run_folder import RunFolder
+
+MAX_GRID_BYTES = 4 * 2**20
+"""A notebook keeps what it shows; a larger grid stays where it is."""
+
+
+class Card(NamedTuple):
+    plain: str
+    html: str
+
+
+def card(run: RunFolder, spec: DataSpec) -> Card:
+    """What was trained, how far, and the newest grid. All text in `html` is escaped."""
+    config = run.read_config()
+    train, names = config.get("train", {}), [config.get(key, {}).get("type") for key in ("nets", "data")]
+    rows = read_rows(run.metrics)
+    seen = max((row["images_seen"] for row in rows if isinstance(row.get("images_seen"), int)), default=0)
+    shape = "x".join(map(str, spec.shape))
+    plain = (
+        f"{names[0]} on {names[1]} ({shape}, {spec.labels.in_words()}), {seen:,} of "
+        f"{train.get('images', 0):,} images seen"
+    )
+    found = f"<p><b>{html.escape(str(run.path))}</b><br>{html.escape(plain)}</p>"
+    grids = run.grid_files()
+    if grids:
+        images, file = grids[-1]
+        content = file.read_bytes() if file.is_file() and file.stat().st_size <= MAX_GRID_BYTES else b""
+        if content.startswith(b"\x89PNG"):
+            picture = base64.b64encode(content).decode()
+            found += f'<img alt="samples after {images:,} images" src="data:image/png;base64,{picture}">'
+    return Card(plain, found)

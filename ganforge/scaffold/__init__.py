@@ -1,0 +1,1 @@
+"""Files of new projects, from templates."""
