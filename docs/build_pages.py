@@ -48,6 +48,8 @@ KIND_OF_FOLDER = {
     "plugins/optimizers": "optimizer",
     "plugins/callbacks": "callbacks",
 }
+GENERATED = ("docs/glossary.md", "docs/run-file.md", "docs/commands.md")
+"""Pages that docs/ does not hold but may link to, next to those of the components."""
 LINK = re.compile(r"(\]\()([^)\s#]*)(#[^)\s]*)?(\))|(src=\")([^\"]+)(\")")
 
 
@@ -107,10 +109,8 @@ def relinked(text: str, source: str, places: dict[str, str]) -> str:
             return f"components/{KIND_OF_FOLDER[path]}/index.md"
         if path.startswith("docs/") and (ROOT / path).suffix in (".png", ".svg"):
             return path.removeprefix("docs/")
-        if path.startswith("docs/components/"):
+        if path.startswith("docs/components/") or path in GENERATED:
             return path.removeprefix("docs/")
-        if path == "docs/glossary.md":
-            return "glossary.md"
         if (ROOT / path / "README.md").is_file():
             path = posixpath.join(path, "README.md")
         if path not in places and not (ROOT / path).exists():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -127,6 +128,16 @@ def heads_of(term: Term, spec: DataSpec, prior: Prior) -> Mapping[str, int]:
     if not isinstance(heads, Mapping) or not all(type(width) is int for width in heads.values()):
         raise fault(term, f"heads returned {heads!r:.60}; expected a dict of names and widths")
     return heads
+
+
+def condition_lists_of(dataset: Dataset) -> Mapping[str, Path]:
+    with blame(dataset, "condition_lists"):
+        lists = dataset.condition_lists()
+    if not isinstance(lists, Mapping) or not all(isinstance(file, Path) for file in lists.values()):
+        raise fault(
+            dataset, f"condition_lists returned {in_words(lists)}; expected a dict of names and paths"
+        )
+    return lists
 
 
 def pictures_of(dataset: Dataset, samples: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ from ganforge.outputs.lock_holder import holder
 if TYPE_CHECKING:
     from ganforge.api import UserError
 
-NO_LOCKS = "no locks on this file system, so nothing prevents a second training process in this folder"
 ATTEMPTS = 20
 """Another process that fails to start removes its folder; then this one makes it again."""
 
@@ -107,6 +106,14 @@ def claimed(path: Path) -> Iterator[bool]:
         yield locked
     finally:
         os.close(descriptor)
+
+
+def without_locks(path: Path) -> str:
+    """A warning where `locked` is false."""
+    return (
+        f"the file system of {path} has no locks, so nothing prevents a second training process in this "
+        "run folder"
+    )
 
 
 def _lock(descriptor: int) -> bool | None:

@@ -63,8 +63,8 @@ def prior(subject: Subject) -> None:
         rng = torch.Generator().manual_seed(7)
         drawn.append(subject.instance.sample(N, torch.eye(N), rng))
     require(torch.equal(drawn[0].z, drawn[1].z), "the same generator gives other latents")
-    z_dim = subject.instance.z_dim()
-    require(tuple(drawn[0].z.shape) == (N, z_dim), f"z_dim() is {z_dim}, but z is {tuple(drawn[0].z.shape)}")
+    width = subject.instance.z_dim()
+    require(tuple(drawn[0].z.shape) == (N, width), f"z_dim() is {width}, but z is {tuple(drawn[0].z.shape)}")
     declared = {code.name for code in subject.instance.codes()}
     require(
         set(drawn[0].codes) == declared,
@@ -133,7 +133,7 @@ def device(subject: Subject) -> None:
         raise Violation(f"on another device than the CPU: {' '.join(str(error).split())}") from error
 
 
-def _check_networks(subject: Subject, networks: Networks, spec: Any, z_dim: int) -> None:
+def _check_networks(subject: Subject, networks: Networks, spec: Any, latent: int) -> None:
     stray = [
         name
         for network in networks
@@ -145,7 +145,7 @@ def _check_networks(subject: Subject, networks: Networks, spec: Any, z_dim: int)
     with torch.no_grad():
         task = subject.config.task
         if type(task).__name__ == "Generate":
-            fake = networks.generator(torch.empty(N, z_dim, device="meta"), cond)
+            fake = networks.generator(torch.empty(N, latent, device="meta"), cond)
             require(fake.device.type == "meta", "the generator's output is on the CPU")
             networks.discriminator(fake, cond)
 

@@ -58,6 +58,11 @@ class Saved:
         """Raises `UserError` if there is none, and with one line per setting that differs and is neither
         free to change nor `allowed`."""
         tensors, state = checkpoint.load_newest(folder.checkpoints, say)
+        if state.get("published"):
+            raise UserError(
+                f"{folder.path} was exported without training state, so it can be sampled but not resumed; "
+                "resume the run that it was exported from"
+            )
         # With the current defaults for newer keys; a checkpoint of format 1 does not record it.
         document = state["stamp"].get("config")
         before = validate(

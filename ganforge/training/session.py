@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ganforge
@@ -18,7 +18,7 @@ from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
 from ganforge.engine.metric_values import try_out
 from ganforge.outputs.cache import data_context
-from ganforge.outputs.claim import NO_LOCKS
+from ganforge.outputs.claim import without_locks
 from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
 from ganforge.outputs.progress import Progress
@@ -30,7 +30,7 @@ from ganforge.training.build import Plan, build_loop, load_samples, plan
 from ganforge.training.data_check import suspicious
 from ganforge.training.first_weights import take
 from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
-from ganforge.training.outcome import Outcome
+from ganforge.training.outcome import Outcome, what_is_lost
 from ganforge.training.record import Record
 from ganforge.training.resume import Saved
 
@@ -85,9 +85,7 @@ class Session:
         """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ; `claimed`:
         this process holds the folder already."""
         main, seen = self.runtime.is_main, self.config.train.images
-        with self.folder.claimed() if main and not claimed else contextlib.nullcontext(True) as locked:
-            if not locked:
-                Progress(seen).say(f"warning: {self.folder.path}: {NO_LOCKS}")
+        with self._claimed(claimed):
             if main:
                 checkpoint.remove_leftovers(self.folder.checkpoints)
                 self.folder.remove_leftovers()
@@ -109,6 +107,15 @@ class Session:
             if main:
                 saved.retain(self.config.logging.keep_checkpoints)
             return self._run(loop, progress)
+
+    @contextlib.contextmanager
+    def _claimed(self, already: bool) -> Iterator[None]:
+        """The main process's lock on the folder, unless it is held `already`."""
+        held = self.runtime.is_main and not already
+        with self.folder.claimed() if held else contextlib.nullcontext(True) as locked:
+            if not locked:
+                Progress(self.config.train.images).say(f"warning: {without_locks(self.folder.path)}")
+            yield
 
     def _prepare(self, agreed: Plan) -> tuple[Loop, Progress]:
         """The data and the loop. A signal interrupts this."""
@@ -139,10 +146,13 @@ class Session:
         try:
             finished = loop.run(stop)
             well = True
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             patience = 0.0
+            error.add_note(what_is_lost(folder, loop.images_seen))
             raise
         except OSError as error:
+            if not folder.path.is_dir():
+                error.add_note(f"run folder {folder.path} was moved or deleted while it was trained")
             if checkpoint.complete(folder.checkpoints):
                 quoted = shlex.quote(str(folder.path))
                 error.add_note(f"the checkpoints are intact; to continue:  ganforge resume {quoted}")

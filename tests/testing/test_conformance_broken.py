@@ -155,7 +155,7 @@ class Global(Prior):
 
     type: Literal["mine"] = "mine"
 
-    def width(self) -> int:
+    def z_dim(self) -> int:
         return 4
 
     def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:

@@ -56,7 +56,8 @@ def save(
     `records` are files that must be on disk before the checkpoint counts, such as the log so far.
     Raises `OSError` on a full or unwritable disk, and then every earlier checkpoint is unchanged.
     """
-    within(folder, folder.parent).mkdir(parents=True, exist_ok=True)
+    # Not its parents: a run folder that was moved away is not to appear again.
+    within(folder, folder.parent).mkdir(exist_ok=True)
     final = folder / f"{state['images_seen']:012d}"
     beside = folder / f".{final.name}.{os.getpid()}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
