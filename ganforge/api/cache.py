@@ -7,8 +7,10 @@ entry's last use. Anything in the folder may be deleted at any time.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 LIMIT_VARIABLE = "GANFORGE_CACHE_GIB"
 """The environment variable with the most GiB that the folder may hold."""
 LIMIT_GIB = 64.0
+MAX_EMPTY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,21 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def touch(path: Path) -> None:
-    """Notes that the entry at `path` is in use now."""
+    """Notes that the entry at `path` is in use now, and removes what killed builds have left."""
     with contextlib.suppress(OSError):
         os.utime(path.with_suffix(".json"))
+    sweep(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Removes the temporary files of builds that were killed: locked by nobody."""
+    for left in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            state = os.fstat(file.fileno())
+            # An empty one may be about to be locked.
+            if state.st_size or time.time() - state.st_mtime > MAX_EMPTY_S:
+                left.unlink()
 
 
 def limit() -> float:

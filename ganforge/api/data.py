@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import unicodedata
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, Self, TypeVar
@@ -214,6 +214,11 @@ class Dataset(Component):
             f"data '{cls.type_name()}' cannot describe a folder, so no run file can be written for it; "
             f"'ganforge plugins show data {cls.type_name()}' lists its keys"
         )
+
+    def condition_lists(self) -> Mapping[str, Path]:
+        """The lists of conditions that results on this data are reported for, as JSON files by their name;
+        none by default."""
+        return {}
 
     def picture(self, samples: Tensor) -> Tensor:
         """What is drawn of samples [n, *shape]: images [n, C, H, W] in [-1, 1], waves [n, C, L], or points

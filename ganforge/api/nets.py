@@ -69,6 +69,11 @@ class Prior(Component):
         to a number. Every prior that has codes implements it."""
         raise UserError(f"prior '{self.type}' cannot set code '{code.name}'")
 
+    def mixed(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """Latents [n, Z] on the way from `a` [n, Z] (share 0) to `b` (1), which the prior could have drawn;
+        by default on a straight line."""
+        return torch.lerp(a, b, share)
+
     def traversals(self, rows: int, columns: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Code name -> latents [rows, columns, z_dim] in which only that code varies along a row, and
         everything else from row to row. A categorical code has one column per class."""
@@ -143,3 +148,11 @@ class Architecture(Component):
         of its own: in evaluation, until told otherwise. False where it has none; then the latents are
         truncated (`Prior.truncated`)."""
         return False
+
+    def style_mixed(
+        self, generator: nn.Module, coarse: Tensor, fine: Tensor, cond: Any, share: float
+    ) -> Tensor | None:
+        """Samples [n, *shape] of `generator`, which this architecture has built, in evaluation mode (style
+        mixing): the first `share` of its layers follow the latents `coarse` [n, z_dim], the others `fine`
+        [n, z_dim]. None, the default, where layers have no styles of their own."""
+        return None

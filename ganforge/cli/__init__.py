@@ -19,17 +19,22 @@ from ganforge.cli.doctor import doctor
 from ganforge.cli.evaluate import evaluate
 from ganforge.cli.export import export
 from ganforge.cli.health import health
-from ganforge.cli.inspect import check, plugins, schema
+from ganforge.cli.inspect import check, schema
 from ganforge.cli.judge import judge
+from ganforge.cli.lab import lab
+from ganforge.cli.latents import latents
 from ganforge.cli.launch import LOST
 from ganforge.cli.neighbours import neighbours
 from ganforge.cli.new import new
 from ganforge.cli.play import play
+from ganforge.cli.plugin import plugin
+from ganforge.cli.plugins import plugins
 from ganforge.cli.profile import profile
 from ganforge.cli.report import plot, report
 from ganforge.cli.sample import sample
 from ganforge.cli.sweep import sweep
 from ganforge.cli.train import resume, run
+from ganforge.outputs.printable import Terminal, TerminalWithBar
 
 BAD_INPUT = 2
 """Exit code of every error that the user can fix."""
@@ -45,7 +50,19 @@ DISK = {
     errno.EEXIST: "exists already",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EFBIG: "the file is too large for this file system or limit",
+    errno.ENOENT: "no such file or folder",
+    errno.ELOOP: "is a symbolic link, which is not followed",
+    errno.EIO: "the disk or the network file system failed (input/output error)",
+    errno.ESTALE: "the network file system no longer knows this file",
+    errno.EMFILE: "too many open files; raise the limit with 'ulimit -n'",
+    errno.ENFILE: "too many open files on this machine",
 }
+
+
+NO_MEMORY = (
+    "out of memory; a smaller train.batch_size, or a larger train.accumulate, needs less, and "
+    "'ganforge check' estimates how much"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,18 +81,16 @@ def cli() -> None:
 
 
 for command in (
-    new, run, resume, sample, check, plugins, schema, plot, report, judge, evaluate, neighbours, compare,
-    doctor, health, sweep, profile, cache, export, play,
+    new, run, resume, sample, check, plugin, plugins, schema, plot, report, judge, evaluate, lab, latents,
+    neighbours,
+    compare, doctor, health, sweep, profile, cache, export, play,
 ):  # fmt: skip
     cli.add_command(command)
 
 
 def main() -> None:
     """Runs a command; user errors end in one message on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        # The name of a file may be bytes that no terminal shows.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _show_control_characters()
     _refuse_names_that_are_no_text()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
@@ -85,11 +100,16 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno in DISK:
-            where = f"{error.filename}: " if error.filename else ""
-            _fail(f"{where}{DISK[error.errno]}", error)
-        raise
+        reason = DISK.get(error.errno or 0, error.strerror)
+        if reason is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{reason}", error)
+    except MemoryError as error:
+        _fail(NO_MEMORY, error)
     except Exception as error:
+        if _is_out_of_memory(error):
+            _fail(NO_MEMORY, error)
         # Importing the class would import torch, which --help must not; if it was raised, it is imported.
         if not _is_user_error(error):
             raise
@@ -98,6 +118,29 @@ def main() -> None:
         if type(error).__name__ != "LostProcess":
             raise
         _fail(str(error), error, LOST)
+
+
+def _show_control_characters() -> None:
+    """On stdout and stderr: names of files and labels may hold what a terminal would obey, or bytes that
+    are no text."""
+    for name, kind in (("stdout", Terminal), ("stderr", TerminalWithBar)):
+        stream = getattr(sys, name)
+        if type(stream) is io.TextIOWrapper:
+            stream.flush()
+            wrapped = kind(
+                stream.buffer,
+                encoding=stream.encoding,
+                errors="backslashreplace",
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )
+            setattr(sys, name, wrapped)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has an error of its own for a GPU, and a message for a CPU."""
+    cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
+    return cpu or type(error).__name__ == "OutOfMemoryError"
 
 
 def _refuse_names_that_are_no_text() -> None:

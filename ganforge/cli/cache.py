@@ -37,7 +37,7 @@ def clear(keys: tuple[str, ...]) -> None:
     A run in progress keeps the entry that it has opened.
     """
     from ganforge.api import UserError, did_you_mean
-    from ganforge.api.cache import entries
+    from ganforge.api.cache import entries, sweep
     from ganforge.outputs.cache import cache_folder
 
     found = {entry.key: entry for entry in entries(cache_folder())}
@@ -49,6 +49,7 @@ def clear(keys: tuple[str, ...]) -> None:
     removed = [found[key] for key in keys] if keys else list(found.values())
     for entry in removed:
         entry.remove()
+    sweep(cache_folder())
     click.echo(f"deleted {len(removed)} entries, {_size(sum(entry.bytes for entry in removed))}")
 
 

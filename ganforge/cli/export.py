@@ -18,28 +18,68 @@ from ganforge.cli.options import checkpoint
     help="Write the playground of `ganforge play`: a folder for any web server, or one .html file that opens "
     "from a disk and can be mailed.",
 )
+@click.option(
+    "--hub",
+    type=click.Path(path_type=Path),
+    help="Write a run folder to publish: settings, the generator's weights in safetensors, and a card with "
+    "metrics and provenance; no training state. `ganforge sample` and `load_run` take it.",
+)
+@click.option(
+    "--license",
+    "license_name",
+    help="License in the card of --hub, such as apache-2.0, cc-by-4.0, or other.",
+)
 @checkpoint
-def export(run_folder: Path, onnx: Path | None, web: Path | None, choice: str) -> None:
+def export(
+    run_folder: Path,
+    onnx: Path | None,
+    web: Path | None,
+    hub: Path | None,
+    license_name: str | None,
+    choice: str,
+) -> None:
     """Export the generator of the run folder RUN (its moving average, if it has one).
 
     An ONNX file has inputs `z` [n, Z] and, for a conditional generator, `cond` [n, ...], the output
     `samples` [n, ...], and the prior, the conditions and the provenance in its metadata.
     """
-    if onnx is None and web is None:
-        raise click.UsageError("nothing to write; pass --onnx FILE, or --web with a folder or FILE.html")
+    if onnx is None and web is None and hub is None:
+        raise click.UsageError(
+            "nothing to write; pass --onnx FILE, --web with a folder or FILE.html, or --hub FOLDER"
+        )
+    if (hub is None) != (license_name is None):
+        raise click.UsageError(
+            "--hub needs --license, such as apache-2.0, cc-by-4.0, or other: which one the data and your "
+            "institution allow is not guessed"
+            if license_name is None
+            else "--license is for the card of --hub; pass --hub FOLDER, too"
+        )
     from ganforge.components.registry import discover
     from ganforge.evaluation.sample import open_generator
+    from ganforge.export.hub import refuse_taken, write_hub
     from ganforge.export.onnx import write_onnx
     from ganforge.export.requirements import need_onnx
     from ganforge.export.web import refuse_target, runtime_files, write_page
     from ganforge.outputs.run_folder import RunFolder
 
     run = RunFolder.open(run_folder)
-    need_onnx()
+    if onnx is not None or web is not None:
+        need_onnx()
+    if hub is not None:
+        refuse_taken(hub)
     if web is not None:
         refuse_target(web)
         runtime_files()
-    generator = open_generator(run_folder, discover(), lambda line: click.echo(line, err=True), choice=choice)
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    generator = open_generator(run_folder, discover(), say, choice=choice)
+    if hub is not None:
+        assert license_name is not None
+        # First: the other exports fold the network's parametrizations.
+        write_hub(run, generator, choice, hub, license_name, say)
+        click.echo(f"{hub}: upload it with 'hf upload OWNER/NAME {hub}'")
     if onnx is not None:
         size = write_onnx(run, generator, onnx)
         click.echo(f"{onnx}: {size / 1e6:.1f} MB; equal to PyTorch for batches of 1, 2 and 7")

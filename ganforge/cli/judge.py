@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -44,8 +44,29 @@ def judge() -> None:
     show_default=True,
     help="Seed of weights, data order and split.",
 )
+@click.option(
+    "--architecture",
+    type=click.Choice(["small_resnet", "plain"]),
+    default="small_resnet",
+    show_default=True,
+    help="plain = strided convolutions, five times as fast; for a guide that is not to resemble the judge.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1, max=1024),
+    default=24,
+    show_default=True,
+    help="Channels of the first stage.",
+)
 def train(
-    config: Path, out: Path, overrides: tuple[str, ...], epochs: int, max_minutes: float | None, seed: int
+    config: Path,
+    out: Path,
+    overrides: tuple[str, ...],
+    epochs: int,
+    max_minutes: float | None,
+    seed: int,
+    architecture: Literal["small_resnet", "plain"],
+    width: int,
 ) -> None:
     """Train a judge on the real images of CONFIG's section [data].
 
@@ -60,7 +81,7 @@ def train(
     settings = load(config, discover(), overrides)
     judging.refuse_existing(out)
     context = data_context(lambda line: click.echo(line, err=True))
-    wanted = judging.JudgeTraining(epochs=epochs, max_minutes=max_minutes, seed=seed)
+    wanted = judging.JudgeTraining(epochs, max_minutes, architecture, width, seed)
     trained = judging.train_judge(settings, wanted, context)
     trained.save(out)
     click.echo(judge_report(trained))

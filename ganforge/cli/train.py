@@ -25,6 +25,9 @@ REQUEUE = 75
 FOLDER = "GANFORGE_RUN_FOLDER"
 """Set for the processes of --processes: the run folder, on which all of them agree."""
 
+AT_ONCE = 130
+"""Ended by a second Ctrl-C, as shells report it."""
+
 UNHEALTHY = 3
 """`health.policy` ended the run; restarting the job unchanged would not help."""
 
@@ -187,6 +190,10 @@ def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:
                 err=True,
             )
         sys.exit(REQUEUE)
+    except KeyboardInterrupt as error:
+        for line in getattr(error, "__notes__", ()):
+            click.echo(line, err=True)
+        sys.exit(AT_ONCE)
     if outcome.is_main:
         from ganforge.engine.distributed.hangup import leave_lost_terminal
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,9 @@ from ganforge.api import (
     Term,
 )
 from ganforge.components.faults import blame, fault, in_words
+
+ROUNDING = 1e-3
+"""By which float images may exceed [-1, 1]: resampling and float16 do."""
 
 
 def spec_of(dataset: Dataset) -> DataSpec:
@@ -58,6 +62,14 @@ def open_data(dataset: Dataset, split: Split, spec: DataSpec, context: Context) 
     for what, values in (("samples", images), ("labels", labels)):
         if values is not None and values.is_floating_point() and not values.isfinite().all():
             raise fault(dataset, f"build returned non-finite {what}")
+    if spec.is_image and images.dtype == torch.float32 and type(dataset).picture is Dataset.picture:
+        low, high = images.aminmax()
+        if low < -1 - ROUNDING or high > 1 + ROUNDING:
+            raise fault(
+                dataset,
+                f"build returned images as floats from {low:g} to {high:g}; expected [-1, 1], or uint8 from "
+                "0 to 255 (for other values, such as latents of a decoder, define picture)",
+            )
     return samples
 
 
@@ -116,6 +128,16 @@ def heads_of(term: Term, spec: DataSpec, prior: Prior) -> Mapping[str, int]:
     if not isinstance(heads, Mapping) or not all(type(width) is int for width in heads.values()):
         raise fault(term, f"heads returned {heads!r:.60}; expected a dict of names and widths")
     return heads
+
+
+def condition_lists_of(dataset: Dataset) -> Mapping[str, Path]:
+    with blame(dataset, "condition_lists"):
+        lists = dataset.condition_lists()
+    if not isinstance(lists, Mapping) or not all(isinstance(file, Path) for file in lists.values()):
+        raise fault(
+            dataset, f"condition_lists returned {in_words(lists)}; expected a dict of names and paths"
+        )
+    return lists
 
 
 def pictures_of(dataset: Dataset, samples: Tensor) -> Tensor:

@@ -7,20 +7,26 @@ with its reason; the others are used.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
+import re
+import sys
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Literal, get_args, get_origin
 
 import pluggy
 
-from ganforge.api import GROUP, KINDS, Component, UserError, did_you_mean, hooks
+from ganforge.api import API_VERSION, GROUP, KINDS, Component, UserError, did_you_mean, hooks
 from ganforge.components.faults import KIND_NOUNS, one_line
 
 DISABLE = "GANFORGE_DISABLE_PLUGINS"
+SLOW_S = 5.0
+"""An import that takes longer is reported, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,14 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """A plugin that is used, and what its user should know, in one line."""
+
+    plugin: Plugin
+    warning: str
+
+
+@dataclass(frozen=True)
 class Registry:
     """Every component that can be named in a run file."""
 
@@ -54,6 +68,9 @@ class Registry:
     broken: tuple[Broken, ...] = ()
     clashes: Mapping[tuple[str, str], tuple[Plugin, ...]] = field(default_factory=dict)
     """(kind, name) -> the plugins that provide it; such an ambiguous name cannot be used."""
+    warned: tuple[Warned, ...] = ()
+    seconds: Mapping[Plugin, float] = field(default_factory=dict)
+    """Plugin -> the time that its import took."""
 
     @classmethod
     def from_modules(
@@ -106,16 +123,27 @@ def discover() -> Registry:
     (comma-separated, by plugin or by distribution)."""
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     modules: list[tuple[Plugin, ModuleType]] = []
+    seconds: dict[Plugin, float] = {}
     broken: list[Broken] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
         plugin = _plugin_of(entry)
         if {plugin.name, plugin.distribution} & disabled:
             continue
+        started = time.monotonic()
         try:
-            modules.append((plugin, entry.load()))
+            # What a plugin prints must not mix with the output of a command, which may be JSON.
+            with contextlib.redirect_stdout(sys.stderr):
+                modules.append((plugin, entry.load()))
         except (Exception, SystemExit) as error:  # a plugin may raise anything at import
             broken.append(Broken(plugin, f"does not import: {one_line(error)}"))
-    return Registry.from_modules(modules, broken)
+        seconds[plugin] = time.monotonic() - started
+    found = Registry.from_modules(modules, broken)
+    slow = tuple(
+        Warned(plugin, f"took {duration:.0f} s to import; {DISABLE}={plugin.name} goes without it")
+        for plugin, duration in seconds.items()
+        if duration > SLOW_S
+    )
+    return replace(found, seconds=seconds, warned=found.warned + slow)
 
 
 def _plugin_of(entry: EntryPoint) -> Plugin:
@@ -127,13 +155,17 @@ def _plugin_of(entry: EntryPoint) -> Plugin:
 def _collect(modules: list[tuple[Plugin, object]], broken: list[Broken]) -> Registry:
     claims: dict[tuple[str, str], list[tuple[Plugin, type[Component]]]] = {}
     plugins: list[Plugin] = []
+    warned: list[Warned] = []
     for plugin, module in modules:
         try:
+            old = _negotiated(module)
             classes = _components_of(plugin, module)
         except (Exception, SystemExit) as error:  # a hook is the plugin author's code
             broken.append(Broken(plugin, one_line(error)))
             continue
         plugins.append(plugin)
+        if old is not None:
+            warned.append(Warned(plugin, old))
         for component in classes:
             component.provider = str(plugin)
             claims.setdefault((component.kind, component.type_name()), []).append((plugin, component))
@@ -147,7 +179,35 @@ def _collect(modules: list[tuple[Plugin, object]], broken: list[Broken]) -> Regi
         plugins=tuple(plugins),
         broken=tuple(broken),
         clashes={key: tuple(o[0] for o in owners) for key, owners in claims.items() if len(owners) > 1},
+        warned=tuple(warned),
     )
+
+
+def _negotiated(module: object) -> str | None:
+    """A warning if the plugin is for an older API than this one; None if it fits. Raises `ValueError` if it
+    needs a newer one."""
+    wanted = getattr(module, "GANFORGE_API", None)
+    if wanted is None:
+        return None
+    if not isinstance(wanted, str) or not re.fullmatch(r"\d{1,4}\.\d{1,4}", wanted):
+        raise ValueError(f'GANFORGE_API should be like "{API_VERSION}", got {wanted!r:.40}')
+    theirs, ours = _numbers(wanted), _numbers(API_VERSION)
+    if theirs > ours:
+        raise ValueError(
+            f"needs ganforge.api {wanted}, and this ganforge has {API_VERSION}; upgrade it: "
+            "pip install --upgrade ganforge"
+        )
+    if theirs[0] < ours[0]:
+        return (
+            f"is written for ganforge.api {wanted}, and this ganforge has {API_VERSION}; look for a newer "
+            "release of it"
+        )
+    return None
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")
+    return int(major), int(minor)
 
 
 def _components_of(plugin: Plugin, module: object) -> list[type[Component]]:

@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from ganforge.api import AbsolutePath, Optimizer, ScheduledInt
 
 Diagnosis = Literal[
-    "non_finite", "discriminator_overpowers", "mode_collapse", "vanishing_generator_gradient", "oscillation"
+    "non_finite",
+    "discriminator_overpowers",
+    "mode_collapse",
+    "vanishing_generator_gradient",
+    "oscillation",
+    "standing_still",
 ]
 """The sentinel's diagnoses."""
 

@@ -78,6 +78,8 @@ class Loop:
         self.guard = Guard(config.health, game, samples, config.train.seed)
         self.diagnosis: str | None = None
         """Why `health.policy` ended the run."""
+        self.events = 0
+        """Events recorded so far, without those of a future that a kill has undone."""
         self._saved_at = -1
 
     @property
@@ -183,7 +185,7 @@ class Loop:
 
     def _go_back(self, decision: GoBack) -> bool:
         """Restores the newest readable healthy checkpoint; False if there is none."""
-        runtime, spent = self.game.runtime, self.seconds
+        runtime, spent, events = self.game.runtime, self.seconds, self.events
         self.saver.wait()
         # Nobody reads checkpoints before the main process has written its last.
         runtime.any(False)
@@ -191,15 +193,15 @@ class Loop:
         if runtime.any(found is None) or found is None:
             return False
         self.restore(*found)
-        self.seconds, self.guard.history = spent, decision.history
+        self.seconds, self.events, self.guard.history = spent, events, decision.history
         self.reseed()
         # At once, so that a run that is killed now knows, when it is resumed, that it was rolled back.
+        self.tell_event(decision.event())
         self.save()
         self.saver.wait()
         if runtime.is_main:
             remove_after(self.checkpoints, self.images_seen)
             self.observer.cut(self.images_seen)
-        self.tell_event(decision.event())
         self.say(decision.line(self.images_seen))
         return True
 
@@ -246,6 +248,7 @@ class Loop:
         if self.game.runtime.is_main:
             now = {"iteration": self.iteration, "images_seen": self.images_seen}
             self.observer.event({**now, **event})
+            self.events += 1
 
     def save(self) -> None:
         """Starts writing a checkpoint of this point of the run; `saver.wait()` waits for it."""
@@ -265,6 +268,7 @@ class Loop:
             "images_seen": self.images_seen,
             "seconds": self.seconds,
             "owes_metrics": self.owes_metrics,
+            "events": self.events,
             "best": self.best.state(),
             "stamp": dict(self.stamp),
             "health": self.guard.state(),
@@ -280,6 +284,7 @@ class Loop:
         self.iteration, self.images_seen = state["iteration"], state["images_seen"]
         self.seconds = state["seconds"]
         self.owes_metrics = state["owes_metrics"]
+        self.events = state.get("events", 0)
         self.best.restore(state["best"])
         unpack_game(self.game, tensors, state)
         if self.average is not None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,18 +23,20 @@ from ganforge.components.calls import values_of
 from ganforge.components.comparability import depends_on, describe, fingerprint, tensor_sha256
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Plugin, Registry
-from ganforge.config import RunConfig, dump, load, validate
+from ganforge.config import RunConfig, dump, validate
 from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
-from ganforge.files import open_own
-from ganforge.outputs.recall_chart import write_recall_charts
+from ganforge.evaluation.default_metrics import default_metrics
+from ganforge.evaluation.train_judge import JudgeTraining
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
+from ganforge.training.recorded import load_recorded
 
 Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
 RECORD = "evaluations.jsonl"
+"""File of a run folder, one evaluation a line."""
 EXAMPLE = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"'
 
 
@@ -139,24 +140,28 @@ class Evaluation:
     """None = the moving average if the run has one."""
     checkpoint: str = "newest"
     """See `checkpoint.load_chosen`."""
+    judge: JudgeTraining | None = None
+    """How to train the judge of a run that names no metrics; None = such a run is refused."""
 
 
 def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
-    """Computes the metrics on a checkpoint of the run, and appends the record to evaluations.jsonl.
+    """Computes the metrics on a checkpoint of the run; `write_record` keeps the result.
 
-    Raises `UserError` for incompatible arguments, and then nothing is written.
+    Raises `UserError` for incompatible arguments.
     """
     run = RunFolder.open(folder)
-    config, metrics = read_metrics(run, registry, asked)
+    config, metrics = read_metrics(run, registry, asked, optional=asked.judge is not None)
     generator = open_generator(run, config, asked, context.say)
     spec = generator.sampler.spec
     data = LazySamples(lambda: load_samples(config, spec, context))
+    if asked.judge is not None and not metrics:
+        metrics = default_metrics(config, spec, data, registry, context, asked.judge)
     sampler = EvaluationSampler(generator.sampler, data)
     rows = [
         {"plugin": _plugin(registry.provider(type(metric))), **measure(metric, sampler, data, asked.seeds)}
         for metric in metrics
     ]
-    record = {
+    return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "ganforge": ganforge.__version__,
         "torch": str(torch.__version__),
@@ -168,16 +173,16 @@ def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Conte
         "data": json.loads(config.data.model_dump_json(exclude=_paths(config.data), exclude_none=True)),
         "metrics": rows,
     }
-    _append(run.path / RECORD, record)
-    write_recall_charts(run, rows)
-    return record
 
 
-def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple[RunConfig, Sequence[Metric]]:
-    """The run's settings, and the metrics to compute. Raises `UserError` if there are none."""
+def read_metrics(
+    run: RunFolder, registry: Registry, asked: Evaluation, optional: bool = False
+) -> tuple[RunConfig, Sequence[Metric]]:
+    """The run's settings, and the metrics to compute. Raises `UserError` if there are none, unless they are
+    `optional`."""
     if asked.metrics_file is None:
-        config = load(run.config, registry, asked.overrides)
-        if not config.metrics:
+        config = load_recorded(run, registry, asked.overrides)
+        if not config.metrics and not optional:
             raise UserError(
                 f"{run.config} has no [[metrics]]; pass some with --metrics FILE.toml, such as\n{EXAMPLE}"
             )
@@ -198,7 +203,7 @@ def read_metrics(run: RunFolder, registry: Registry, asked: Evaluation) -> tuple
             )
         tables[int(path[1])][path[2]] = value
         for_metrics[path] = override
-    config = load(run.config, registry, for_run)
+    config = load_recorded(run, registry, for_run)
     document = dump(config) | {"metrics": tables}
     checked = validate(document, registry, file=str(file), text=text, overrides=for_metrics)
     return config, checked.metrics
@@ -280,11 +285,6 @@ def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
     if document or not isinstance(tables, list) or not tables:
         raise UserError(f"{file}: expected [[metrics]] tables and nothing else, such as\n{EXAMPLE}")
     return tables, text
-
-
-def _append(file: Path, record: Mapping[str, Any]) -> None:
-    with open(open_own(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8") as lines:
-        lines.write(json.dumps(record, allow_nan=False) + "\n")
 
 
 def _weights_sha256(file: Path) -> str:

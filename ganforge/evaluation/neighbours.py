@@ -19,12 +19,12 @@ from torch import Tensor
 from ganforge.api import Context, Samples, UserError
 from ganforge.api.judge.features import FeatureSpace, real
 from ganforge.components.registry import Registry
-from ganforge.config import load
 from ganforge.engine.random import generator_for
 from ganforge.evaluation.sample import open_generator
 from ganforge.outputs.atomic import write_bytes, write_json
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples
+from ganforge.training.recorded import load_recorded
 
 CHUNK = 1024
 """Training images in memory at a time."""
@@ -70,7 +70,7 @@ def find_neighbours(folder: Path, registry: Registry, asked: Search, out: Path, 
     if not spec.is_image:
         raise UserError(f"expected a run on images; the samples of {folder} have shape {spec.shape}")
     space = FeatureSpace.open(asked.judge, spec)
-    data = load_samples(load(RunFolder.open(folder).config, registry, asked.overrides), spec, context)
+    data = load_samples(load_recorded(RunFolder.open(folder), registry, asked.overrides), spec, context)
     refuse_misfit(asked, data)
     generator.sampler.labels = data.labels
     samples = generator.sampler.sample(asked.count, asked.seed)

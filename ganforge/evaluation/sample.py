@@ -16,7 +16,6 @@ from ganforge.api.conditions import read_conditions
 from ganforge.components.calls import pictures_of
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
-from ganforge.config import load
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -25,6 +24,7 @@ from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.labels import Names
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import plan
+from ganforge.training.recorded import load_recorded
 
 OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
 """Suffixes that no folder is meant to have."""
@@ -54,7 +54,7 @@ def open_generator(
     there is one; `choice`: see `checkpoint.load_chosen`."""
     run = RunFolder.open(folder)
     on = device_of(device)
-    config = load(run.config, registry)
+    config = load_recorded(run, registry)
     spec = run.read_data_spec()
     group = "generator" if config.ema.halflife else "network_g"
     tensors, state = checkpoint.load_chosen(run.checkpoints, choice, say, groups={group})
@@ -129,7 +129,7 @@ def refuse_too_many(total: int) -> None:
 
 def refuse_out(out: Path) -> None:
     """Raises `UserError` for a place that samples are not written to, before any is drawn."""
-    with _writing(out):
+    with writing(out):
         taken = (out / "samples.json").exists()
     if taken:
         raise UserError(f"{out} already holds samples; choose another folder with --out")
@@ -144,7 +144,7 @@ def write_grid(
     data: Dataset, samples: Tensor, out: Path, columns: int = 8, names: Names | None = None
 ) -> Path:
     """Writes samples [n, *shape] as one image file. Raises `UserError` if it cannot be written."""
-    with _writing(out):
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         save_grid(pictures_of(data, samples), out, columns, names)
     return out
@@ -158,7 +158,7 @@ def write_samples(
     Raises `UserError` if the folder already holds samples, or cannot be written.
     """
     refuse_out(out)
-    with _writing(out):
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         listed = []
         for index, image in enumerate(samples):
@@ -170,7 +170,8 @@ def write_samples(
 
 
 @contextlib.contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def writing(out: Path) -> Iterator[None]:
+    """Errors of the file system inside are the user's: another path is needed."""
     try:
         yield
     except OSError as error:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ganforge.api import Context, DataSpec, Samples, UserError
 from ganforge.api.judge.judge import Judge
-from ganforge.api.judge.network import JudgeNetwork, build_network
+from ganforge.api.judge.network import JudgeNetwork, OwnArchitecture, build_network
 from ganforge.api.judge.score import score
 from ganforge.components.calls import open_data, spec_of
 from ganforge.config import RunConfig
@@ -45,6 +45,7 @@ class JudgeTraining:
     epochs: int = 12
     max_minutes: float | None = None
     """Time limit; the learning rate is 0 by then; None = no limit."""
+    architecture: OwnArchitecture = "small_resnet"
     width: int = 24
     """Channels of the network's first stage."""
     seed: int = 0
@@ -89,7 +90,9 @@ def train_judge(config: RunConfig, settings: JudgeTraining, context: Context) ->
         "device": str(device),
     }
     network = network.cpu()
-    judge = Judge.of(network, spec, architecture="small_resnet", width=settings.width, trained_on=trained_on)
+    judge = Judge.of(
+        network, spec, architecture=settings.architecture, width=settings.width, trained_on=trained_on
+    )
     card = judge.card.model_copy(update={"accuracy": measure(judge, split.test)})
     return Judge(network, card)
 
@@ -134,7 +137,7 @@ def split_data(config: RunConfig, spec: DataSpec, context: Context, seed: int) -
 
 def refuse_existing(folder: Path) -> None:
     """Raises `UserError` if a judge cannot be written to `folder`, before any work is done."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not Judge.half_saved(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} already exists; choose another with --out")
     nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
@@ -156,18 +159,18 @@ def _fit(
     """The trained network and the number of images shown to it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(settings.seed, "judge", "weights"))
-        network = build_network("small_resnet", spec.shape[0], spec.labels.width, settings.width)
+        network = build_network(settings.architecture, spec.shape[0], spec.labels.width, settings.width)
     network.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
     loss_of = F.cross_entropy if spec.labels.kind == "one_of_k" else F.binary_cross_entropy_with_logits
     images, labels = split.samples.images.to(device), split.samples.labels
     assert labels is not None
     total = settings.epochs * len(split.rows)
-    shown = Progress(total)
     started, told, seen, seen_then = time.monotonic(), time.monotonic(), 0, 0
+    limit = math.inf if settings.max_minutes is None else 60 * settings.max_minutes
+    shown = Progress(total, deadline=started + limit)
     for rows, rng in _batches(split.rows, settings):
         now = time.monotonic()
-        limit = math.inf if settings.max_minutes is None else 60 * settings.max_minutes
         progress = max(seen / total, (now - started) / limit)
         if progress >= 1:
             break

@@ -88,10 +88,11 @@ def _packed(values: Tensor) -> str:
 def _facts(generator: TrainedGenerator) -> list[str]:
     parameters = sum(each.numel() for each in generator.sampler.network.parameters())
     shape = generator.spec.shape
+    seen = "images" if len(shape) == 3 else "points"
     what = f"{shape[2]}x{shape[1]} pixels" if len(shape) == 3 else "points in the plane"
     return [
         what,
-        f"trained on {generator.images_seen:,} images",
+        f"trained on {generator.images_seen:,} {seen}",
         f"{parameters / 1e6:.2g} million parameters",
     ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -10,10 +12,12 @@ from torch import Tensor
 
 from ganforge.api import UserError
 from ganforge.components.calls import pictures_of
-from ganforge.evaluation.sample import TrainedGenerator, in_words, write_grid, write_samples
+from ganforge.evaluation.sample import TrainedGenerator, in_words, write_grid, write_samples, writing
 from ganforge.evaluation.sheets import Sheet
 from ganforge.outputs.drawing import as_pictures
+from ganforge.outputs.film import write_film
 from ganforge.outputs.grid import PICTURES, grid_png, image_of
+from ganforge.outputs.labels import Names
 
 
 class DrawnSamples:
@@ -48,6 +52,16 @@ class DrawnSamples:
         return [in_words(self._labels, None if cond is None else cond[index]) for index in range(len(self))]
 
     @property
+    def columns(self) -> int:
+        """Samples in a row of the grid."""
+        return self._sheet.columns
+
+    @property
+    def names(self) -> Names:
+        """What rows and columns of the grid show."""
+        return self._sheet.names
+
+    @property
     def images(self) -> list[Image.Image]:
         """Each sample as a PIL image. Raises `UserError` for points and waves, which only `grid` draws."""
         shown = pictures_of(self._data, self.tensor)
@@ -67,6 +81,21 @@ class DrawnSamples:
         if path.suffix.lower() in PICTURES:
             return write_grid(self._data, self.tensor, path, self._sheet.columns, self._sheet.names)
         return write_samples(self._data, self._labels, self.tensor, self.cond, self.seed, path)
+
+    def framewise(self) -> DrawnSamples:
+        """The same samples with one in each row, so that a film shows one after another."""
+        found = copy.copy(self)
+        found._sheet = replace(self._sheet, columns=1, names=Names())
+        return found
+
+    def save_film(self, path: str | Path, fps: float = 20.0) -> Path:
+        """Writes each row of the grid as a frame of an animated .webp or .gif. Raises `UserError` for another
+        suffix, and for samples that are no images."""
+        path = Path(path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_film(pictures_of(self._data, self.tensor), self.columns, path, fps)
+        return path
 
     def _repr_png_(self) -> bytes:
         shown = pictures_of(self._data, self.tensor)

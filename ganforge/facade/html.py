@@ -6,7 +6,8 @@ import base64
 import html
 from typing import NamedTuple
 
-from ganforge.api import DataSpec
+from ganforge.api import DataSpec, UserError
+from ganforge.files import read_regular
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
 
@@ -34,7 +35,10 @@ def card(run: RunFolder, spec: DataSpec) -> Card:
     grids = run.grid_files()
     if grids:
         images, file = grids[-1]
-        content = file.read_bytes() if file.is_file() and file.stat().st_size <= MAX_GRID_BYTES else b""
+        try:
+            content = read_regular(file, MAX_GRID_BYTES)
+        except (OSError, UserError):
+            content = b""
         if content.startswith(b"\x89PNG"):
             picture = base64.b64encode(content).decode()
             found += f'<img alt="samples after {images:,} images" src="data:image/png;base64,{picture}">'

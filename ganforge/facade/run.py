@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganforge.api import DataSpec, LabelSpec, UserError
 from ganforge.components.registry import discover
-from ganforge.config import RunConfig, load
+from ganforge.config import RunConfig
 from ganforge.evaluation import sheets
 from ganforge.evaluation.codes import set_codes
 from ganforge.evaluation.conditions import rows as rows_of
@@ -27,13 +27,11 @@ from ganforge.evaluation.sample import (
 from ganforge.facade.drawn import DrawnSamples
 from ganforge.facade.html import card
 from ganforge.facade.hub import local
+from ganforge.facade.latents import Condition, LatentSpace
 from ganforge.facade.rows import Rows
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
-
-Condition = str | Path | Sequence[Any] | Tensor
-"""One condition as text ("red cube, blue sphere", "0.5, -1", the path of an image), as a list of names or
-numbers; several as a list of lists; or rows for the generator [K], [m, K] or [m, C, H, W]."""
+from ganforge.training.recorded import load_recorded
 
 
 def load_run(path: str | Path, checkpoint: str | int = "newest", device: str = "cpu") -> Run:
@@ -47,7 +45,7 @@ def load_run(path: str | Path, checkpoint: str | int = "newest", device: str = "
     return Run(RunFolder.open(local(path)), str(checkpoint), device)
 
 
-class Run:
+class Run(LatentSpace):
     """A run: its settings, its log, and samples of its generator (the moving average if it has one)."""
 
     def __init__(self, folder: RunFolder, checkpoint: str, device: str) -> None:
@@ -63,7 +61,7 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The settings with every default filled in."""
-        return load(self._folder.config, discover())
+        return load_recorded(self._folder, discover())
 
     @cached_property
     def spec(self) -> DataSpec:

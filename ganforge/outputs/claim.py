@@ -108,6 +108,14 @@ def claimed(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def without_locks(path: Path) -> str:
+    """A warning where `locked` is false."""
+    return (
+        f"the file system of {path} has no locks, so nothing prevents a second training process in this "
+        "run folder"
+    )
+
+
 def _lock(descriptor: int) -> bool | None:
     """True = locked, False = there are no locks here, None = another process holds it."""
     try:

@@ -23,13 +23,17 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     return read_rows(path)
 
 
-def drop_findings_after(path: Path, images_seen: int) -> None:
-    """Drops findings beyond `images_seen`, which a resumed run will record again. Rollbacks stay:
-    they explain where the run is."""
-    if path.is_file():
-        kept = [
-            event
-            for event in read_events(path)
-            if event["event"] != FINDING or event["images_seen"] <= images_seen
-        ]
+def cut(path: Path, count: int | None, images_seen: int) -> int:
+    """Drops the events after the first `count`, which a resumed run records again; returns how many are left.
+
+    None: the checkpoint is of an older version, which did not count them. Then findings beyond `images_seen`
+    are dropped.
+    """
+    events = read_events(path)
+    if count is None:
+        kept = [event for event in events if event["event"] != FINDING or event["images_seen"] <= images_seen]
+    else:
+        kept = events[:count]
+    if len(kept) < len(events):
         write_bytes(path, b"".join(encoded(event) for event in kept))
+    return len(kept)

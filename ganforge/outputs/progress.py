@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
+
+from ganforge.outputs.printable import printable
 
 T = TypeVar("T")
 PATIENCE_S = 2.0
@@ -23,9 +26,13 @@ class Progress:
     """Progress of one run. On a terminal and in a notebook, a bar updated in place; elsewhere, one line per
     row."""
 
-    def __init__(self, total_images: int, stream: TextIO | None = None, start: int = 0) -> None:
-        """`start`: images seen already when a run is resumed. `stream` is stderr by default."""
+    def __init__(
+        self, total_images: int, stream: TextIO | None = None, start: int = 0, deadline: float = math.inf
+    ) -> None:
+        """`start`: images seen already when a run is resumed. `stream` is stderr by default. `deadline`: the
+        task ends by then, on the clock of `time.monotonic`."""
         self.total = total_images
+        self.deadline = deadline
         self.stream: Any = _Display(sys.stderr if stream is None else stream)
         self._rate: float | None = None
         self._losses: dict[str, str] = {}
@@ -64,6 +71,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Prints one line, above the bar if there is one."""
+        line = printable(line)
         if self._bar is not None:
             self._bar.write(line, file=self.stream)
         else:
@@ -78,8 +86,8 @@ class Progress:
     def _rate_and_eta(self, images_seen: int) -> list[str]:
         if not self._rate:
             return []
-        left = duration(max(0, self.total - images_seen) / self._rate)
-        return [f"{self._rate:,.1f} images/s", f"eta {left}"]
+        left = min(max(0, self.total - images_seen) / self._rate, max(0.0, self.deadline - time.monotonic()))
+        return [f"{self._rate:,.1f} images/s", f"eta {duration(left)}"]
 
 
 class _Display:

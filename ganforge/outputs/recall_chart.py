@@ -60,11 +60,13 @@ def draw_recall(name: str, shares: Shares, ceiling: Shares) -> Figure:
     labels = list(shares)
     figure = blank(7, 1.2 + 0.24 * len(labels))
     axes = figure.add_subplot()
-    axes.barh(labels, list(shares.values()), color="tab:blue", height=0.7)
-    known = [label for label in labels if label in ceiling]
+    axes.barh(range(len(labels)), list(shares.values()), color="tab:blue", height=0.7)
+    # A label may have dollar signs, which are no mathematics.
+    axes.set_yticks(range(len(labels)), labels=labels, parse_math=False)
+    known = [index for index, label in enumerate(labels) if label in ceiling]
     if known:
         axes.scatter(
-            [ceiling[label] for label in known],
+            [ceiling[labels[index]] for index in known],
             known,
             marker="|",
             s=60,
@@ -75,7 +77,7 @@ def draw_recall(name: str, shares: Shares, ceiling: Shares) -> Figure:
         figure.legend(loc="outside lower right", fontsize=8)
     axes.set(xlim=(0, 1.02), xlabel="share of samples in which the judge finds the label")
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_title(f"{name}: recall of each label, lowest first", fontsize=10)
+    axes.set_title(f"{name}: recall of each label, lowest first", fontsize=10, parse_math=False)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     return figure

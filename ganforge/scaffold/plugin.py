@@ -58,7 +58,7 @@ def new_plugin(project: str, kinds: Sequence[str], folder: Path) -> list[Path]:
         "imports": "\n".join(
             f"from {package}.{kind} import {title}{kind.title()}" for kind in sorted(wanted)
         ),
-        "classes": ", ".join(f"{title}{kind.title()}" for kind in wanted),
+        "classes": "\n".join(f"        {title}{kind.title()}," for kind in wanted),
         "sections": _sections(wanted, name),
     }
     files = {
@@ -84,8 +84,8 @@ def _package_of(project: str) -> str:
     """The module's name: `acme-gan` -> `acme_gan`."""
     if not NAME.fullmatch(project) or len(project) > LONGEST:
         raise UserError(
-            f"expected a name of lower-case letters, digits and hyphens that starts with a letter, of at most "
-            f"{LONGEST} characters, such as acme-gan; got {project!r:.60}"
+            f"expected a name of lower-case letters, digits and hyphens that starts with a letter, of at "
+            f"most {LONGEST} characters, such as acme-gan; got {project!r:.60}"
         )
     package = project.replace("-", "_")
     name = package.removesuffix("_gan") or package

@@ -63,8 +63,8 @@ def prior(subject: Subject) -> None:
         rng = torch.Generator().manual_seed(7)
         drawn.append(subject.instance.sample(N, torch.eye(N), rng))
     require(torch.equal(drawn[0].z, drawn[1].z), "the same generator gives other latents")
-    width = subject.instance.width()
-    require(tuple(drawn[0].z.shape) == (N, width), f"width() is {width}, but z is {tuple(drawn[0].z.shape)}")
+    width = subject.instance.z_dim()
+    require(tuple(drawn[0].z.shape) == (N, width), f"z_dim() is {width}, but z is {tuple(drawn[0].z.shape)}")
     declared = {code.name for code in subject.instance.codes()}
     require(
         set(drawn[0].codes) == declared,
@@ -103,7 +103,7 @@ def metric(subject: Subject) -> None:
 def heads(subject: Subject) -> None:
     agreed = plan(subject.config)
     try:
-        networks = subject.instance.build(agreed.spec, agreed.latent, {"kit": 3})
+        networks = subject.instance.build(agreed.spec, agreed.z_dim, {"kit": 3})
     except UserError as error:
         raise NotApplicable(f"it refuses heads: {error}") from None
     x, cond = torch.zeros(N, *agreed.spec.shape), _conditions(agreed.spec.labels.shape, "cpu")
@@ -126,9 +126,9 @@ def device(subject: Subject) -> None:
     agreed = plan(subject.config)
     networks = agreed.networks("meta")
     try:
-        _check_networks(
-            subject, networks, agreed.spec, agreed.latent
-        ) if subject.kind == "nets" else _on_meta(subject.instance)
+        _check_networks(subject, networks, agreed.spec, agreed.z_dim) if subject.kind == "nets" else _on_meta(
+            subject.instance
+        )
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise Violation(f"on another device than the CPU: {' '.join(str(error).split())}") from error
 

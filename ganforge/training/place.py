@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ganforge.api import UserError
 from ganforge.config import RunConfig
-from ganforge.outputs.claim import Busy, Claim, take
+from ganforge.outputs.claim import Busy, Claim, take, without_locks
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.replacing import clear_unsaved, restore_aside, set_aside
 from ganforge.outputs.run_folder import RunFolder
@@ -28,6 +28,8 @@ class Place:
         """The folder to write to, which this process holds inside; afterwards nothing is left of a run that
         failed to start. Raises `UserError` if another process holds it, or if it holds something else."""
         claim = self._first(folder) if numbered else self._only(folder, overwrite)
+        if not claim.locked:
+            self.say(f"warning: {without_locks(claim.path)}")
         run = RunFolder(claim.path)
         failed = True
         try:

@@ -15,7 +15,7 @@ from ganforge.config.drift import MAY_CHANGE, Change, changes, within
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.environment import differences, inexact
 from ganforge.engine.loop import Loop
-from ganforge.outputs.events import drop_findings_after
+from ganforge.outputs.events import cut
 from ganforge.outputs.metrics_log import truncate_after
 from ganforge.outputs.run_folder import RunFolder
 
@@ -58,6 +58,11 @@ class Saved:
         """Raises `UserError` if there is none, and with one line per setting that differs and is neither
         free to change nor `allowed`."""
         tensors, state = checkpoint.load_newest(folder.checkpoints, say)
+        if state.get("published"):
+            raise UserError(
+                f"{folder.path} was exported without training state, so it can be sampled but not resumed; "
+                "resume the run that it was exported from"
+            )
         # With the current defaults for newer keys; a checkpoint of format 1 does not record it.
         document = state["stamp"].get("config")
         before = validate(
@@ -77,6 +82,13 @@ class Saved:
             )
         return cls(folder, config, tensors, state, drift, state["stamp"].get("surroundings", {}))
 
+    def retain(self, keep: int) -> None:
+        """Deletes older checkpoints, if the run was killed after it had written its newest and before it did.
+        Where that one is damaged, the older ones are what is left."""
+        newest = checkpoint.complete(self.folder.checkpoints)[-1]
+        if int(newest.name) == self.state["images_seen"]:
+            checkpoint.retain(self.folder.checkpoints, keep, self.state)
+
     def restore(self, loop: Loop) -> str:
         """Restores the state into a stamped loop and, in the main process, truncates the folder's files to it
         and adds an entry to `resumes` in run.json. Returns the line that says how the run continues.
@@ -94,7 +106,7 @@ class Saved:
         because += inexact(self.config.train, loop.game.runtime.device)
         if loop.game.runtime.is_main:
             truncate_after(self.folder.metrics, loop.images_seen, loop.owes_metrics)
-            drop_findings_after(self.folder.events, loop.images_seen)
+            loop.events = cut(self.folder.events, self.state.get("events"), loop.images_seen)
             self.folder.write_config(dump(self.config))
             entry = {
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),

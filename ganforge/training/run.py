@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ganforge.components.registry import Registry
-from ganforge.config import RunConfig, load
+from ganforge.config import RunConfig
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
 from ganforge.engine.distributed.runtime import Runtime, check_shares
@@ -21,6 +21,7 @@ from ganforge.training.build import plan
 from ganforge.training.outcome import Outcome
 from ganforge.training.place import Place, holds_run
 from ganforge.training.place import numbered as numbered_folders
+from ganforge.training.recorded import load_recorded
 from ganforge.training.session import Session
 
 
@@ -70,7 +71,7 @@ def resume(
     if they differ in keys that are neither free to change nor `allowed`.
     """
     run = RunFolder.open(folder)
-    config = load(config_file or run.config, registry, overrides)
+    config = load_recorded(run, registry, overrides, config_file)
     refuse_impossible_best(config)
     with stop, contextlib.closing(Runtime(config.train)) as runtime:
         refuse_differences(config, runtime)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ganforge
@@ -16,7 +16,9 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.kernels.threads import use_threads
 from ganforge.engine.loop import Loop
+from ganforge.engine.metric_values import try_out
 from ganforge.outputs.cache import data_context
+from ganforge.outputs.claim import without_locks
 from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.link import WandbLink
 from ganforge.outputs.progress import Progress
@@ -25,9 +27,10 @@ from ganforge.outputs.replacing import drop_aside
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import Plan, build_loop, load_samples, plan
+from ganforge.training.data_check import suspicious
 from ganforge.training.first_weights import take
 from ganforge.training.origin import frozen_of, origin_of, parameters_of, plugins_of
-from ganforge.training.outcome import Outcome
+from ganforge.training.outcome import Outcome, what_is_lost
 from ganforge.training.record import Record
 from ganforge.training.resume import Saved
 
@@ -59,6 +62,8 @@ class Session:
         left = {}
         try:
             loop, progress = self._prepare(agreed)
+            with self.stop.cut_short():
+                try_out(self.config.metrics, loop.sampler, loop.samples)
             if self.config.init.source is not None:
                 say = progress.say if main else _silent
                 left = {"init_not_taken": take(loop, self.config.init.source, say)}
@@ -68,6 +73,8 @@ class Session:
             raise
         if main:
             drop_aside(self.folder)
+            for line in suspicious(loop.samples, agreed.spec):
+                progress.say(f"warning: {line}")
             # Not from networks on the meta device, for which torch would import its whole compiler.
             self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
             for reason in inexact(self.config.train, self.runtime.device):
@@ -78,7 +85,7 @@ class Session:
         """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ; `claimed`:
         this process holds the folder already."""
         main, seen = self.runtime.is_main, self.config.train.images
-        with self.folder.claimed() if main and not claimed else contextlib.nullcontext():
+        with self._claimed(claimed):
             if main:
                 checkpoint.remove_leftovers(self.folder.checkpoints)
                 self.folder.remove_leftovers()
@@ -97,7 +104,18 @@ class Session:
                 say(f"threads: {threads}, as before; with another OMP_NUM_THREADS the run would not be exact")
             loop, progress = self._prepare(plan(self.config, self.folder.read_data_spec()))
             say(saved.restore(loop))
+            if main:
+                saved.retain(self.config.logging.keep_checkpoints)
             return self._run(loop, progress)
+
+    @contextlib.contextmanager
+    def _claimed(self, already: bool) -> Iterator[None]:
+        """The main process's lock on the folder, unless it is held `already`."""
+        held = self.runtime.is_main and not already
+        with self.folder.claimed() if held else contextlib.nullcontext(True) as locked:
+            if not locked:
+                Progress(self.config.train.images).say(f"warning: {without_locks(self.folder.path)}")
+            yield
 
     def _prepare(self, agreed: Plan) -> tuple[Loop, Progress]:
         """The data and the loop. A signal interrupts this."""
@@ -128,10 +146,13 @@ class Session:
         try:
             finished = loop.run(stop)
             well = True
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             patience = 0.0
+            error.add_note(what_is_lost(folder, loop.images_seen))
             raise
         except OSError as error:
+            if not folder.path.is_dir():
+                error.add_note(f"run folder {folder.path} was moved or deleted while it was trained")
             if checkpoint.complete(folder.checkpoints):
                 quoted = shlex.quote(str(folder.path))
                 error.add_note(f"the checkpoints are intact; to continue:  ganforge resume {quoted}")

@@ -120,3 +120,27 @@ def test_a_disk_that_may_not_be_written(
     assert refused(tmp_path, "run", EXAMPLE, "--out", "disk/mine", *sets(*TINY))[-1] == (
         f"cannot create run folder disk/mine in {disk}: Read-only file system; choose another with --out"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "r/metrics.jsonl"), "r/metrics.jsonl: no such file or folder"),
+        (OSError(5, "Input/output error", "r/run.json"), "r/run.json: the disk or the network file system failed (input/output error)"),
+        (OSError(116, "Stale file handle", "r/run.json"), "r/run.json: the network file system no longer knows this file"),
+        (OSError(24, "Too many open files"), "too many open files; raise the limit with 'ulimit -n'"),
+        (OSError(71, "Protocol error", "x"), "x: Protocol error"),
+        (MemoryError(), "out of memory; a smaller train.batch_size, or a larger train.accumulate, needs less, and 'ganforge check' estimates how much"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out of memory; a smaller train.batch_size, or a larger train.accumulate, needs less, and 'ganforge check' estimates how much"),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_faults_of_the_machine_are_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ganforge.components.registry.discover", fail)
+    done = call(tmp_path, "plugins")
+    assert (done.code, done.err) == (2, f"{message}\n")

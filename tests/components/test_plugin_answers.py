@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ganforge.api import DataSpec, LabelSpec, Samples, Verdict
+from ganforge.api import Context, DataSpec, LabelSpec, Samples, Split, Verdict
 from ganforge.components.calls import open_data
 from ganforge.components.faults import ComponentFault
 from ganforge.components.registry import Registry
@@ -18,7 +18,7 @@ from support.contexts import context
 from support.faulty_plugin import OF, behaves, fault
 from support.faulty_plugin import registry as registry
 from support.faulty_plugin import well_behaved as well_behaved
-from support.toys import toy_document, toy_loop
+from support.toys import Squares, toy_document, toy_loop
 
 WRONG: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("loss", "d_loss", lambda value: None, "loss 'bad' {of}: d_loss returned None; expected a scalar tensor of floats"),
@@ -58,6 +58,27 @@ def test_what_is_wrong(
 ) -> None:
     behaves(lambda what, value: spoil(value) if what == where else value)
     assert fault(tmp_path, registry, kind) == expected.format(of=OF)
+
+
+def test_images_as_floats_outside_of_minus_1_to_1(tmp_path: Path) -> None:
+    class Floats(Squares):
+        def build(self, split: Split, context: Context) -> Samples:
+            return Samples(super().build(split, context).images.float() / self.count, None)
+
+    class Latents(Floats):
+        def picture(self, samples: torch.Tensor) -> torch.Tensor:
+            return samples
+
+    for count, message in ((1, "0 to 59"), (40, "0 to 1.475")):
+        with pytest.raises(ComponentFault) as caught:
+            data = Floats(count=count, labels="none")
+            open_data(data, "train", data.spec(), context(tmp_path))
+        assert f"build returned images as floats from {message}" in str(caught.value)
+        assert str(caught.value).endswith(
+            "; expected [-1, 1], or uint8 from 0 to 255 (for other values, such as latents of a decoder, define picture)"
+        )
+    for data in (Floats(count=59, labels="none"), Latents(count=1, labels="none")):
+        open_data(data, "train", data.spec(), context(tmp_path))
 
 
 def test_a_generator_off_the_graph(tmp_path: Path, registry: Registry) -> None:

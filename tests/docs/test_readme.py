@@ -19,6 +19,7 @@ from ganforge.config.schema import LISTS
 from ganforge.profiling.preflight import preflight
 from ganforge.training.build import plan
 from support.paths import ROOT, RUN_FILES
+from support.small_runs import judges
 from support.toys import run, toy_config, toy_loop
 
 PAGES = [ROOT / "README.md", ROOT / "plugins" / "README.md"]
@@ -99,8 +100,9 @@ def test_each_example_fits_together(example: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", RUN_FILES, ids=lambda path: path.stem)
-def test_the_iteration_of_each_example_is_counted(example: Path) -> None:
-    found = preflight(load(example, discover()))
+def test_the_iteration_of_each_example_is_counted(example: Path, tmp_path: Path) -> None:
+    judged = judges(tomllib.loads(example.read_text()), tmp_path, discover())
+    found = preflight(load(example, discover(), judged))
     assert found.cost is not None and found.cost.iteration.flops > 0 and found.peak_bytes
 
 

@@ -14,7 +14,7 @@ from ganforge.cli.health import health
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
-from ganforge.outputs.events import append_event, drop_findings_after, read_events
+from ganforge.outputs.events import append_event, cut, read_events
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.mirror.files import WandbSettings
 from ganforge.outputs.mirror.process import Mirror
@@ -145,6 +145,53 @@ def test_a_run_killed_after_a_rollback_resumes_exactly(tmp_path: Path) -> None:
     assert resumed.guard.state() == straight.guard.state()
 
 
+class Killed(BaseException):
+    """What no code of the run catches."""
+
+
+class Filed(Recorder):
+    """Events go to a file; the process is killed at the tick number `until`."""
+
+    def __init__(self, file: Path, until: int) -> None:
+        super().__init__()
+        self.file, self.until = file, until
+
+    def event(self, event: Any) -> None:
+        append_event(self.file, event)
+
+    def tick(self, images_seen: int) -> None:
+        self.until -= 1
+        if self.until == 0:
+            raise Killed
+
+
+def test_events_after_a_kill_are_those_of_an_undisturbed_run(tmp_path: Path) -> None:
+    def train(name: str, bomb: Bomb, until: int = 0, resumes: bool = False) -> list[dict[str, Any]]:
+        folder = tmp_path / name
+        loop, _ = bombed(folder, bomb, policy="rollback")
+        loop.observer = log = Filed(folder / "events.jsonl", until)
+        if resumes:
+            tensors, state = checkpoint.load_newest(folder, log.say)
+            loop.restore(tensors, state)
+            loop.events = cut(log.file, state["events"], loop.images_seen)
+        if until:
+            with pytest.raises(Killed):
+                run(loop)
+            loop.saver.wait()
+        else:
+            assert run(loop)
+        return read_events(log.file)
+
+    whole = train("straight", Bomb(at=6))
+    assert [event["event"] for event in whole] == ["finding", "rollback"]
+    # The rollback is after 7 ticks; the next checkpoints are 4 and 8 iterations later.
+    for until in (8, 9, 12, 16):
+        name = f"killed-{until}"
+        assert train(name, Bomb(at=6), until) == whole
+        append_event(tmp_path / name / "events.jsonl", {"event": "finding", "images_seen": 999})
+        assert train(name, Bomb(at=-1), resumes=True) == whole
+
+
 def run_folder(path: Path) -> RunFolder:
     run = RunFolder.create(path, {"health": {"grace": 0}}, {})
     log = MetricsLog(run.metrics)
@@ -170,9 +217,17 @@ def test_any_run_can_be_looked_through_afterwards(tmp_path: Path) -> None:
     assert lines[2:] == ["rollback at 32 images: because"]
 
 
-def test_a_resumed_run_drops_the_findings_that_it_makes_anew(tmp_path: Path) -> None:
+def test_a_resumed_run_drops_the_events_that_it_records_again(tmp_path: Path) -> None:
     run = run_folder(tmp_path / "run")
-    drop_findings_after(run.events, 64)
+    whole = read_events(run.events)
+    assert (cut(run.events, 9, 0), read_events(run.events)) == (3, whole)
+    assert (cut(run.events, 2, 0), read_events(run.events)) == (2, whole[:2])
+    assert cut(tmp_path / "none", 1, 0) == 0
+
+
+def test_checkpoints_of_older_versions_do_not_count_events(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run")
+    assert cut(run.events, None, 64) == 2
     assert [(event["event"], event["images_seen"]) for event in read_events(run.events)] == [
         ("finding", 64),
         ("rollback", 32),

@@ -144,7 +144,7 @@ def test_a_metric_with_one_seed_is_computed_with_several(place: Path) -> None:
 
 
 def test_the_runs_own_metrics(place: Path) -> None:
-    done = call(place, "evaluate", "mine")
+    done = call(place, "evaluate", "mine", "--no-train-judge")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         "mine/config.toml has no [[metrics]]; pass some with --metrics FILE.toml, such as\n"

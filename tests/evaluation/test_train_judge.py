@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganforge.api import Context, Samples, UserError
 from ganforge.api.judge.judge import Judge, load_judge
@@ -127,6 +127,27 @@ def test_the_learning_rate_goes_up_once_and_ends_at_0() -> None:
     assert rates == sorted(rates[:21]) + sorted(rates[21:], reverse=True)
 
 
+SMALL = ("data.scenes=20", "data.image_size=16", "train.device=cpu")
+
+
+def test_judges_of_another_architecture_and_width(tmp_path: Path) -> None:
+    options = ("--architecture", "plain", "--width", 3, "--epochs", 1)
+    done = call(tmp_path, "judge", "train", EXAMPLE, *options, "--out", "j", *sets(*SMALL))
+    assert done.code == 0, done.err
+    judge = load_judge(tmp_path / "j")
+    assert (judge.card.architecture, judge.card.width) == ("plain", 3)
+    convs = [m for m in judge.network.body if isinstance(m, nn.Conv2d)]
+    assert [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0]) for m in convs] == [
+        (3, 3, 4, 2), (3, 6, 4, 2), (6, 12, 4, 2), (12, 12, 3, 1)
+    ]  # fmt: skip
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    h = images
+    for layer in judge.network.body[:11]:
+        h = layer(h)
+    assert h.shape == (2, 12, 2, 2)
+    torch.testing.assert_close(judge.features(images), h.mean((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -150,9 +171,6 @@ def test_data_that_no_judge_can_learn_from(tmp_path: Path, data: dict[str, Any],
     with pytest.raises(UserError) as error:
         small_training(tmp_path, toy_config(data=data, **nets))
     assert str(error.value) == expected
-
-
-SMALL = ("data.scenes=20", "data.image_size=16", "train.device=cpu")
 
 
 def test_judge_train_from_the_command_line(tmp_path: Path) -> None:

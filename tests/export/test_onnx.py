@@ -35,7 +35,7 @@ def sampler_of(config: RunConfig) -> GeneratorSampler:
     with torch.no_grad():
         for weight in network.parameters():
             if weight.ndim > 1:
-                weight.div_((weight.std() * (weight[0].numel() ** 0.5)).clamp(max=1))
+                weight.div_((weight.std() * (weight[0].numel() ** 0.5)).clamp(min=1e-2, max=1))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert module.running_mean is not None and module.running_var is not None

@@ -28,7 +28,7 @@ from ganforge.outputs.run_folder import RunFolder
 from support.command_line import EXAMPLE, TINY, call, sets
 from support.paths import ROOT
 
-HOSTILE = '</script><script>alert(1)</script><!-- & "\'{{policy}}'
+HOSTILE = "</script><script>alert(1)</script><!-- & \"'{{policy}}"
 RUNTIME = {name: f"/* {name} */".encode() for name in page_parts.RUNTIME}
 
 
@@ -127,7 +127,9 @@ def test_a_missing_runtime_is_named(trained: Path, monkeypatch: pytest.MonkeyPat
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(UserError, match="mine is not empty and is not an exported page; choose another folder"):
+    with pytest.raises(
+        UserError, match="mine is not empty and is not an exported page; choose another folder"
+    ):
         web.refuse_target(tmp_path / "mine")
     with pytest.raises(UserError, match=r"expected --web to be a folder or a \.html file, got the file "):
         web.refuse_target(tmp_path / "mine" / "thesis.tex")
@@ -150,7 +152,9 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_the_server_gives_the_policy_and_nothing_else_than_the_folder(address: str) -> None:
     with urllib.request.urlopen(f"{address}/") as answer:
         assert answer.read() == b"<p>hello"
-        assert answer.headers["Content-Security-Policy"] == f"{page_parts.FOLDER_POLICY}; frame-ancestors 'none'"
+        assert (
+            answer.headers["Content-Security-Policy"] == f"{page_parts.FOLDER_POLICY}; frame-ancestors 'none'"
+        )
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     with urllib.request.urlopen(f"{address}/runtime/x.mjs") as answer:
         assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
@@ -181,12 +185,16 @@ def hook() -> ModuleType:
     return module
 
 
-def test_another_archive_than_the_pinned_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_archive_than_the_pinned_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build = hook()
     archive = tmp_path / "x.tgz"
     archive.write_bytes(b"another")
     monkeypatch.setenv("GANFORGE_WEB_ARCHIVE", str(archive))
-    with pytest.raises(RuntimeError, match=r"expected SHA-512 q0y\+.*, got .*; the archive is not onnxruntime-web@1\.30\.0"):
+    with pytest.raises(
+        RuntimeError, match=r"expected SHA-512 q0y\+.*, got .*; the archive is not onnxruntime-web@1\.30\.0"
+    ):
         build.fill(tmp_path / "runtime")
     assert not (tmp_path / "runtime").exists()
 

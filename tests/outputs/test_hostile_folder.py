@@ -14,7 +14,7 @@ import torch
 
 from ganforge.api import UserError
 from ganforge.engine.checkpoint import checkpoint
-from ganforge.evaluation.evaluate import _append
+from ganforge.evaluation.record import append
 from ganforge.files import read_regular, within
 from ganforge.outputs.atomic import write_bytes, write_json
 from ganforge.outputs.metrics_log import MetricsLog, read_rows
@@ -110,7 +110,7 @@ def test_no_record_is_appended_through_a_link(run: RunFolder, victim: Path) -> N
         log.append({"images_seen": 1})
     (run.path / "evaluations.jsonl").symlink_to(victim / "keys")
     with pytest.raises(OSError, match="symbolic links"):
-        _append(run.path / "evaluations.jsonl", {})
+        append(run.path / "evaluations.jsonl", {})
 
 
 @pytest.mark.usefixtures("untouched")

@@ -120,3 +120,11 @@ def test_a_notebook_has_a_bar_although_it_is_no_terminal(monkeypatch: pytest.Mon
     stream = io.StringIO()
     Progress(25_600, stream).update(12_800, ROW)
     assert "\r" not in stream.getvalue()
+
+
+def test_what_must_end_by_a_deadline_ends_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 1000.0)
+    for deadline, text in ((1030.0, "eta 30s"), (990.0, "eta 0s"), (10_000.0, "eta 1m40s")):
+        stream = io.StringIO()
+        Progress(1_000, stream, deadline=deadline).update(0, {"images_per_second": 10.0})
+        assert text in stream.getvalue()

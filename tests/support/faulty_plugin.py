@@ -181,9 +181,11 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 def train(folder: Path, registry: Registry, kind: str) -> None:
     from ganforge.engine.distributed.stop_request import StopRequest
+    from ganforge.engine.metric_values import try_out
 
     config = validate(toy_document(**SECTIONS[kind]), registry, file="toy.toml")
     loop, _ = toy_loop(folder, config)
+    try_out(config.metrics, loop.sampler, loop.samples)
     loop.run(StopRequest())
 
 

@@ -13,6 +13,7 @@ PENALTIES = ["gradient_penalty", "r1", "r2"]
 ELSEWHERE = {
     "adaptive_weight",
     "cycle_consistency",
+    "guide",
     "identity",
     "lecam",
     "path_length",

@@ -16,6 +16,7 @@ from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.loop import Loop
 from ganforge.training.build import build_loop, load_samples, plan
 from support.digit_files import files as digit_files
+from support.judges import blank_judge
 from support.toys import Recorder
 
 NARROW = {
@@ -47,6 +48,7 @@ def small(example: Path, digits: Path, registry: Registry, iterations: int) -> R
         _few_samples(table, digits, SIDES.get(document["nets"]["type"], 32))
     if document["nets"]["type"] == "dcgan":
         document["nets"] |= {"width": 4}
+    judges(document, digits.parent / "judge", registry)
     for metric in document.get("metrics", []):
         # No more than the smallest of these data sets has: 8 scenes in 3 views.
         metric |= {"every": 3 * step, "samples": 24}
@@ -70,6 +72,19 @@ def _few_samples(data: dict[str, Any], folder: Path, side: int) -> None:
             data |= {"type": "iclevr", "scenes": 8, "image_size": side}
         case "image_folder":
             data |= {"root": str(_pictures(folder / "pictures", side)), "image_size": side}
+
+
+def judges(document: dict[str, Any], folder: Path, registry: Registry) -> list[str]:
+    """Lets each term of a run file that names a judge have one, in `folder`, that has learned nothing; the
+    changes as `--set` takes them."""
+    changes = []
+    for number, term in enumerate(document.get("terms", [])):
+        if "judge" in term:
+            data = document["data"]
+            blank_judge(registry.components["data"][data["type"]].model_validate(data).spec()).save(folder)
+            term["judge"] = str(folder)
+            changes.append(f"terms.{number}.judge={folder}")
+    return changes
 
 
 def _pictures(folder: Path, side: int) -> Path:

@@ -121,7 +121,7 @@ class Fetching(Callback):
 
     type: Literal["mine"] = "mine"
 
-    def prepare(self, data: DataSpec, shapes: Shapes) -> None:
+    def prepare(self, spec: DataSpec, shapes: Shapes) -> None:
         with socket.socket() as connection:
             connection.settimeout(0.01)
             # A port of this machine on which nothing listens.
@@ -155,7 +155,7 @@ class Global(Prior):
 
     type: Literal["mine"] = "mine"
 
-    def width(self) -> int:
+    def z_dim(self) -> int:
         return 4
 
     def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
@@ -167,7 +167,7 @@ class Drifting(Metric):
 
     type: Literal["mine"] = "mine"
 
-    def compute(self, sampler: Sampler, data: Samples) -> dict[str, float]:
+    def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         return {"drift": float(torch.rand(()))}
 
 
@@ -176,19 +176,19 @@ class Headless(Architecture):
 
     type: Literal["mine"] = "mine"
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
         class G(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
-                self.layer = nn.Linear(latent, int(np.prod(data.shape)))
+                self.layer = nn.Linear(z_dim, int(np.prod(spec.shape)))
 
             def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-                return self.layer(z).tanh().view(-1, *data.shape)
+                return self.layer(z).tanh().view(-1, *spec.shape)
 
         class D(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
-                self.layer = nn.Linear(int(np.prod(data.shape)), 1)
+                self.layer = nn.Linear(int(np.prod(spec.shape)), 1)
 
             def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
                 return Verdict(self.layer(x.flatten(1)).squeeze(1))
@@ -199,8 +199,8 @@ class Headless(Architecture):
 class Strict(Headless):
     """Its discriminator puts rows in a tensor of float32, which takes no others."""
 
-    def build(self, data: DataSpec, latent: int, heads: Mapping[str, int]) -> Networks:
-        networks = super().build(data, latent, heads)
+    def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        networks = super().build(spec, z_dim, heads)
 
         class Copying(nn.Module):
             def __init__(self) -> None:

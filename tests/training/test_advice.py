@@ -32,6 +32,21 @@ def nets(**keys: object) -> dict[str, object]:
     return {"type": "dcgan", "width": 4, **keys}
 
 
+def test_an_average_that_keeps_its_first_weights() -> None:
+    def said(**ema: object) -> list[str]:
+        return [
+            each.text for each in advice_on(plan(config(ema=ema, train={"images": 100_000, "batch_size": 4})))
+        ]
+
+    assert said(halflife=1_000_000_000, rampup=0.0) == [
+        "ema.halflife = 1,000,000,000 exceeds train.images = 100,000, and ema.rampup is off: at the end, 100% of "
+        "the moving average are still the first weights; lower ema.halflife, or set ema.rampup"
+    ]
+    assert said(halflife=1_000_000_000) == []
+    assert said(halflife=100_000, rampup=0.0) == []
+    assert said(halflife={"start": 200_000, "end": 50_000, "over": 50_000}, rampup=0.0) == []
+
+
 PENALTIES = (
     {"type": "gradient_penalty"},
     {"type": "gradient_penalty", "form": "dragan"},

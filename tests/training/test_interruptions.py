@@ -18,6 +18,7 @@ import pytest
 
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
+from ganforge.outputs.metrics_log import MetricsLog
 from support.command_line import EXAMPLE, TINY, call, contents, sets
 from support.hangups import hangups
 from support.records import logged
@@ -68,6 +69,66 @@ def test_a_second_interrupt_stops_at_once() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
         assert not isinstance(caught.value, Interrupted)
+
+
+def test_the_first_signal_is_answered_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with StopRequest():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert capfd.readouterr().err == (
+        "\nSIGINT received: stopping after this iteration, with a checkpoint; a second Ctrl-C stops at once and "
+        "loses what was trained since the last one\n"
+    )
+
+
+def interrupt_twice(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Two Ctrl-C when the row of this many images is written."""
+    append = MetricsLog.append
+
+    def append_and_interrupt(log: MetricsLog, row: dict[str, Any]) -> None:
+        append(log, row)
+        if row["images_seen"] == at:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(MetricsLog, "append", append_and_interrupt)
+
+
+def test_the_second_interrupt_says_what_is_lost(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_twice(monkeypatch, at=96)
+    done = call(place, "resume", "mine", *sets("train.images=128"))
+    assert (done.code, done.out) == (130, "")
+    assert done.err.splitlines()[-1] == (
+        "stopped at once after 96 images: the 32 since the checkpoint at 64 are lost; to continue:  ganforge "
+        "resume mine"
+    )
+
+
+def test_before_the_first_checkpoint_all_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_twice(monkeypatch, at=32)
+    done = call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY))
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == (
+        "stopped at once after 32 images, before the first checkpoint: all of them are lost; 'ganforge run' "
+        "starts again"
+    )
+
+
+def test_a_run_folder_that_moves_away_ends_the_run_with_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = MetricsLog.append
+
+    def append_and_move(log: MetricsLog, row: dict[str, Any]) -> None:
+        append(log, row)
+        if row["images_seen"] == 32:
+            (tmp_path / "mine").rename(tmp_path / "moved")
+
+    monkeypatch.setattr(MetricsLog, "append", append_and_move)
+    done = call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY, "logging.checkpoint_every=32"))
+    assert done.code == 2
+    assert done.err.splitlines()[-1] == "run folder mine was moved or deleted while it was trained"
+    assert not (tmp_path / "mine").exists()
 
 
 def test_a_signal_from_before_cuts_short_at_once() -> None:

@@ -16,6 +16,8 @@ from ganforge.config.drift import changes
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.environment import data_fingerprint, differences
 from ganforge.engine.checkpoint.manifest import SEAL, sealed
+from ganforge.outputs.run_folder import RunFolder
+from ganforge.training.resume import Saved
 from support.command_line import EXAMPLE, TINY, call, contents, sets
 from support.toys import toy_config, toy_document, toy_registry
 from support.trained import place as place
@@ -182,3 +184,21 @@ def test_a_fingerprint_sees_a_changed_image_and_a_changed_label() -> None:
     ]
     assert len({first, *map(data_fingerprint, others)}) == 5
     assert differences({"a": "1", "b": "2"}, {"b": "3"}) == ["a was 1 and is absent", "b was 2 and is 3"]
+
+
+# --- retention --------------------------------------------------------------------------------
+
+
+def test_a_kill_before_old_checkpoints_were_deleted_leaves_none_too_many(tmp_path: Path) -> None:
+    def kept(newest: int) -> list[int]:
+        folder = RunFolder(tmp_path)
+        for seen in (8, 16, 24, 32):
+            (folder.checkpoints / f"{seen:012d}").mkdir(parents=True, exist_ok=True)
+            (folder.checkpoints / f"{seen:012d}" / "manifest.json").write_text("{}")
+        state = {"images_seen": newest, "health": {"healthy_at": 16}}
+        Saved(folder, toy_config(), {}, state, [], {}).retain(1)
+        return [int(path.name) for path in checkpoint.complete(folder.checkpoints)]
+
+    assert kept(32) == [16, 32]
+    # The newest is damaged, so the run goes on from an older one.
+    assert kept(24) == [8, 16, 24, 32]

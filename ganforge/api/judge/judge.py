@@ -40,7 +40,7 @@ class JudgeCard(BaseModel):
     format: Literal[1] = 1
     architecture: JudgeArchitecture
     width: int = Field(0, ge=0, le=MAX_WIDTH)
-    """Width of the small network's first stage; 0 for the others."""
+    """Channels of the first stage; 0 for resnet18."""
     data: DataSpec
     """The shape of its images, and its labels."""
     sha256: str
@@ -114,6 +114,12 @@ class Judge(nn.Module):
             "trained_on": self.card.trained_on,
             "accuracy": {key: value for key, value in self.card.accuracy.items() if "/" not in key},
         }
+
+    @staticmethod
+    def half_saved(folder: Path) -> bool:
+        """Whether the folder has nothing but what a killed `save` has left."""
+        names = {WEIGHTS, *(f".{name}.tmp" for name in (WEIGHTS, CARD))}
+        return folder.is_dir() and {each.name for each in folder.iterdir()} <= names
 
     def save(self, folder: Path) -> None:
         """Writes the judge into `folder`. Raises `UserError` if that fails."""
@@ -203,8 +209,8 @@ def _filled(card: JudgeCard, tensors: Mapping[str, Tensor], file: Path) -> Judge
     """The card's network with these weights. Raises `UserError` if they do not match it."""
     if not card.data.is_image or not card.data.labels.width:
         raise UserError(f"{file}: a judge needs images with labels, but the data have none")
-    if card.architecture == "small_resnet" and not card.width:
-        raise UserError(f"{file}: the card of a small_resnet must have a width")
+    if card.architecture != "resnet18" and not card.width:
+        raise UserError(f"{file}: the card of a {card.architecture} must have a width")
     channels = card.data.shape[0]
     if not 1 <= channels <= MAX_CHANNELS:
         raise UserError(f"{file}: expected images of 1 to {MAX_CHANNELS} channels, got {channels}")

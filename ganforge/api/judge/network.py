@@ -1,4 +1,4 @@
-"""The networks of judges: a small residual network of our own, and the published one of i-CLEVR.
+"""The networks of judges: a small residual and a plain one of our own, and the published one of i-CLEVR.
 
 Deep Residual Learning for Image Recognition (He et al., 2015), arXiv:1512.03385; the average
 before a shortcut's convolution is that of Bag of Tricks (He et al., 2018), arXiv:1812.01187, figure 2c.
@@ -12,9 +12,12 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-JudgeArchitecture = Literal["small_resnet", "resnet18"]
+OwnArchitecture = Literal["small_resnet", "plain"]
+"""What 'ganforge judge train' can train."""
+JudgeArchitecture = Literal["small_resnet", "plain", "resnet18"]
 
 STAGES = 4
+PLAIN_STAGES = 3
 RESNET18_FEATURES = 512
 
 
@@ -32,10 +35,34 @@ class JudgeNetwork(nn.Module):
 
 
 def build_network(architecture: JudgeArchitecture, channels: int, classes: int, width: int) -> JudgeNetwork:
-    """A network with initial weights; `width` is that of the small network's first stage."""
+    """A network with initial weights; `width`: channels of the first stage of those of our own."""
     if architecture == "resnet18":
         return JudgeNetwork(_resnet18(), RESNET18_FEATURES, classes)
+    if architecture == "plain":
+        return JudgeNetwork(_plain(channels, width), width * 2 ** (PLAIN_STAGES - 1), classes)
     return JudgeNetwork(_small_resnet(channels, width), width * 2 ** (STAGES - 1), classes)
+
+
+def _plain(channels: int, width: int) -> nn.Module:
+    """Three strided convolutions, as in DCGAN's discriminator, and one without a stride: a fifth of the small
+    residual network's work, and none of its layers."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, width, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+    ]
+    for stage in range(1, PLAIN_STAGES):
+        outputs = width * 2**stage
+        layers += [
+            nn.Conv2d(outputs // 2, outputs, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.LeakyReLU(0.2),
+        ]
+    layers += [
+        nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.2),
+    ]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def _small_resnet(channels: int, width: int) -> nn.Module:

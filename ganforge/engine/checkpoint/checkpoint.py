@@ -56,7 +56,8 @@ def save(
     `records` are files that must be on disk before the checkpoint counts, such as the log so far.
     Raises `OSError` on a full or unwritable disk, and then every earlier checkpoint is unchanged.
     """
-    within(folder, folder.parent).mkdir(parents=True, exist_ok=True)
+    # Not its parents: a run folder that was moved away is not to appear again.
+    within(folder, folder.parent).mkdir(exist_ok=True)
     final = folder / f"{state['images_seen']:012d}"
     beside = folder / f".{final.name}.{os.getpid()}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
@@ -79,11 +80,16 @@ def save(
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+    retain(folder, keep, state)
+    return final
+
+
+def retain(folder: Path, keep: int, state: Mapping[str, Any]) -> None:
+    """Deletes the checkpoints that are not to be kept now that the newest has `state`."""
     kept = {best_of(folder), _last_healthy(folder, state)}
     for old in complete(folder)[:-keep]:
         if old not in kept:
             shutil.rmtree(old)
-    return final
 
 
 def complete(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -14,6 +15,9 @@ from ganforge.engine.distributed.hangup import is_ignored, leave_lost_terminal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 OTHER_PROCESS = "another process of the run was asked to stop"
+
+
+AGAIN = "a second Ctrl-C stops at once and loses what was trained since the last one"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -72,7 +76,16 @@ class StopRequest:
             leave_lost_terminal()
         if self._signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._signalled = self.by_signal = True
+        first, self._signalled, self.by_signal = not self._signalled, True, True
         self.reason = f"{signal.Signals(number).name} received"
         if self._cutting:
             raise Interrupted
+        if first and os.environ.get("RANK", "0") == "0":
+            _answer(self.reason)
+
+
+def _answer(reason: str) -> None:
+    """At once, because an iteration may take seconds. Not through `sys.stderr`, which may be in the middle of
+    a write when the signal comes."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{reason}: stopping after this iteration, with a checkpoint; {AGAIN}\n".encode())

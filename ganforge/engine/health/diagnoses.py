@@ -204,12 +204,44 @@ class Oscillation(Diagnosis):
         )
 
 
+class StandingStill(Diagnosis):
+    """A player's weights hardly differ from those of the run's first row.
+
+    Adam moves a weight by up to its learning rate per step, whatever the gradient: at a rate of 1e-5, weights
+    of 0.02 by 5e-4 of themselves. The threshold is a 5,000th of that per iteration, and stops growing after
+    1,000 iterations, since trained weights stay where they are.
+    """
+
+    advice = "raise that player's learning rate, and check that its loss depends on it"
+    per_iteration = 1e-7
+    up_to = 1_000
+
+    def check(self, rows: Sequence[Row], peaks: Mapping[str, float]) -> Symptom | None:
+        row = rows[-1]
+        # The first values are those of the first row, which is written after one iteration.
+        iterations = min(row["iteration"] - 1, self.up_to)
+        moved = {role: row.get(f"health/moved_{role}") for role in ROLES}
+        still = {
+            role: far
+            for role, far in moved.items()
+            if far is not None and iterations > 0 and far <= self.per_iteration * iterations
+        }
+        if not still:
+            return None
+        shown = " and ".join(f"{NAMES[role]} by {far:.1g}" for role, far in still.items())
+        return Symptom(
+            tuple(still),
+            f"relative to their size, the weights have moved since the start only by tiny amounts: {shown}",
+        )
+
+
 DIAGNOSES: dict[str, Diagnosis] = {
     "non_finite": NonFinite(),
     "discriminator_overpowers": DiscriminatorOverpowers(),
     "mode_collapse": ModeCollapse(),
     "vanishing_generator_gradient": VanishingGeneratorGradient(),
     "oscillation": Oscillation(),
+    "standing_still": StandingStill(),
 }
 """By the name used in run files."""
 

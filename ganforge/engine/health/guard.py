@@ -12,6 +12,7 @@ from ganforge.engine.health.diversity import Diversity
 from ganforge.engine.health.offender import offender
 from ganforge.engine.health.sentinel import Finding, Sentinel
 from ganforge.engine.instruments.health_signals import all_finite, bad_layer
+from ganforge.engine.instruments.movement import Movement
 from ganforge.engine.random import stream_seed
 from ganforge.engine.rollback import PLAYERS, Findings, History
 from ganforge.engine.update.game import Game
@@ -33,6 +34,7 @@ class Guard:
         self.history = History()
         self.healthy_at: int | None = None
         """Images seen at the last healthy checkpoint."""
+        self._movement = {role: Movement(player.network) for role, player in game.players.items()}
         self._diversity: Diversity | None = None
         count = min(config.samples, len(samples))
         if self.on and game.runtime.is_main and count >= MEASURABLE:
@@ -57,6 +59,9 @@ class Guard:
         if self.on and self._diversity is not None:
             found |= self._diversity.measure(self.game.players["g"].network)
         for role, player in self.game.players.items():
+            moved = self._movement[role].measure() if self.on else None
+            if moved is not None:
+                found[f"health/moved_{role}"] = moved
             if self.on and player.scaler.is_enabled():
                 found[f"health/scale_{role}"] = player.scaler.get_scale()
         if self.game.measures.first_bad is not None and not all(map(math.isfinite, means.values())):
@@ -114,6 +119,7 @@ class Guard:
             **self.history.state(),
             "healthy_at": self.healthy_at,
             "sentinel": self.sentinel.state(),
+            "first_weights": {role: movement.first for role, movement in self._movement.items()},
             "first_bad": {} if first_bad is None else first_bad.read(),
         }
 
@@ -126,3 +132,6 @@ class Guard:
             self.history = History.restored(state)
             self.healthy_at = state["healthy_at"]
             self.sentinel.restore(state["sentinel"])
+            first = state.get("first_weights", {})
+            for role, movement in self._movement.items():
+                movement.restore(first, role)

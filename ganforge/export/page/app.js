@@ -47,7 +47,7 @@
   by("index-row").hidden = flat;
   if (!source.seeded) by("latent-hint").textContent = `${source.rows} latents of the prior are stored in this page.`;
   if (!source.seeded) by("index").max = source.rows - 1;
-  for (const id of ["view-grid", "view-mix", "pin-a", "pin-b", "walk"]) by(id).hidden = flat || !model.latent;
+  for (const id of ["views", "pin-a", "pin-b", "walk"]) by(id).hidden = flat || !model.latent;
 
   /* From a point to what the network takes. */
 
@@ -175,11 +175,12 @@
     const { point } = state;
     const condition = control.text();
     const safe = `'${condition.replaceAll("'", `'\\''`)}'`;
-    const n = model.condition.kind === "none" || state.view === "grid" ? SAMPLES : Math.max(8, point.index + 1);
+    const n = flat ? CLOUD : !model.latent ? 1 : state.view === "grid" ? SAMPLES : Math.max(8, point.index + 1);
     return [
       `ganforge sample ${model.command}`,
       condition && `--condition ${safe}`,
-      `--seed ${point.seed} --n ${n}`,
+      model.latent && `--seed ${point.seed}`,
+      `--n ${n}`,
       point.truncation !== null && `--truncation ${point.truncation}`,
       ...Object.entries(point.codes).map(([name, value]) => `--code ${name}=${value}`),
     ].filter(Boolean).join(" ");

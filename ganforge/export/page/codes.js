@@ -10,7 +10,7 @@ const Codes = (() => {
     for (const [name, { kind, width }] of codes) {
       if (kind !== "categorical") {
         const { row, set } = Conditions.slider(name, REACH, 0, (x) => ((point.codes[name] = x), changed()));
-        shown.push((values) => set(values[name] ?? 0));
+        shown.push((values) => set(values[name] ?? 0, values[name] === undefined ? "as drawn" : undefined));
         place.append(row);
         continue;
       }

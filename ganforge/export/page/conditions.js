@@ -157,7 +157,7 @@ const Conditions = (() => {
       moved(Number(input.value));
     });
     row.append(element("span", "", name), input, shown);
-    return { row, set: (x) => ((input.value = x), (shown.textContent = Number(x).toFixed(2))) };
+    return { row, set: (x, text) => ((input.value = x), (shown.textContent = text ?? Number(x).toFixed(2))) };
   }
 
   function vector(labels, place, note, changed) {

@@ -213,7 +213,10 @@ def main(path: Path, offline_because: str | None = None) -> None:
     within(run.wandb, run.path)
     with open(open_own(run.wandb / "mirror.lock", os.O_WRONLY | os.O_CREAT), "w") as lock:
         # The mirror from before a resume may still be uploading, and two must not write one W&B run.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            logger.warning("no locks here (%s): two mirrors may write one W&B run", error.strerror)
         settings = WandbSettings.load(run.wandb / "mirror.json")
         if offline_because is None:
             os.nice(10)

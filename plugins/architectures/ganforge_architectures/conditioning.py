@@ -21,12 +21,14 @@ HELP = (
 )
 HELP_BN = (
     f"{HELP} conditional_bn: gain and bias of the generator's batch norms come from the label, and the "
-    "discriminator projects. generator_bn: the same generator, and a discriminator that is not shown the "
-    "label."
+    "discriminator projects. concat_bn: the same, and the label is concatenated to the latent, too. "
+    "generator_bn: the generator of conditional_bn, and a discriminator that is not shown the label."
 )
 
 Conditioning = Annotated[
-    Literal["auto", "none", "concat", "generator", "projection", "conditional_bn", "generator_bn"],
+    Literal[
+        "auto", "none", "concat", "generator", "projection", "conditional_bn", "concat_bn", "generator_bn"
+    ],
     Field(description=HELP_BN),
 ]
 """The field `conditioning` of networks with batch norms in the generator."""
@@ -43,7 +45,7 @@ LABEL_HEADS = ("label", "labels")
 """Names of AC-GAN's classifier heads for the condition of an image: one of K, many of K."""
 
 
-GeneratorEnd = Literal["none", "concat", "norm"]
+GeneratorEnd = Literal["none", "concat", "norm", "both"]
 DiscriminatorEnd = Literal["none", "concat", "projection"]
 
 ENDS: dict[str, tuple[GeneratorEnd, DiscriminatorEnd]] = {
@@ -51,6 +53,7 @@ ENDS: dict[str, tuple[GeneratorEnd, DiscriminatorEnd]] = {
     "generator": ("concat", "none"),
     "projection": ("concat", "projection"),
     "conditional_bn": ("norm", "projection"),
+    "concat_bn": ("both", "projection"),
     "generator_bn": ("norm", "none"),
 }
 """What each value of the field `conditioning` means for the two networks."""
@@ -67,7 +70,7 @@ class Scheme(NamedTuple):
     @property
     def norm_width(self) -> int:
         """K for the generator's batch norms; 0 if they are unconditional."""
-        return self.width if self.generator == "norm" else 0
+        return self.width if self.generator in ("norm", "both") else 0
 
 
 def scheme(
@@ -122,7 +125,7 @@ class LatentInput(nn.Module):
     def __init__(self, z_dim: int, how: Scheme, dim: int, layer: Embedding = fan_in_linear) -> None:
         """`layer`: makes the embedding, of its width and that of its result."""
         super().__init__()
-        self.concat = how.generator == "concat"
+        self.concat = how.generator in ("concat", "both")
         self.embed = layer(how.width, dim) if self.concat and dim else nn.Identity()
         self.width = z_dim + (dim or how.width) * self.concat
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
+from ganforge_architectures.classifier import Classifier
 from ganforge_architectures.conditioning import (
     BatchNorm,
     ConditionDim,
@@ -75,14 +76,27 @@ class DCGAN(Architecture):
     head_width: int = Field(
         0, ge=0, description="Width of a hidden layer in each head that a term needs; 0 = no hidden layer."
     )
+    classifier_width: int = Field(
+        0,
+        ge=0,
+        description="Channels of the first layer of a classifier with a trunk of its own, which answers the "
+        "heads in place of the discriminator: batch norm, no spectral norm, trained with the discriminator "
+        "(discriminator.lr_factors = {classifier = 2.5} for its learning rate); 0 = heads on the "
+        "discriminator's trunk.",
+    )
     init_std: float = Field(
         0.02, gt=0, description="Standard deviation of the initial weights of convolutions."
     )
 
     def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
         grid = image_grid(self.type, spec)
+        widths = self._widths(self.width, grid.halvings)
+        classifier = None
+        if self.classifier_width and heads:
+            trunk = self._widths(self.classifier_width, grid.halvings)
+            classifier = Classifier(spec.shape[0], trunk, heads, self.head_width)
+            heads = {}
         how = scheme(self.type, self.conditioning, spec, heads)
-        widths = [min(self.width * 2**i, self.max_width) for i in range(grid.halvings)]
         return Networks(
             Generator(
                 LatentInput(z_dim, how, self.condition_dim),
@@ -99,6 +113,7 @@ class DCGAN(Architecture):
                 grid.base,
                 how,
                 heads,
+                classifier=classifier,
                 d_norm=self.d_norm,
                 stddev=self.minibatch_stddev,
                 fc_width=self.fc_width,
@@ -106,6 +121,9 @@ class DCGAN(Architecture):
                 layers=Layers(normal(self.init_std), self.spectral_norm),
             ),
         )
+
+    def _widths(self, first: int, halvings: int) -> list[int]:
+        return [min(first * 2**i, self.max_width) for i in range(halvings)]
 
 
 class Generator(nn.Module):
@@ -159,6 +177,7 @@ class Discriminator(nn.Module):
         how: Scheme,
         heads: Mapping[str, int],
         *,
+        classifier: Classifier | None = None,
         d_norm: DNorm,
         stddev: bool,
         fc_width: int,
@@ -200,6 +219,7 @@ class Discriminator(nn.Module):
             Projection(how.width, features, layers) if how.discriminator == "projection" else None
         )
         self.heads = Heads(features, heads, head_width)
+        self.classifier = classifier
 
     def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
         h = self.trunk(
@@ -209,7 +229,8 @@ class Discriminator(nn.Module):
         logits = self.logit(h).flatten()  # [N]
         if self.projection is not None:
             logits = logits + self.projection(features, cond)
-        return Verdict(logits, self.heads(features), features)
+        heads = self.heads(features) if self.classifier is None else self.classifier(x)
+        return Verdict(logits, heads, features)
 
 
 def _norm(kind: DNorm, channels: int, points: bool = False) -> list[nn.Module]:

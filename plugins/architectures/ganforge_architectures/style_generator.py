@@ -123,6 +123,17 @@ class StyleGenerator(nn.Module):
         unbounded: Tensor = self.synthesis(w)
         return unbounded
 
+    def mixed(self, coarse: Tensor, fine: Tensor, cond: Tensor | None, share: float) -> Tensor:
+        """Images [N, C, H, W] in [-1, 1] with the styles of latents `coarse` [N, z_dim] in the first `share`
+        of the layers, at least one, and those of `fine` in the others; truncated as any other."""
+        first, rest = self.mapping(coarse, cond), self.mapping(fine, cond)
+        cut = min(max(1, round(share * first.shape[1])), first.shape[1] - 1)
+        w = torch.cat([first[:, :cut], rest[:, cut:]], dim=1)
+        if self.truncation != 1:
+            w = torch.lerp(self.get_buffer("w_mean"), w, self.truncation)
+        images: Tensor = self.synthesis(w)
+        return images.clamp(-1, 1)
+
     def _mixed(self, w: Tensor, z: Tensor, cond: Tensor | None) -> Tensor:
         """With the styles of the next sample's latent, under the sample's own condition, from a random
         layer on."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Map
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from ganforge.api import Architecture, DataSpec, Field, Networks, UserError
 from ganforge_architectures.conditioning import scheme
@@ -106,6 +106,11 @@ class StyleGAN2(Architecture):
             generator.truncation = limit
             return True
         return False
+
+    def style_mixed(
+        self, generator: nn.Module, coarse: Tensor, fine: Tensor, cond: Any, share: float
+    ) -> Tensor | None:
+        return generator.mixed(coarse, fine, cond, share) if isinstance(generator, StyleGenerator) else None
 
     def _plan(self, spec: DataSpec) -> tuple[tuple[int, int], list[int]]:
         """The lowest resolution, and the channels of each from there on."""

@@ -38,6 +38,10 @@ Read = tuple[NDArray[np.uint8], NDArray[np.uint8], torch.Tensor | None]
 """Images [M, 3, S, S], labels [M, 24] and the scene of each image [M]."""
 
 
+LISTS = ("test", "new_test")
+"""Conditions that accuracies on i-CLEVR are reported for."""
+
+
 class ICLEVR(ImageDataset):
     """Pictures of one to three objects, each one of 24: 8 colours of cubes, spheres and cylinders."""
 
@@ -72,6 +76,13 @@ class ICLEVR(ImageDataset):
             )
         images, labels, groups = self._drawn(context) if self.root is None else self._read(self.root, context)
         return self.samples(torch.from_numpy(images), torch.from_numpy(labels), groups)
+
+    def condition_lists(self) -> Mapping[str, Path]:
+        """Both published lists, as far as the folder has them."""
+        if self.root is None:
+            return {}
+        files = {name: self.root / f"{name}.json" for name in LISTS}
+        return {name: file for name, file in files.items() if file.is_file()}
 
     def _drawn(self, context: Context) -> Read:
         count, size = self.scenes * OBJECTS, self.image_size

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ganforge.api.cache import touch, trim
+from ganforge.api.cache import sweep, touch, trim
 
 Bytes = NDArray[np.uint8]
 Make = Callable[[], Iterable[Bytes]]
@@ -74,7 +74,7 @@ def keep(
     """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(place.parent)
+        sweep(place.parent)
         images, entry = _build(place, shape, make, finish)
         trim(place.parent, entry, say)
         return images
@@ -184,7 +184,7 @@ def _written(target: Path) -> Iterator[_Draft]:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            # Held while the writer lives, for `_sweep`; not all file systems have locks.
+            # Held while the writer lives, for `sweep`; not all file systems have locks.
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX)
             draft = _Draft(file, temporary, target)
@@ -195,13 +195,3 @@ def _written(target: Path) -> Iterator[_Draft]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _sweep(folder: Path) -> None:
-    """Removes what builds have left that were killed: written to, and locked by nobody."""
-    for left in folder.glob("*.tmp"):
-        with contextlib.suppress(OSError), left.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # An empty one may be about to be locked.
-            if os.fstat(file.fileno()).st_size:
-                left.unlink()

@@ -15,6 +15,7 @@ from ganforge_losses.dual_contrastive import DualContrastive
 from ganforge_losses.ebgan import Ebgan
 from ganforge_losses.feature_matching import FeatureMatching
 from ganforge_losses.gradient_penalty import GradientPenalty
+from ganforge_losses.guide import Guide
 from ganforge_losses.hinge import Hinge
 from ganforge_losses.identity import Identity
 from ganforge_losses.l1 import L1
@@ -50,6 +51,7 @@ def ganforge_components() -> Iterable[type[Component]]:
         CycleConsistency,
         FeatureMatching,
         GradientPenalty,
+        Guide,
         Identity,
         L1,
         LeCam,

@@ -56,11 +56,13 @@ class AuxiliaryClassifier(Term):
         )
 
     def __call__(self, play: Play) -> Tensor:
-        on_fake = _cross_entropy(play.fake_verdict.heads, play.fake_cond)
         if play.role == "g":
-            return self.generator_weight * on_fake
-        on_real = _cross_entropy(play.real_verdict.heads, play.cond)
-        return self.real_weight * on_real + self.fake_weight * on_fake
+            return self.generator_weight * _cross_entropy(play.fake_verdict.heads, play.fake_cond)
+        value = self.real_weight * _cross_entropy(play.real_verdict.heads, play.cond)
+        # Without weight it would cost a backward pass through the classifier all the same.
+        if self.fake_weight:
+            value = value + self.fake_weight * _cross_entropy(play.fake_verdict.heads, play.fake_cond)
+        return value
 
     def estimates(self, play: Play) -> dict[str, Share]:
         """The classifier's accuracy in the discriminator's update: the share of a sample's k labels among
@@ -68,15 +70,20 @@ class AuxiliaryClassifier(Term):
         if play.role == "g":
             return {}
         return {
-            "class_accuracy_real": _accuracy(play.real_verdict.heads, play.cond),
-            "class_accuracy_fake": _accuracy(play.fake_verdict.heads, play.fake_cond),
+            "class_accuracy_real": labels_found(_outputs(play.real_verdict.heads), play.cond),
+            "class_accuracy_fake": labels_found(_outputs(play.fake_verdict.heads), play.fake_cond),
         }
 
 
-def _accuracy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Share:
-    """Top-k accuracy for `cond` [N, K]: labels found, of labels present; there may be none."""
+def _outputs(heads: Mapping[str, Tensor]) -> Tensor:
+    """The classifier's: [N, K]."""
+    return heads[ONE_OF_K] if ONE_OF_K in heads else heads[MANY_OF_K]
+
+
+def labels_found(outputs: Tensor, cond: Tensor | None) -> Share:
+    """Top-k accuracy of `outputs` [N, K] for `cond` [N, K]: labels found, of labels present, which may be
+    none."""
     assert cond is not None
-    outputs = heads[ONE_OF_K] if ONE_OF_K in heads else heads[MANY_OF_K]  # [N, K]
     rank = outputs.argsort(dim=1, descending=True).argsort(dim=1)  # [N, K]
     chosen = rank < cond.sum(dim=1, keepdim=True)  # bool [N, K]
     return Share((chosen * cond).sum(), cond.sum())

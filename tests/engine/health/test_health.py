@@ -100,6 +100,21 @@ def test_fifty_updates_of_d_to_one_overpower_g(tmp_path: Path) -> None:
     assert log.events[0]["players"] == ("d",)
 
 
+@pytest.mark.parametrize(("player", "role"), [("discriminator", "d"), ("generator", "g")])
+def test_a_player_with_a_hopeless_rate_stands_still(tmp_path: Path, player: str, role: str) -> None:
+    sections = points(health={"grace": 10}, **{player: adam(1e-12)})
+    loop, log = toy_loop(tmp_path, toy_config(**sections))
+    assert run(loop)
+    [event] = [event for event in log.events if event.get("diagnosis") == "standing_still"]
+    assert event["players"] == (role,)
+    assert (
+        log.rows[-1][f"health/moved_{role}"]
+        < 1e-6
+        < 1e-2
+        < log.rows[-1]["health/moved_" + "dg"["gd".index(role)]]
+    )
+
+
 class Constant(nn.Module):
     """A generator that has frozen: one answer, whatever the latent."""
 

@@ -50,6 +50,20 @@ def test_a_gain_that_a_schedule_has_made_small_is_no_alarm() -> None:
     assert [finding.diagnosis for finding in stuck] == ["discriminator_overpowers"]
 
 
+def test_standing_still_is_judged_from_the_first_row_on() -> None:
+    def replay(moved: float, iterations: range) -> list[str]:
+        rows = [row(i, health__moved_d=moved, health__moved_g=1.0) for i in iterations]
+        return [finding.what for finding in Sentinel(patience=2, grace=0).replay(rows)]
+
+    assert replay(9.9e-5, range(1000, 1003)) == [
+        "relative to their size, the weights have moved since the start only by tiny amounts: "
+        "the discriminator by 0.0001"
+    ]
+    assert replay(1.01e-4, range(1000, 1_000_000, 100_000)) == []
+    assert replay(1.01e-6, range(1, 11)) == []
+    assert replay(0.0, range(1, 2)) == []
+
+
 def test_an_update_that_the_scaler_skips_is_no_alarm() -> None:
     sentinel = Sentinel(patience=2, grace=0)
     skipped = {"loss__g": None, "grad__g": None, "health__scale_d": 65536.0, "health__scale_g": 32768.0}

@@ -164,7 +164,7 @@ def test_discriminator_computes_what_the_authors_code_computes(spectral: bool) -
     torch.testing.assert_close(verdict.logits, (features * rows).sum(1) + d.logit.bias)
 
 
-@pytest.mark.parametrize(("latent", "chunks"), [(11, [5, 2, 2, 2]), (8, [2, 2, 2, 2]), (3, [3, 0, 0, 0])])
+@pytest.mark.parametrize(("z_dim", "chunks"), [(11, [5, 2, 2, 2]), (8, [2, 2, 2, 2]), (3, [3, 0, 0, 0])])
 @pytest.mark.parametrize("classes", [0, 3])
 def test_each_chunk_of_the_latent_goes_to_its_place(z_dim: int, chunks: list[int], classes: int) -> None:
     torch.manual_seed(1)

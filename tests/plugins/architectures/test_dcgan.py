@@ -294,3 +294,55 @@ def test_the_fully_connected_layers_compute_what_plain_torch_computes() -> None:
     first = z @ g["dense.0.weight"].T
     first = torch.relu((first - first.mean(0)) / (first.var(0, False) + 1e-5).sqrt())
     torch.testing.assert_close(nets.generator.dense(z), first)
+
+
+def test_a_classifier_of_its_own_answers_the_heads() -> None:
+    torch.manual_seed(0)
+    _, d = DCGAN(
+        width=8, spectral_norm=True, d_norm="none", classifier_width=4, conditioning="projection"
+    ).build(labelled((3, 32, 32)), 6, {"labels": 24, "c1": 5})
+    x, cond = torch.rand(5, 3, 32, 32) * 2 - 1, multi_hot(5)
+    convs = [m for m in d.classifier.modules() if isinstance(m, nn.Conv2d)]
+    assert [(m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0]) for m in convs] == [
+        (3, 4, 4, 2), (4, 8, 4, 2), (8, 16, 4, 2), (16, 16, 3, 1)
+    ]  # fmt: skip
+    h = x
+    for i, conv in enumerate(convs):
+        h = F.conv2d(h, conv.weight, conv.bias, stride=conv.stride, padding=1)
+        # Batch norm begins with gain 1 and bias 0.
+        h = F.leaky_relu(F.batch_norm(h, None, None, training=True) if i else h, 0.2)
+    features = h.mean((2, 3))
+    verdict = d(x, cond)
+    linear = [m for m in d.classifier.heads.modules() if isinstance(m, nn.Linear)]
+    for layer, name in zip(linear, ("labels", "c1"), strict=True):
+        torch.testing.assert_close(verdict.heads[name], layer(features))
+    # The discriminator has no head, and its logit none of the classifier's weights.
+    assert not list(d.heads.parameters())
+    verdict.logits.sum().backward()
+    assert all(weight.grad is None for weight in d.classifier.parameters())
+    assert not any("parametrizations" in name for name in d.classifier.state_dict())
+
+
+def test_a_classifier_without_heads_is_left_out() -> None:
+    _, d = DCGAN(width=8, classifier_width=4).build(labelled((3, 32, 32)), 6, {})
+    assert d.classifier is None
+
+
+def test_classifier_keeps_the_scale_of_its_input() -> None:
+    torch.manual_seed(0)
+    _, d = DCGAN(width=8, classifier_width=64).build(labelled(), 6, {"labels": 24})
+    first = d.classifier.trunk[:2](torch.randn(16, 3, 64, 64)).detach()
+    # Leaky ReLU (He et al. 2015): the second moment stays 1, but for the border, where a sixteenth is padding.
+    assert abs(first.square().mean().item() - 1) < 0.1
+
+
+def test_concat_bn_gives_the_generator_the_condition_twice() -> None:
+    torch.manual_seed(0)
+    both, _ = DCGAN(width=8, conditioning="concat_bn", condition_dim=5).build(labelled((3, 32, 32)), 6, {})
+    bn, d = DCGAN(width=8, conditioning="conditional_bn").build(labelled((3, 32, 32)), 6, {})
+    cat, _ = DCGAN(width=8, conditioning="projection", condition_dim=5).build(labelled((3, 32, 32)), 6, {})
+    shapes = {name: tuple(p.shape) for name, p in both.named_parameters()}
+    first = {"first.embed.weight": (5, 24), "first.embed.bias": (5,), "convs.0.weight": (11, 32, 4, 4)}
+    assert shapes == {name: tuple(p.shape) for name, p in bn.named_parameters()} | first
+    assert {name: tuple(p.shape) for name, p in cat.named_parameters() if name in first} == first
+    assert d.projection is not None

@@ -318,7 +318,7 @@ REFUSED: list[tuple[type[Architecture], dict[str, object], DataSpec, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "fields", "data", "message"), REFUSED, ids=[r[3][:40] for r in REFUSED])
+@pytest.mark.parametrize(("kind", "fields", "spec", "message"), REFUSED, ids=[r[3][:40] for r in REFUSED])
 def test_refusals(kind: type[Architecture], fields: dict[str, object], spec: DataSpec, message: str) -> None:
     with pytest.raises(UserError) as refusal:
         build(kind, spec, **fields)

@@ -94,6 +94,7 @@ PLAYERS: list[tuple[str, set[Role]]] = [
     ("wgan_div", {"d"}),
     ("adaptive_weight", {"g"}),
     ("cycle_consistency", {"g"}),
+    ("guide", {"g"}),
     ("identity", {"g"}),
     ("lecam", {"d"}),
     ("perceptual", {"g"}),
@@ -107,7 +108,7 @@ def test_players(name: str, players: set[Role]) -> None:
 
 
 def test_default_weights_are_those_of_the_papers() -> None:
-    needed = {"perceptual": {"features": Path("judge")}}
+    needed = {"perceptual": {"features": Path("judge")}, "guide": {"judge": Path("judge")}}
     weights = {name: make(name, **needed.get(name, {})).weight for name in TERMS}
     assert weights == {
         "gradient_penalty": 10.0,
@@ -121,6 +122,7 @@ def test_default_weights_are_those_of_the_papers() -> None:
         "wgan_div": 2.0,
         "adaptive_weight": 1.0,
         "cycle_consistency": 10.0,
+        "guide": 1.0,
         "identity": 5.0,
         "lecam": 0.3,
         "perceptual": 1.0,
