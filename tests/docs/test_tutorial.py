@@ -25,6 +25,8 @@ SMALL = {
     "resume": ["--set", "train.images=128"],
     "evaluate": ["--set", "metrics.0.{}=4"],
     "judge": ["--epochs", "1"],
+    "neighbours": ["--count", "16"],
+    "lab": ["--seeds", "2"],
 }
 """Command -> what makes it short."""
 DRAWN = ["--set", "data.scenes=20"]
