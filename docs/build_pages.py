@@ -33,7 +33,7 @@ GUIDES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "README.md": "index.md",
-    "plugins/README.md": "plugin-guide.md",
+    "plugins/README.md": "built-in-plugins.md",
     "docker/README.md": "howto/containers.md",
     "examples/README.md": "examples/index.md",
 }

@@ -20,6 +20,7 @@ from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
 from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
+from ganforge.api.stored import Images, Stored, in_memory
 from ganforge.api.stream import Stream, rows
 from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
@@ -51,6 +52,7 @@ __all__ = [
     "Draw",
     "Field",
     "ImageDataset",
+    "Images",
     "LabelKind",
     "LabelSpec",
     "LabelWish",
@@ -73,6 +75,7 @@ __all__ = [
     "Side",
     "Sink",
     "Split",
+    "Stored",
     "Stream",
     "Survey",
     "Task",
@@ -88,6 +91,7 @@ __all__ = [
     "file_sha256",
     "has_spectral_norm",
     "hookimpl",
+    "in_memory",
     "leaves",
     "mapped",
     "memory",

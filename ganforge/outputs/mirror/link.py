@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ganforge.api.optional import is_installed
 from ganforge.files import open_own, within
 from ganforge.outputs.metrics_log import read_new_rows
 from ganforge.outputs.mirror.files import LOG, REQUEST, STATUS, MirrorStatus, Request
@@ -69,6 +70,12 @@ class MirrorLink:
             return cls(run, folder, title)
         known = _earlier(folder)
         asked = bool(known.get("asked", True)) if asked is None else asked
+        if tracker.package and not is_installed(tracker.package):
+            trouble = (
+                f"{title}: not recording: {tracker.package} is not installed; "
+                f"install it with: pip install {tracker.package}"
+            )
+            return cls(run, folder, title, trouble=trouble, asked=asked)
         try:
             within(folder, run.path).mkdir(parents=True, exist_ok=True)
             request = Request(

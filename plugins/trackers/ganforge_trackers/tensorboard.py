@@ -17,6 +17,7 @@ class TensorBoard(Tracker):
     source: ClassVar[str] = "https://www.tensorflow.org/tensorboard"
     sink: ClassVar[str] = "ganforge_trackers.tensorboard_sink:TensorBoardSink"
     title: ClassVar[str] = "TensorBoard"
+    package: ClassVar[str] = "tensorboard"
 
     type: Literal["tensorboard"] = "tensorboard"
     images: bool = Field(True, description="Whether grids are recorded as well.")

@@ -20,6 +20,7 @@ class Wandb(Tracker):
     source: ClassVar[str] = "https://docs.wandb.ai"
     sink: ClassVar[str] = "ganforge_trackers.wandb_sink:WandbSink"
     title: ClassVar[str] = "W&B"
+    package: ClassVar[str] = "wandb"
 
     type: Literal["wandb"] = "wandb"
     mode: Mode = Field(
