@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ganforge.api import Context, DataSpec, Metric, Samples, UserError
+from ganforge.api import Context, DataSpec, Metric, Samples, UserError, in_memory
 from ganforge.api.judge.judge import CARD, load_judge
 from ganforge.components.calls import condition_lists_of
 from ganforge.components.comparability import tensor_sha256
@@ -60,7 +60,7 @@ def cached_judge(config: RunConfig, samples: Samples, context: Context, training
     """
     assert samples.labels is not None
     settings: dict[str, Any] = asdict(training)
-    content = [tensor_sha256(samples.images), tensor_sha256(samples.labels), settings]
+    content = [tensor_sha256(in_memory(samples.images)), tensor_sha256(samples.labels), settings]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     folder = context.cache / "judges" / key
     if (folder / CARD).is_file():
