@@ -47,6 +47,7 @@ KIND_OF_FOLDER = {
     "plugins/tasks": "task",
     "plugins/optimizers": "optimizer",
     "plugins/callbacks": "callbacks",
+    "plugins/trackers": "trackers",
 }
 GENERATED = ("docs/glossary.md", "docs/run-file.md", "docs/commands.md")
 """Pages that docs/ does not hold but may link to, next to those of the components."""

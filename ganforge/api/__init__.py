@@ -24,11 +24,13 @@ from ganforge.api.stored import Images, Stored, in_memory
 from ganforge.api.stream import Stream, rows
 from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
+from ganforge.api.tracking import Sink, TrackedRun, Tracker
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric)
+    kind.kind: kind
+    for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric, Tracker)
 }
 """Every kind of component, by the section of a run file that names it."""
 
@@ -71,6 +73,7 @@ __all__ = [
     "Shapes",
     "Share",
     "Side",
+    "Sink",
     "Split",
     "Stored",
     "Stream",
@@ -78,6 +81,8 @@ __all__ = [
     "Task",
     "Term",
     "Track",
+    "TrackedRun",
+    "Tracker",
     "Tree",
     "UserError",
     "Verdict",

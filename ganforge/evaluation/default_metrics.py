@@ -18,6 +18,8 @@ from ganforge.config import RunConfig, dump, validate
 from ganforge.evaluation.train_judge import JudgeTraining, train_judge
 
 MAX_SAMPLES = 1000
+WEAK = 0.9
+"""Accuracy on real images below which a judge says little about generated ones."""
 
 
 def default_metrics(
@@ -73,5 +75,8 @@ def cached_judge(config: RunConfig, samples: Samples, context: Context, training
     context.say(f"judge: none of this data yet; training one{limit} (kept in {folder})")
     judge = train_judge(config, training, replace(context, fresh=False))
     judge.save(folder)
-    context.say(f"judge: {judge.card.accuracy['accuracy']:.4f} of the labels found in held-out real images")
+    found = judge.card.accuracy["accuracy"]
+    context.say(f"judge: {found:.4f} of the labels found in held-out real images")
+    if found < WEAK:
+        context.say("judge: weak, so every accuracy will be too low; give it more time with --judge-minutes")
     return folder

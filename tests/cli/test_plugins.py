@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import EXAMPLE, TINY, call, contents, sets
+from ganforge.components.registry import discover
+from support.command_line import EXAMPLE, TINY, call, contents, refused, sets
 
 HINGE = '''\
 from typing import Literal
@@ -91,6 +92,17 @@ def test_show_of_what_there_is_not(tmp_path: Path, asked: tuple[str, str], expec
     assert done.err.startswith(expected)
 
 
+def test_show_lists_the_components_of_a_kind(tmp_path: Path) -> None:
+    lines = call(tmp_path, "plugins", "show", "loss").out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(discover().of("loss"))
+    assert (
+        "hinge             d_loss = E max(0, m - D(x)) + E max(0, m + D(G(z))), g_loss = -E D(G(z))." in lines
+    )
+    assert refused(tmp_path, "plugins", "show", "losss")[0].startswith(
+        "there is no kind 'losss'; did you mean"
+    )
+
+
 def test_a_plugin_that_does_not_import_is_told_and_passed_over(tmp_path: Path, install: Install) -> None:
     install("acme", "import a_module_that_is_not_there\n")
     done = call(tmp_path, "plugins")
@@ -104,7 +116,10 @@ def test_a_plugin_that_does_not_import_is_told_and_passed_over(tmp_path: Path, i
     assert (checked.code, checked.err) == (0, "")
     missed = call(tmp_path, "check", EXAMPLE, "--set", "loss.type=acme")
     assert missed.code == 2
-    assert missed.err.endswith("; not loaded: plugin 'acme' (acme-gan 0.2), see 'ganforge plugins'\n")
+    assert missed.err.endswith(
+        "; not loaded: plugin 'acme' (acme-gan 0.2) does not import: ModuleNotFoundError: No module named "
+        "'a_module_that_is_not_there'\n"
+    )
 
 
 def test_two_plugins_that_claim_one_name(

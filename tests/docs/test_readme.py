@@ -88,9 +88,7 @@ def test_each_command_that_a_page_names_exists_with_its_options(page: Path) -> N
         assert set(re.findall(r"--[a-z-]+", text)) <= known, text
 
 
-def test_each_command_has_a_line_in_the_readme() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert [name for name in cli.commands if f"`ganforge {name}" not in text] == []
+def test_every_command_has_a_help_text() -> None:
     assert all(isinstance(command, click.Command) and command.help for command in cli.commands.values())
 
 

@@ -20,6 +20,12 @@ class Derived(Dataset):
     """The images of `of`, without their labels; the condition is an image made of each."""
 
     type: Literal["derived"] = "derived"
+    source: ClassVar[str] = (
+        "Image-to-Image Translation with Conditional Adversarial Networks (Isola et al., 2016), "
+        "arXiv:1611.07004, section 4; low: Photo-Realistic Single Image Super-Resolution Using a "
+        "Generative Adversarial Network (Ledig et al., 2016), arXiv:1609.04802, section 2; hole: Context "
+        "Encoders: Feature Learning by Inpainting (Pathak et al., 2016), arXiv:1604.07379, section 3.3"
+    )
     example: ClassVar[Mapping[str, Any]] = {
         "task": {"type": "translate"},
         "data": {"type": "derived", "of": {"type": "squares"}, "condition": "grey"},

@@ -20,6 +20,11 @@ class Pairs(Dataset):
     """
 
     type: Literal["pairs"] = "pairs"
+    source: ClassVar[str] = (
+        "Image-to-Image Translation with Conditional Adversarial Networks (Isola et al., 2016), "
+        "arXiv:1611.07004, section 3; unpaired: Unpaired Image-to-Image Translation using Cycle-"
+        "Consistent Adversarial Networks (Zhu et al., 2017), arXiv:1703.10593, section 3"
+    )
     example: ClassVar[Mapping[str, Any]] = {
         "task": {"type": "translate"},
         "data": {"type": "pairs", "of": {"type": "squares"}, "condition": {"type": "squares"}},
