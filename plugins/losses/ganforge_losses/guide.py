@@ -52,7 +52,7 @@ class Guide(Term):
     weight: Scheduled = Field(
         0.05,
         ge=0,
-        description="Factor on the loss. The gradient of a classifier is 10 to 30 times that of a spectrally "
+        description="Factor on the loss. The gradient of a classifier is 6 to 30 times that of a spectrally "
         "normalized discriminator: with a weight of 1, G learns patterns that please classifiers.",
     )
     judge: AbsolutePath = Field(
