@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError, in_memory
 from ganforge_datasets.conditions_of import edges, grey, hole, low, outline
 
 Kind = Literal["grey", "edges", "outline", "low", "hole", "same", "left", "right"]
@@ -67,9 +67,9 @@ class Derived(Dataset):
         """Images uint8 [M, C, H, W] and conditions uint8 [M', C', H', W'], held in memory."""
         inner = self.of.build(split, context)
         if self.condition in ("left", "right"):
-            samples, conditions = self._halves(inner.images)
+            samples, conditions = self._halves(in_memory(inner.images))
         else:
-            samples, conditions = inner.images, self._conditions(inner.images, context)
+            samples, conditions = in_memory(inner.images), self._conditions(in_memory(inner.images), context)
         groups = inner.groups
         if not self.paired:
             if len(samples) < 2:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError, in_memory
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_folder import ImageFolder
 
@@ -67,7 +67,7 @@ class Pairs(Dataset):
                 )
         return Samples(
             samples.images,
-            conditions.images,
+            in_memory(conditions.images),
             samples.mirror,
             samples.groups,
             samples.random_crop,
