@@ -126,7 +126,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     for page in ("first_run", "reading_a_run", "own_loss"):
         reader.read(f"tutorial/{page}")
-    for page in ("play", "export", "howto/tracking", "howto/resume"):
+    for page in ("play", "export", "trackers", "howto/resume"):
         reader.read(page)
     assert len(reader.done) > 18
     assert (tmp_path / "runs/margin/run.json").is_file() and (tmp_path / "generator.onnx").is_file()
