@@ -41,6 +41,12 @@ class Prior(Component):
 
     kind: ClassVar[str] = "prior"
 
+    def __init_subclass__(cls, **given: Any) -> None:
+        # The former name of `z_dim`, which plugins may still have.
+        if "width" in vars(cls) and "z_dim" not in vars(cls):
+            cls.z_dim = vars(cls)["width"]  # type: ignore[method-assign]
+        super().__init_subclass__(**given)
+
     @abstractmethod
     def z_dim(self) -> int:
         """Dimension of the latent z."""

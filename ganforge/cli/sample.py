@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     help='JSON file with a list of conditions, such as [["red cube"], ["gray sphere", "blue cube"]].',
 )
 @click.option(
+    "-n",
     "--n",
     "-n",
     type=click.IntRange(min=1),
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 @checkpoint
 @device
 @click.option(
+    "-o",
     "--out",
     "-o",
     type=click.Path(path_type=Path),

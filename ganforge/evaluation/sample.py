@@ -141,17 +141,17 @@ def refuse_out(out: Path) -> None:
 
 
 def write_grid(
-    data: Dataset, samples: Tensor, out: Path, columns: int = 8, names: Names | None = None
+    dataset: Dataset, samples: Tensor, out: Path, columns: int = 8, names: Names | None = None
 ) -> Path:
     """Writes samples [n, *shape] as one image file. Raises `UserError` if it cannot be written."""
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        save_grid(pictures_of(data, samples), out, columns, names)
+        save_grid(pictures_of(dataset, samples), out, columns, names)
     return out
 
 
 def write_samples(
-    data: Dataset, labels: LabelSpec, samples: Tensor, cond: Tensor | None, seed: int | None, out: Path
+    dataset: Dataset, labels: LabelSpec, samples: Tensor, cond: Tensor | None, seed: int | None, out: Path
 ) -> Path:
     """Writes samples [n, *shape] into a folder: one file each, and `samples.json`.
 
@@ -162,7 +162,7 @@ def write_samples(
         out.mkdir(parents=True, exist_ok=True)
         listed = []
         for index, image in enumerate(samples):
-            file = data.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
+            file = dataset.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
             wish = in_words(labels, None if cond is None else cond[index])
             listed.append({"file": file.name, "condition": wish, "seed": seed, "index": index})
         (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")

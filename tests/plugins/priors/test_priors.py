@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -159,3 +161,24 @@ def test_truncated_latents_are_those_of_a_rejection_sampler() -> None:
 def test_a_prior_without_truncation_says_so() -> None:
     with pytest.raises(UserError, match="prior 'uniform' cannot be truncated; remove --truncation"):
         ganforge_priors.uniform.Uniform().truncated(torch.zeros(1, 2), 1.0)
+
+
+def test_a_plugin_with_the_former_name_of_z_dim_works() -> None:
+    class Former(Prior):
+        type: Literal["former"] = "former"
+
+        def width(self) -> int:
+            return 7
+
+        def sample(self, n: int, cond: torch.Tensor | None, generator: torch.Generator) -> Draw:
+            return Draw(torch.zeros(n, 7), cond, {})
+
+    class Nobody(Prior):
+        type: Literal["nobody"] = "nobody"
+
+        def sample(self, n: int, cond: torch.Tensor | None, generator: torch.Generator) -> Draw:
+            return Draw(torch.zeros(n, 7), cond, {})
+
+    assert Former().z_dim() == 7
+    with pytest.raises(TypeError, match="z_dim"):
+        Nobody()  # type: ignore[abstract]
