@@ -25,6 +25,7 @@ from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
+from ganforge.api.wav import write_wav
 
 KINDS: dict[str, type[Component]] = {
     kind.kind: kind for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric)
@@ -90,4 +91,5 @@ __all__ = [
     "per_sample",
     "rows",
     "total",
+    "write_wav",
 ]

@@ -122,7 +122,7 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     try:
         return parts, tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
-        return parts, value
+        return parts, value.strip()
 
 
 def dump(config: RunConfig) -> dict[str, Any]:
@@ -159,6 +159,10 @@ def _decoded(content: bytes) -> str:
     in front of UTF-8, its PowerShell UTF-16."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
+    # Without a mark: in UTF-16 every other byte of such a file is 0, and in UTF-8 none is.
+    for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
+        if len(content) % 2 == 0 and zeros.count(0) > len(content) // 4:
+            return content.decode(encoding)
     return content.decode("utf-8-sig")
 
 
