@@ -93,8 +93,8 @@ class Tracker(Component):
     """Name in messages; "" = the type."""
 
     package: ClassVar[str] = ""
-    """The package that `sink` needs, by its name for `import` and for pip; without it nothing is recorded, and
-    the run says so. "" = none."""
+    """The package that `sink` needs, by its name for `import` and for pip; without it nothing is recorded,
+    and the run says so. "" = none."""
 
     def wanted(self) -> Self | None:
         """The tracker as this environment wants it (variables may switch it off); None = not at all."""
