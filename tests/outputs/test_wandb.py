@@ -249,7 +249,7 @@ def test_a_broken_wandb_is_told_and_not_raised(
     run: RunFolder, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "wandb.py").write_text("raise ImportError('no such luck')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     line = start().finish(300)
     assert line == (
         f"W&B: the mirror stopped (no such luck); the metrics are in {run.metrics} "
