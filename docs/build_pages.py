@@ -33,7 +33,7 @@ GUIDES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "README.md": "index.md",
-    "plugins/README.md": "plugin-guide.md",
+    "plugins/README.md": "built-in-plugins.md",
     "docker/README.md": "howto/containers.md",
     "examples/README.md": "examples/index.md",
 }
@@ -47,6 +47,7 @@ KIND_OF_FOLDER = {
     "plugins/tasks": "task",
     "plugins/optimizers": "optimizer",
     "plugins/callbacks": "callbacks",
+    "plugins/trackers": "trackers",
 }
 GENERATED = ("docs/glossary.md", "docs/run-file.md", "docs/commands.md")
 """Pages that docs/ does not hold but may link to, next to those of the components."""

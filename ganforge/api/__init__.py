@@ -20,15 +20,18 @@ from ganforge.api.nets import Architecture, Code, Draw, Networks, Prior, Verdict
 from ganforge.api.paths import AbsolutePath
 from ganforge.api.play import Critic, Play, Role
 from ganforge.api.schedule import Ramp, Scheduled, ScheduledInt
+from ganforge.api.stored import Images, Stored, in_memory
 from ganforge.api.stream import Stream, rows
 from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
+from ganforge.api.tracking import Sink, TrackedRun, Tracker
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
 from ganforge.api.wav import write_wav
 
 KINDS: dict[str, type[Component]] = {
-    kind.kind: kind for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric)
+    kind.kind: kind
+    for kind in (Dataset, Prior, Architecture, Task, Loss, Term, Optimizer, Callback, Metric, Tracker)
 }
 """Every kind of component, by the section of a run file that names it."""
 
@@ -50,6 +53,7 @@ __all__ = [
     "Draw",
     "Field",
     "ImageDataset",
+    "Images",
     "LabelKind",
     "LabelSpec",
     "LabelWish",
@@ -70,12 +74,16 @@ __all__ = [
     "Shapes",
     "Share",
     "Side",
+    "Sink",
     "Split",
+    "Stored",
     "Stream",
     "Survey",
     "Task",
     "Term",
     "Track",
+    "TrackedRun",
+    "Tracker",
     "Tree",
     "UserError",
     "Verdict",
@@ -84,6 +92,7 @@ __all__ = [
     "file_sha256",
     "has_spectral_norm",
     "hookimpl",
+    "in_memory",
     "leaves",
     "mapped",
     "memory",

@@ -58,6 +58,9 @@ class Component(BaseModel, ABC):
     source: ClassVar[str] = ""
     """The paper: title, authors, year, arXiv id, equation. Empty if there is none."""
 
+    also_called: ClassVar[tuple[str, ...]] = ()
+    """Other names in the literature, for a hint to whoever writes one of them as `type`."""
+
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """Sections of a small run file that uses the component, for `ganforge plugin check`: its own table if
     keys are required or their defaults are large, and what else it needs, such as a prior with codes."""

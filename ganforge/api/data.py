@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ganforge.api.component import Component
 from ganforge.api.errors import UserError, nearest
+from ganforge.api.stored import Images
 from ganforge.api.survey import LabelWish, Survey
 
 LabelKind = Literal["none", "one_of_k", "many_of_k", "vector", "image"]
@@ -150,14 +151,15 @@ class DataSpec(BaseModel):
 
 @dataclass(frozen=True)
 class Samples:
-    """A data set at rest, in memory or memory-mapped.
+    """A data set at rest: in memory, memory-mapped, or read batch by batch.
 
     `images` is uint8 [M, C, H, W], 0 to 255; or float32 [M, D] for points, used as they are.
     `labels` is [M, K] (uint8 for one-hot and multi-hot, float32 for vectors), uint8 [M, C, H, W] for
     images (0 to 255; networks receive them in [-1, 1]), or None.
     """
 
-    images: Tensor
+    images: Images
+    """A tensor, or a `Stored`, which is read batch by batch; both take `images[rows]` and `len(images)`."""
     labels: Tensor | None = None
     mirror: bool = False
     """Images may be flipped left to right at random during training."""

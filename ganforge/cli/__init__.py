@@ -15,6 +15,7 @@ import click
 from ganforge import __version__
 from ganforge.cli.cache import cache
 from ganforge.cli.compare import compare
+from ganforge.cli.completion import completion
 from ganforge.cli.doctor import doctor
 from ganforge.cli.evaluate import evaluate
 from ganforge.cli.export import export
@@ -31,6 +32,7 @@ from ganforge.cli.plugin import plugin
 from ganforge.cli.plugins import plugins
 from ganforge.cli.profile import profile
 from ganforge.cli.report import plot, report
+from ganforge.cli.runs import runs
 from ganforge.cli.sample import sample
 from ganforge.cli.sweep import sweep
 from ganforge.cli.train import resume, run
@@ -67,7 +69,8 @@ NO_MEMORY = (
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ganforge")
-def cli() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Print the traceback of an error, too.")
+def cli(verbose: bool) -> None:
     """Train any GAN from one validated file; losses, networks and data sets are plugins.
 
     \b
@@ -76,14 +79,14 @@ def cli() -> None:
     Exit codes:   0 done, 2 bad input, 3 ended by health.policy,
                   4 another process of the run was lost,
                   75 stopped before its end, by a signal or --max-minutes, with a checkpoint (resume it)
-    Tracebacks:   GANFORGE_TRACEBACK=1 prints the traceback in addition to the message
     """
+    if verbose:
+        os.environ["GANFORGE_TRACEBACK"] = "1"
 
 
 for command in (
-    new, run, resume, sample, check, plugin, plugins, schema, plot, report, judge, evaluate, lab, latents,
-    neighbours,
-    compare, doctor, health, sweep, profile, cache, export, play,
+    new, run, resume, runs, sample, check, plugin, plugins, schema, plot, report, judge, evaluate, lab,
+    latents, neighbours, compare, completion, doctor, health, sweep, profile, cache, export, play,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -140,7 +140,7 @@ def _project(
 
     found = run.project(target, condition, steps=steps, seed=seed, shown=shown)
     pictures = torch.stack([found.target, found.start, found.image])
-    names = Names(("image", "start", "projection"))
+    names = Names(("image", "start", "found"))
     write_grid(run.config.data, pictures, out, 3, names)
     np.save(out.with_suffix(".npy"), found.z.numpy(), allow_pickle=False)
     text = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,12 +38,18 @@ def list_command(as_json: bool) -> None:
 @plugins.command()
 @json_option
 @click.argument("kind")
-@click.argument("name")
-def show(kind: str, name: str, as_json: bool) -> None:
-    """Show component NAME of KIND: description, source, and its keys with types and defaults."""
+@click.argument("name", required=False)
+def show(kind: str, name: str | None, as_json: bool) -> None:
+    """Show component NAME of KIND: description, source, and its keys with types and defaults.
+
+    Without NAME, list the components of KIND, each with the first lines of its description.
+    """
     from ganforge.components.registry import discover
 
     registry = discover()
+    if name is None:
+        _show_kind(registry, kind, as_json)
+        return
     component = registry.find(kind, name)
     if as_json:
         found = {"kind": kind, "name": name, "plugin": _plugin(registry.providers[component])}
@@ -121,14 +128,36 @@ def _plugin(plugin: Plugin) -> dict[str, str]:
     return {"name": plugin.name, "distribution": plugin.distribution, "version": plugin.version}
 
 
+def _show_kind(registry: Registry, kind: str, as_json: bool) -> None:
+    if kind not in registry.components:
+        # Says which kinds there are.
+        registry.find(kind, "")
+    summaries = {
+        name: " ".join(_description(component).split("\n\n")[0].split())
+        for name, component in registry.of(kind).items()
+    }
+    if as_json:
+        click.echo(json.dumps(summaries, indent=1))
+        return
+    width = max(map(len, summaries), default=0)
+    for name, summary in summaries.items():
+        click.echo(f"{name:{width}}  {textwrap.shorten(summary, 100 - width, placeholder=' ...')}".rstrip())
+
+
+def _description(component: type[Component]) -> str:
+    """The docstring of the class itself, not that of its kind; empty if it has none."""
+    own = component.__doc__ != component.__mro__[1].__doc__
+    return (component.__doc__ or "") if own else ""
+
+
 def _show(registry: Registry, component: type[Component]) -> str:
     import inspect
 
     plugin = registry.providers[component]
     lines = [f"{component.kind} '{component.type_name()}', from {plugin}", ""]
-    # A class without its own docstring would show that of its kind.
-    if component.__doc__ and component.__doc__ != component.__mro__[1].__doc__:
-        lines += [inspect.cleandoc(component.__doc__), ""]
+    description = _description(component)
+    if description:
+        lines += [inspect.cleandoc(description), ""]
     if component.source:
         lines += [f"source: {component.source}", ""]
     properties = component.model_json_schema()["properties"]

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     help='JSON file with a list of conditions, such as [["red cube"], ["gray sphere", "blue cube"]].',
 )
 @click.option(
-    "--n",
     "-n",
+    "--n",
     type=click.IntRange(min=1),
     help="Samples per condition; rows with --grid and --traverse.  [default: 8, or 1 with --conditions]",
 )
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 @checkpoint
 @device
 @click.option(
-    "--out",
     "-o",
+    "--out",
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,

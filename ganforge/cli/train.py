@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -13,6 +14,7 @@ import click
 
 from ganforge.cli import cores
 from ganforge.cli.launch import launch, processes, wanted
+from ganforge.cli.loading import loading
 
 if TYPE_CHECKING:
     from ganforge.engine.distributed.stop_request import StopRequest
@@ -38,6 +40,32 @@ minutes = click.option(
 )
 
 
+def show_as(style: str) -> None:
+    """Sets how progress is shown, here and in the processes that are started; text, the default, leaves what
+    the environment says."""
+    if style != "text":
+        os.environ["GANFORGE_LOG_FORMAT"] = style
+
+
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    callback=lambda context, parameter, value: show_as(value),
+    expose_value=False,
+    help="Progress as a bar or lines, or as one JSON object per line, whose 'event' is row, message or end.",
+)
+quiet = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    callback=lambda context, parameter, value: show_as("quiet" if value else "text"),
+    expose_value=False,
+    help="Show messages and the end, no progress.",
+)
+
+
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
@@ -60,6 +88,8 @@ minutes = click.option(
 )
 @minutes
 @processes
+@log_format
+@quiet
 @click.option("--fresh-cache", is_flag=True, help="Decode the data again, and replace what is kept of them.")
 @click.option(
     "--dry-run", is_flag=True, help="Validate the file and print the resolved settings; train nothing."
@@ -83,12 +113,13 @@ def run(
     --set train.resume=auto.
     """
     _share_cores()
-    from ganforge.components.registry import discover
-    from ganforge.config import dumps, load
-    from ganforge.engine.distributed import launchers as cluster
-    from ganforge.engine.distributed.stop_request import StopRequest
-    from ganforge.outputs.cache import ask_for_fresh_data
-    from ganforge.training import run as training
+    with loading():
+        from ganforge.components.registry import discover
+        from ganforge.config import dumps, load
+        from ganforge.engine.distributed import launchers as cluster
+        from ganforge.engine.distributed.stop_request import StopRequest
+        from ganforge.outputs.cache import ask_for_fresh_data
+        from ganforge.training import run as training
 
     cluster.join()
     if fresh_cache:
@@ -127,7 +158,8 @@ def run(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change train.images, train.device, or a key of [logging], [wandb] or [health]; repeatable.",
+    help="Change train.images, train.device, or a key of [logging], [[trackers]], [wandb] or [health]; "
+    "repeatable.",
 )
 @click.option(
     "--config",
@@ -145,6 +177,8 @@ def run(
 )
 @minutes
 @processes
+@log_format
+@quiet
 def resume(
     run_folder: Path,
     overrides: tuple[str, ...],
@@ -158,10 +192,11 @@ def resume(
     Reports whether it continues exactly, or what differs.
     """
     _share_cores()
-    from ganforge.components.registry import discover
-    from ganforge.engine.distributed import launchers as cluster
-    from ganforge.engine.distributed.stop_request import StopRequest
-    from ganforge.training import run as training
+    with loading():
+        from ganforge.components.registry import discover
+        from ganforge.engine.distributed import launchers as cluster
+        from ganforge.engine.distributed.stop_request import StopRequest
+        from ganforge.training import run as training
 
     cluster.join()
     if wanted(processes):
@@ -208,6 +243,14 @@ def _finish(train: Callable[[], Outcome], stop: StopRequest) -> None:
 
 def _tell(outcome: Outcome) -> None:
     """Where the run is, and what to type next."""
+    from ganforge.outputs.progress import style
+
+    if style() == "json":
+        record = {"event": "end", "folder": str(outcome.folder), "images_seen": outcome.images_seen}
+        record |= {"finished": outcome.finished, "stopped_by": outcome.stopped_by}
+        record |= {"diagnosis": outcome.diagnosis, "lines": list(outcome.lines)}
+        click.echo(json.dumps(record))
+        return
     how = "finished" if outcome.finished else f"stopped ({outcome.stopped_by})"
     folder = shlex.quote(str(outcome.folder))
     click.echo(f"{how} after {outcome.images_seen:,} images; the run is in {outcome.folder}")

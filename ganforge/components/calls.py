@@ -25,6 +25,7 @@ from ganforge.api import (
     Sampler,
     Samples,
     Split,
+    Stored,
     Task,
     Term,
 )
@@ -50,7 +51,7 @@ def open_data(dataset: Dataset, split: Split, spec: DataSpec, context: Context) 
     if not isinstance(samples, Samples):
         raise fault(dataset, f"build returned {in_words(samples)}; expected Samples")
     images, labels = samples.images, samples.labels
-    if not isinstance(images, Tensor) or images.dtype not in (torch.uint8, torch.float32):
+    if not isinstance(images, Tensor | Stored) or images.dtype not in (torch.uint8, torch.float32):
         raise fault(
             dataset, f"build returned images as {in_words(images)}; expected a tensor of uint8 or float32"
         )
@@ -60,9 +61,15 @@ def open_data(dataset: Dataset, split: Split, spec: DataSpec, context: Context) 
         )
     _check_labels(dataset, spec, samples)
     for what, values in (("samples", images), ("labels", labels)):
-        if values is not None and values.is_floating_point() and not values.isfinite().all():
+        # What is read batch by batch is not read here.
+        if isinstance(values, Tensor) and values.is_floating_point() and not values.isfinite().all():
             raise fault(dataset, f"build returned non-finite {what}")
-    if spec.is_image and images.dtype == torch.float32 and type(dataset).picture is Dataset.picture:
+    if (
+        isinstance(images, Tensor)
+        and spec.is_image
+        and images.dtype == torch.float32
+        and type(dataset).picture is Dataset.picture
+    ):
         low, high = images.aminmax()
         if low < -1 - ROUNDING or high > 1 + ROUNDING:
             raise fault(

@@ -26,6 +26,7 @@ KIND_NOUNS = {
     "optimizer": "optimizer",
     "callbacks": "callback",
     "metrics": "metric",
+    "trackers": "tracker",
 }
 
 

@@ -102,12 +102,19 @@ class Registry:
     def explain_missing(self, kind: str, name: str) -> str:
         """Why `name` is not a component of this kind, and the available ones."""
         installed = sorted(self.components[kind])
-        message = f"no {KIND_NOUNS[kind]} is called '{name}'{did_you_mean(name, installed)}"
+        hint = self._other_name(kind, name) or did_you_mean(name, installed)
+        message = f"no {KIND_NOUNS[kind]} is called '{name}'{hint}"
         message += f" (installed: {', '.join(installed) or 'none'})"
         if self.broken:
-            names = ", ".join(str(each.plugin) for each in self.broken)
-            message += f"; not loaded: {names}, see 'ganforge plugins'"
+            reasons = "; ".join(f"{each.plugin} {each.reason}" for each in self.broken)
+            message += f"; not loaded: {reasons}"
         return message
+
+    def _other_name(self, kind: str, name: str) -> str:
+        """What the literature's name is called here, or empty."""
+        known = {other: own for own, each in self.components[kind].items() for other in each.also_called}
+        own = known.get(name.lower().replace("-", "_"))
+        return f"; that is '{own}' here" if own is not None else ""
 
     def explain_clash(self, kind: str, name: str) -> str:
         """Which plugins provide the name, and how to resolve it."""

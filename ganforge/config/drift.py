@@ -22,6 +22,7 @@ MAY_CHANGE = (
     "train.silence",
     "logging",
     "wandb",
+    "trackers",
     "health",
 )
 """What a resumed run may change: nothing that affects how weights are updated. In addition, the paths of

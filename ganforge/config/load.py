@@ -22,7 +22,7 @@ from ganforge.config.explain import findings, report
 from ganforge.config.locate import MAX_PARTS, Path, overlong_key
 from ganforge.config.plain import check_plain
 from ganforge.config.renamed import as_written, lines, modernize
-from ganforge.config.schema import RunConfig, named_components, narrow
+from ganforge.config.schema import SINGLE, Mistake, RunConfig, named_components, narrow
 from ganforge.config.syntax_hints import hint
 
 MAX_BYTES = 256 * 1024
@@ -99,7 +99,7 @@ def validate(
         # Via JSON: in strict mode only JSON input lets a TOML array become a tuple and a string a path.
         config = schema.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        mistakes += findings(error, schema)
+        mistakes += [_with_choices(mistake, registry) for mistake in findings(error, schema)]
     except Exception:
         # Only a component's own validator raises anything else: find the one that does.
         for component, table in named_components(document, registry):
@@ -113,6 +113,15 @@ def validate(
     return config
 
 
+def _with_choices(mistake: Mistake, registry: Registry) -> Mistake:
+    """What a missing table may be."""
+    if mistake.message != "is missing" or len(mistake.path) != 1 or mistake.path[0] not in SINGLE:
+        return mistake
+    kind = str(mistake.path[0])
+    choices = ", ".join(sorted(registry.of(kind)))
+    return Mistake(mistake.path, f"is missing; add a table [{kind}] with type = one of: {choices}")
+
+
 def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     """`train.batch_size=32` -> (("train", "batch_size"), 32); a value that is not TOML is a string."""
     key, equals, value = override.partition("=")
@@ -120,9 +129,13 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     if not equals or not all(parts):
         raise UserError(f"--set {override}: expected KEY=VALUE, such as --set train.batch_size=32")
     try:
-        return parts, tomllib.loads(f"value = {value}")["value"]
+        found = tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
         return parts, value.strip()
+    # 1e5 is a float in TOML, and what people write for a number of images.
+    if isinstance(found, float) and "e" in value.lower() and found.is_integer():
+        return parts, int(found)
+    return parts, found
 
 
 def dump(config: RunConfig) -> dict[str, Any]:

@@ -17,7 +17,19 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, PrivateAttr, create_model
 
-from ganforge.api import KINDS, Architecture, Callback, Component, Dataset, Loss, Metric, Prior, Task, Term
+from ganforge.api import (
+    KINDS,
+    Architecture,
+    Callback,
+    Component,
+    Dataset,
+    Loss,
+    Metric,
+    Prior,
+    Task,
+    Term,
+    Tracker,
+)
 from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
@@ -34,7 +46,7 @@ from ganforge.config.sections import (
     Wandb,
 )
 
-LISTS = ("terms", "callbacks", "metrics")
+LISTS = ("terms", "callbacks", "metrics", "trackers")
 PLAYERS = ("generator", "discriminator")
 SINGLE = ("data", "prior", "nets", "task", "loss")
 DEFAULTS = {"prior": "normal", "task": "generate", "loss": "bce", "optimizer": "adam"}
@@ -57,6 +69,7 @@ class RunConfig(Section):
         (), description="Callbacks that act on a network after its updates."
     )
     metrics: tuple[Metric, ...] = Field((), description="Metrics of the generator, computed during training.")
+    trackers: tuple[Tracker, ...] = Field((), description="Where the run is recorded as well.")
     generator: PlayerConfig = Field(description="The generator's settings.")
     discriminator: PlayerConfig = Field(description="The discriminator's settings.")
     init: Init = Field(Init(), description="First weights, and what does not learn.")

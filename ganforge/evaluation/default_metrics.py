@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ganforge.api import Context, DataSpec, Metric, Samples, UserError
+from ganforge.api import Context, DataSpec, Metric, Samples, UserError, in_memory
 from ganforge.api.judge.judge import CARD, load_judge
 from ganforge.components.calls import condition_lists_of
 from ganforge.components.comparability import tensor_sha256
@@ -18,6 +18,8 @@ from ganforge.config import RunConfig, dump, validate
 from ganforge.evaluation.train_judge import JudgeTraining, train_judge
 
 MAX_SAMPLES = 1000
+WEAK = 0.9
+"""Accuracy on real images below which a judge says little about generated ones."""
 
 
 def default_metrics(
@@ -58,7 +60,7 @@ def cached_judge(config: RunConfig, samples: Samples, context: Context, training
     """
     assert samples.labels is not None
     settings: dict[str, Any] = asdict(training)
-    content = [tensor_sha256(samples.images), tensor_sha256(samples.labels), settings]
+    content = [tensor_sha256(in_memory(samples.images)), tensor_sha256(samples.labels), settings]
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     folder = context.cache / "judges" / key
     if (folder / CARD).is_file():
@@ -73,5 +75,8 @@ def cached_judge(config: RunConfig, samples: Samples, context: Context, training
     context.say(f"judge: none of this data yet; training one{limit} (kept in {folder})")
     judge = train_judge(config, training, replace(context, fresh=False))
     judge.save(folder)
-    context.say(f"judge: {judge.card.accuracy['accuracy']:.4f} of the labels found in held-out real images")
+    found = judge.card.accuracy["accuracy"]
+    context.say(f"judge: {found:.4f} of the labels found in held-out real images")
+    if found < WEAK:
+        context.say("judge: weak, so every accuracy will be too low; give it more time with --judge-minutes")
     return folder

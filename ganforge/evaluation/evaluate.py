@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import ganforge
-from ganforge.api import Component, Context, Draw, Metric, Samples, UserError
+from ganforge.api import Component, Context, Draw, Images, Metric, Samples, UserError
 from ganforge.api.digest import file_sha256
 from ganforge.components.calls import values_of
 from ganforge.components.comparability import depends_on, describe, fingerprint, tensor_sha256
@@ -66,7 +66,7 @@ class LazySamples(Samples):
         return opened
 
     @property
-    def images(self) -> Tensor:
+    def images(self) -> Images:
         self.__dict__["seen"].add("images")
         return self._opened.images
 

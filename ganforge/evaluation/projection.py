@@ -82,8 +82,8 @@ def project(
             group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
         image = sampled(sampler.task, sampler.network, sampler.nets, Draw(latent, chosen, {}))
         error = _error(image.float(), goal)
-        if float(error) < lowest:
-            best, lowest = latent.detach().cpu().clone(), float(error)
+        if float(error.detach()) < lowest:
+            best, lowest = latent.detach().cpu().clone(), float(error.detach())
         optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

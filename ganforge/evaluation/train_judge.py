@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import Context, DataSpec, Samples, UserError
+from ganforge.api import Context, DataSpec, Samples, UserError, in_memory
 from ganforge.api.judge.judge import Judge
 from ganforge.api.judge.network import JudgeNetwork, OwnArchitecture, build_network
 from ganforge.api.judge.score import score
@@ -100,7 +100,9 @@ def train_judge(config: RunConfig, settings: JudgeTraining, context: Context) ->
 def measure(judge: Judge, real: Samples) -> dict[str, float]:
     """Accuracy, exact match and the recall of each label on labelled real images."""
     assert real.labels is not None
-    logits = torch.cat([judge.logits(part.float() / 127.5 - 1) for part in torch.split(real.images, BATCH)])
+    logits = torch.cat(
+        [judge.logits(part.float() / 127.5 - 1) for part in torch.split(in_memory(real.images), BATCH)]
+    )
     result = score(logits, real.labels.float(), judge.card.data.labels.names)
     recall = {f"recall/{name}": share for name, share in result.recall.items()}
     return {"accuracy": result.accuracy, "exact_match": result.exact_match, **recall}
@@ -163,7 +165,7 @@ def _fit(
     network.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
     loss_of = F.cross_entropy if spec.labels.kind == "one_of_k" else F.binary_cross_entropy_with_logits
-    images, labels = split.samples.images.to(device), split.samples.labels
+    images, labels = in_memory(split.samples.images).to(device), split.samples.labels
     assert labels is not None
     total = settings.epochs * len(split.rows)
     started, told, seen, seen_then = time.monotonic(), time.monotonic(), 0, 0

@@ -69,7 +69,10 @@ class Lab:
             return
         drawn = self.run.condition_grid(rows=ROWS, seed=self.seed)
         if self._drawable(drawn):
-            yield "conditions", draw_sheet(drawn.tensor, drawn.columns, drawn.names, "One noise per row")
+            yield (
+                "conditions",
+                draw_sheet(drawn.tensor, drawn.columns, drawn.names, "Conditions across, one noise per row"),
+            )
 
     def codes(self) -> Figures:
         codes = self.run.config.prior.codes()

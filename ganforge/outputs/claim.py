@@ -35,7 +35,7 @@ class Claim:
     descriptor: int
 
     def release(self, failed: bool = False) -> None:
-        """`failed`: nothing was begun here, so folders that were made and are empty are removed."""
+        """`failed`: no run was started here, so folders that were made and are empty are removed."""
         if failed:
             for folder in self.made:
                 with contextlib.suppress(OSError):

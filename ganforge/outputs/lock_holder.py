@@ -6,6 +6,7 @@ import os
 import platform
 from pathlib import Path
 
+UNLISTED = "one that this machine does not list"
 LOCKS = Path("/proc/locks")
 
 
@@ -15,7 +16,7 @@ def holder(descriptor: int) -> str:
     try:
         lines = LOCKS.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeError):
-        return "one that this machine does not list"
+        return UNLISTED
     for line in lines:
         # 12: FLOCK  ADVISORY  WRITE 4711 fd:01:131 0 EOF
         fields = line.split()
@@ -26,4 +27,4 @@ def holder(descriptor: int) -> str:
                 if int(fields[4]) > 0
                 else "one outside this container"
             )
-    return "one that this machine does not list"
+    return UNLISTED

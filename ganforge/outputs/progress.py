@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+import os
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TextIO, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -18,6 +21,12 @@ PATIENCE_S = 2.0
 """Seconds a task may take before its progress is shown."""
 
 
+LOG_FORMAT = "GANFORGE_LOG_FORMAT"
+Style = Literal["text", "json", "quiet"]
+"""text = a bar or lines; json = one JSON object per line; quiet = messages only."""
+WIDE, NARROW = "{percentage:3.0f}%|{bar}| {n:,}/{total:,} images{postfix}", "{percentage:3.0f}%{postfix}"
+NARROW_COLUMNS = 100
+"""Below this width of the terminal the losses stand first, and the bar makes room for them."""
 NOTEBOOK_COLUMNS = 110
 """Width of the bar where there is no terminal to ask."""
 
@@ -35,10 +44,11 @@ class Progress:
         self.deadline = deadline
         self.stream: Any = _Display(sys.stderr if stream is None else stream)
         self._rate: float | None = None
+        self._rates = 0
         self._losses: dict[str, str] = {}
         self._metric: dict[str, str] = {}
         self._bar: tqdm[Any] | None = None
-        if self.stream.isatty() or in_notebook():
+        if style() == "text" and (self.stream.isatty() or in_notebook()):
             self._bar = tqdm(
                 total=total_images,
                 initial=start,
@@ -46,13 +56,18 @@ class Progress:
                 file=self.stream,
                 dynamic_ncols=self.stream.isatty(),
                 ncols=None if self.stream.isatty() else NOTEBOOK_COLUMNS,
-                bar_format="{percentage:3.0f}%|{bar}| {n:,}/{total:,} images{postfix}",
+                bar_format=WIDE,
             )
 
     def update(self, images_seen: int, row: Mapping[str, Any]) -> None:
         """Moves to `images_seen` and shows the row; an empty row only moves the bar."""
         rate = row.get("images_per_second")
         self._rate = self._rate if rate is None else float(rate)
+        self._rates += rate is not None
+        if style() != "text":
+            if row and style() == "json":
+                self._write({"event": "row", "images": self.total, **row})
+            return
         metrics = _figures(row, "metric/")
         self._metric = metrics or self._metric
         losses = {f"loss_{name}": value for name, value in _figures(row, "loss/").items()}
@@ -60,8 +75,13 @@ class Progress:
         self._losses = losses or self._losses
         if self._bar is not None:
             if row:
-                kept = self._losses | self._metric
-                shown = self._rate_and_eta(images_seen) + [f"{k} {v}" for k, v in kept.items()]
+                kept = [f"{key} {value}" for key, value in (self._losses | self._metric).items()]
+                # In a notebook there is no terminal to be narrow.
+                columns = shutil.get_terminal_size().columns if self.stream.isatty() else NOTEBOOK_COLUMNS
+                narrow = columns < NARROW_COLUMNS
+                speed = self._rate_and_eta(images_seen)
+                shown = _fitting([*kept, *reversed(speed)], columns - 8) if narrow else [*speed, *kept]
+                self._bar.bar_format = NARROW if narrow else WIDE
                 self._bar.set_postfix_str("  ".join(shown), refresh=False)
             self._bar.n = images_seen
             self._bar.refresh()
@@ -72,7 +92,9 @@ class Progress:
     def say(self, line: str) -> None:
         """Prints one line, above the bar if there is one."""
         line = printable(line)
-        if self._bar is not None:
+        if style() == "json":
+            self._write({"event": "message", "text": line})
+        elif self._bar is not None:
             self._bar.write(line, file=self.stream)
         else:
             self.stream.write(line + "\n")
@@ -86,8 +108,36 @@ class Progress:
     def _rate_and_eta(self, images_seen: int) -> list[str]:
         if not self._rate:
             return []
+        speed = f"{self._rate:,.1f} images/s"
+        if self._rates < 2 and math.isinf(self.deadline):
+            # The first row includes what happens once: allocation, compilation, autotuning.
+            return [speed]
         left = min(max(0, self.total - images_seen) / self._rate, max(0.0, self.deadline - time.monotonic()))
-        return [f"{self._rate:,.1f} images/s", f"eta {duration(left)}"]
+        return [speed, f"eta {duration(left)}"]
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        """One line of JSON, which has no NaN: such values are null."""
+        finite = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in record.items()
+        }
+        self.stream.write(json.dumps(finite) + "\n")
+        self.stream.flush()
+
+
+def _fitting(parts: Sequence[str], columns: int) -> list[str]:
+    """As many of them as fit into a line, with two blanks in between."""
+    shown = list(parts)
+    while len(shown) > 1 and len("  ".join(shown)) > columns:
+        shown.pop()
+    return shown
+
+
+def style() -> Style:
+    """How progress is shown, as `GANFORGE_LOG_FORMAT` says; the command line sets it, and processes that a
+    run starts inherit it."""
+    wished = os.environ.get(LOG_FORMAT)
+    return "json" if wished == "json" else "quiet" if wished == "quiet" else "text"
 
 
 class _Display:

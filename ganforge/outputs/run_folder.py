@@ -78,6 +78,11 @@ class RunFolder:
         return self.path / "wandb"
 
     @property
+    def trackers(self) -> Path:
+        """One folder for each of `[[trackers]]`."""
+        return self.path / "trackers"
+
+    @property
     def plots(self) -> Path:
         return self.path / "plots"
 
@@ -120,7 +125,8 @@ class RunFolder:
         deleted or locked."""
         folders = (self.path, self.grids, self.checkpoints, self.plots)
         inner = [each for folder in folders[1:] for each in within(folder, self.path).glob("*")]
-        named = [within(self.wandb, self.path) / name for name in MIRROR_FILES]
+        mirrors = [self.wandb, *within(self.trackers, self.path).glob("*")]
+        named = [within(mirror, self.path) / name for mirror in mirrors for name in MIRROR_FILES]
         for each in (*self.path.iterdir(), *inner, *named):
             if each.is_symlink():
                 within(each, self.path)
@@ -133,7 +139,7 @@ class RunFolder:
         """The names of what is in the folder and not part of a run before its first checkpoint."""
         parts = (
             self.config, self.info, self.metrics, self.events, self.grids, self.checkpoints, self.wandb,
-            self.plots, self.report, self.path / "evaluations.jsonl",
+            self.trackers, self.plots, self.report, self.path / "evaluations.jsonl",
         )  # fmt: skip
         names = {part.name for part in parts}
         return sorted(

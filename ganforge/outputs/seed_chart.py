@@ -26,8 +26,9 @@ def draw_seeds(
         axes.scatter([place + shift for shift in spread], found, s=14, color=color, alpha=0.7)
         mean, std = statistics.fmean(found), statistics.stdev(found) if len(found) > 1 else 0.0
         axes.errorbar(place + 0.22, mean, std, fmt="o", color="black", markersize=4, capsize=3)
-        axes.annotate(f"{mean:.3f} ± {std:.3f}", (place + 0.22, mean), (7, -3), textcoords="offset points",
-                      fontsize=7)  # fmt: skip
+        text = f"{mean:.3f} ± {std:.3f}"
+        above = {"xytext": (0, 6), "textcoords": "offset points", "fontsize": 7, "ha": "center"}
+        axes.annotate(text, (place + 0.1, max(found)), **above)  # type: ignore[arg-type]
         if name in ceilings:
             axes.hlines(
                 ceilings[name], place - 0.35, place + 0.45, colors="black", linestyles="--", linewidth=1
@@ -35,7 +36,7 @@ def draw_seeds(
             axes.annotate("judge on real images", (place - 0.35, ceilings[name]), (0, 2),
                           textcoords="offset points", fontsize=6)  # fmt: skip
     axes.set_xticks(range(len(values)), labels=list(values), parse_math=False)
-    axes.set(xlim=(-0.5, len(values) - 0.2), ylim=(-0.02, 1.06), ylabel=unit)
+    axes.set(xlim=(-0.5, len(values) - 0.4), ylim=(-0.02, 1.06), ylabel=unit)
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
     figure.suptitle(title, fontsize=10, parse_math=False)

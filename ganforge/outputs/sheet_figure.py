@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CELL = 0.55
 """Inches of an image."""
 MAX_WIDTH = 14.0
+FONT = 7
+CHARACTER = 0.058
+"""Inches of one at 7 points, about."""
 
 
 def draw_sheet(images: Tensor, columns: int, names: Names, title: str) -> Figure:
@@ -23,10 +26,10 @@ def draw_sheet(images: Tensor, columns: int, names: Names, title: str) -> Figure
     pixels = sheet(images, columns)
     height, width = images.shape[2:]
     across, down = min(len(images), columns), -(-len(images) // columns)
-    left = 0.09 * max(map(len, names.rows), default=0)
+    left = 0.2 + 1.2 * CHARACTER * max(map(len, names.rows), default=0)
     cell = min(CELL, (MAX_WIDTH - left) / across)
-    turned = 0.07 * max(map(len, names.columns), default=0) * 72 > cell * 72
-    top = 0.1 * max(map(len, names.columns), default=0) if turned else 0.3
+    turned = CHARACTER * max(map(len, names.columns), default=0) > cell
+    top = CHARACTER * max(map(len, names.columns), default=0) if turned else 0.2
     figure = blank(max(4.0, left + cell * across + 0.3), cell * height / width * down + top + 0.5)
     axes = figure.add_subplot()
     shown = pixels.permute(1, 2, 0).numpy()
@@ -38,7 +41,7 @@ def draw_sheet(images: Tensor, columns: int, names: Names, title: str) -> Figure
     axes.set_xticks(places if names.columns else [], labels=list(names.columns), parse_math=False)
     places = [index * (height + GAP) + (height - 1) / 2 for index in range(down)]
     axes.set_yticks(places if names.rows else [], labels=list(names.rows), parse_math=False)
-    axes.tick_params(top=False, labeltop=True, bottom=False, labelbottom=False, left=False, labelsize=7)
+    axes.tick_params(top=False, labeltop=True, bottom=False, labelbottom=False, left=False, labelsize=FONT)
     if turned:
         axes.tick_params(axis="x", labelrotation=90)
     axes.spines[:].set_visible(False)

@@ -38,7 +38,7 @@ def finite(subject: Subject) -> None:
         few = "1 sample, " if batch_size == 1 else ""
         for edge, change in EDGES.items():
             for role in ("d", "g"):
-                _check(subject, loop, role, change, f"{few}{edge}")  # type: ignore[arg-type]
+                _check(subject, loop, role, change, f"{few}{edge}")
 
 
 def _check(subject: Subject, loop: Loop, role: Role, change: Callable[[Tensor], Tensor], edge: str) -> None:
@@ -66,7 +66,7 @@ def _check(subject: Subject, loop: Loop, role: Role, change: Callable[[Tensor], 
 def parts_of(subject: Subject, loop: Loop, role: Role) -> Sequence[tuple[Any, list[Play]]]:
     """The loss or terms of this class that the objective of `role` has, each with the plays of an update."""
     live = loop.game.live
-    candidates = [live.loss] if subject.kind == "loss" else list(live.terms)
+    candidates: list[Any] = [live.loss] if subject.kind == "loss" else list(live.terms)
     mine = [part for part in candidates if part.type == subject.name]
     if subject.kind == "terms":
         mine = [part for part in mine if role in part.players]

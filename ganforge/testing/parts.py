@@ -19,7 +19,7 @@ N = 3
 
 @rule(
     "spec",
-    why="'ganforge check' and the planning of a run ask for the shape of the data before anything is opened.",
+    why="a run is checked and planned before anything is opened, and needs the shape of the data then.",
     fix="derive shape and labels from the keys; what only the files know must be a key.",
     kinds=("data",),
 )
@@ -160,7 +160,7 @@ def _on_meta(loss: Any) -> None:
             return Verdict(x.sum(1))
 
         # Memory is put on the device by the engine; here it stays, and only scalars go with any device.
-        play = Play(role, real, None, fake, draw, critic, critic, torch.Generator())  # type: ignore[arg-type]
+        play = Play(role, real, None, fake, draw, critic, critic, torch.Generator())
         value = loss(play)
         require(value.device.type == "meta", f"{role}_loss is on the CPU, whatever the device of the logits")
 

@@ -52,9 +52,9 @@ def processes(subject: Subject) -> None:
         return
     for role in ("d", "g"):
         loop = subject.loop(every_update=True)
-        for part, plays in parts_of(subject, loop, role):  # type: ignore[arg-type]
+        for part, plays in parts_of(subject, loop, role):
             for play in plays:
-                _compare(subject, loop, role, part, play)  # type: ignore[arg-type]
+                _compare(subject, loop, role, part, play)
 
 
 def _compare(subject: Subject, loop: Loop, role: Role, part: Any, play: Play) -> None:

@@ -22,7 +22,7 @@ from ganforge.testing.observer import Silent
 from ganforge.testing.squares import Squares
 from ganforge.training.build import build_loop, plan
 
-LISTS = ("terms", "callbacks", "metrics")
+LISTS = ("terms", "callbacks", "metrics", "trackers")
 PLAYERS = ("generator", "discriminator")
 BASE: dict[str, Any] = {
     "data": {"type": "squares", "count": 16},

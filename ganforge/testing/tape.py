@@ -26,7 +26,7 @@ class TapeRecording:
     def __init__(self, streams: Sequence[torch.Generator]) -> None:
         """`streams`: the generators that are seeded before each replay."""
         self.tape = Tape()
-        self.tape.known.update(stream._cdata for stream in streams)
+        self.tape.known.update(_address(stream) for stream in streams)
 
     def record(self, work: Callable[[], None]) -> None:
         with self.tape.recording():
@@ -40,7 +40,7 @@ class Tape(TorchDispatchMode):
     """A recording. As in a capture, `recording` leaves no trace in any tensor that was there before."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[tuple[Any, Any, dict[str, Any], Any]] = []
         self.known: set[int] = set()
         """The generators that may be drawn from, by the address of their state; torch's own always may."""
@@ -76,7 +76,7 @@ class Tape(TorchDispatchMode):
         if func._schema.name in READS:
             raise RuntimeError("operation not permitted when stream is capturing")
         for drawn in (leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Generator)):
-            if drawn._cdata not in self.known:
+            if _address(drawn) not in self.known:
                 raise RuntimeError("a generator that is not registered with the graph is drawn from")
         given = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
         for argument in func._schema.arguments:
@@ -98,3 +98,9 @@ class Tape(TorchDispatchMode):
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _address(generator: torch.Generator) -> int:
+    """Of its state."""
+    address: int = generator._cdata  # type: ignore[attr-defined]
+    return address

@@ -19,8 +19,7 @@ from ganforge.engine.loop import Loop
 from ganforge.engine.metric_values import try_out
 from ganforge.outputs.cache import data_context
 from ganforge.outputs.claim import without_locks
-from ganforge.outputs.mirror.files import WandbSettings
-from ganforge.outputs.mirror.link import WandbLink
+from ganforge.outputs.mirror.mirrors import Mirrors
 from ganforge.outputs.progress import Progress
 from ganforge.outputs.provenance import cpu_model
 from ganforge.outputs.replacing import drop_aside
@@ -35,7 +34,7 @@ from ganforge.training.record import Record
 from ganforge.training.resume import Saved
 
 MIRROR_PATIENCE_S = 20.0
-"""Seconds that the end of a run waits for its W&B mirror; a second Ctrl-C does not wait."""
+"""Seconds that the end of a run waits for its mirrors; a second Ctrl-C does not wait."""
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Session:
             self.folder.update_info({"parameters": parameters_of(loop), **frozen_of(loop), **left})
             for reason in inexact(self.config.train, self.runtime.device):
                 progress.say(f"a resumed run will not be exact, because {reason}")
-        return self._run(loop, progress)
+        return self._run(loop, progress, resumed=False)
 
     def go_on(self, allowed: Sequence[str] = (), claimed: bool = False) -> Outcome:
         """The existing run, from its newest readable checkpoint; `allowed`: keys that may differ; `claimed`:
@@ -106,7 +105,7 @@ class Session:
             say(saved.restore(loop))
             if main:
                 saved.retain(self.config.logging.keep_checkpoints)
-            return self._run(loop, progress)
+            return self._run(loop, progress, resumed=True)
 
     @contextlib.contextmanager
     def _claimed(self, already: bool) -> Iterator[None]:
@@ -138,10 +137,9 @@ class Session:
         loop.saver.records = (folder.metrics, folder.events)
         return loop, progress
 
-    def _run(self, loop: Loop, progress: Progress) -> Outcome:
+    def _run(self, loop: Loop, progress: Progress, resumed: bool) -> Outcome:
         main, folder, stop = self.runtime.is_main, self.folder, self.stop
-        settings = WandbSettings.of(self.config, folder.path)
-        link = WandbLink.start(folder, settings) if main else None
+        mirrors = Mirrors.start(folder, self.config, self.registry, resumed) if main else Mirrors()
         well, finished, patience = False, False, MIRROR_PATIENCE_S
         try:
             finished = loop.run(stop)
@@ -159,7 +157,7 @@ class Session:
             raise
         finally:
             progress.close()
-            mirror = link.finish(patience, ok=finished or bool(stop.reason)) if link else None
+            records = mirrors.finish(patience, ok=finished or bool(stop.reason))
             self.runtime.close(together=well)
         ills = [] if loop.diagnosis is not None else loop.guard.lines()
         return Outcome(
@@ -168,7 +166,7 @@ class Session:
             images_seen=loop.images_seen,
             stopped_by=None if finished else stop.reason,
             is_main=main,
-            lines=[*ills, *([mirror] if mirror else [])],
+            lines=[*ills, *records],
             diagnosis=loop.diagnosis,
             healthy_at=loop.guard.healthy_at,
         )

@@ -58,7 +58,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
             "train.batchsize=3",
             "--set train.batchsize=3: train.batchsize: unknown key 'batchsize'; did you mean ",
         ),
-        ("train.images=1e3", "--set train.images=1e3: train.images: should be a valid integer, got 1000.0"),
+        ("train.images=1.5", "--set train.images=1.5: train.images: should be a valid integer, got 1.5"),
         ("generator.optimizer=adam", "--set generator.optimizer=adam: generator.optimizer: expected a table"),
         (
             "data.root=nowhere",

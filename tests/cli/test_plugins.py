@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support.command_line import EXAMPLE, TINY, call, contents, sets
+from ganforge.components.registry import discover
+from support.command_line import EXAMPLE, TINY, call, contents, refused, sets
 
 HINGE = '''\
 from typing import Literal
@@ -90,6 +92,17 @@ def test_show_of_what_there_is_not(tmp_path: Path, asked: tuple[str, str], expec
     assert done.err.startswith(expected)
 
 
+def test_show_lists_the_components_of_a_kind(tmp_path: Path) -> None:
+    lines = call(tmp_path, "plugins", "show", "loss").out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(discover().of("loss"))
+    assert (
+        "hinge             d_loss = E max(0, m - D(x)) + E max(0, m + D(G(z))), g_loss = -E D(G(z))." in lines
+    )
+    assert refused(tmp_path, "plugins", "show", "losss")[0].startswith(
+        "there is no kind 'losss'; did you mean"
+    )
+
+
 def test_a_plugin_that_does_not_import_is_told_and_passed_over(tmp_path: Path, install: Install) -> None:
     install("acme", "import a_module_that_is_not_there\n")
     done = call(tmp_path, "plugins")
@@ -103,7 +116,10 @@ def test_a_plugin_that_does_not_import_is_told_and_passed_over(tmp_path: Path, i
     assert (checked.code, checked.err) == (0, "")
     missed = call(tmp_path, "check", EXAMPLE, "--set", "loss.type=acme")
     assert missed.code == 2
-    assert missed.err.endswith("; not loaded: plugin 'acme' (acme-gan 0.2), see 'ganforge plugins'\n")
+    assert missed.err.endswith(
+        "; not loaded: plugin 'acme' (acme-gan 0.2) does not import: ModuleNotFoundError: No module named "
+        "'a_module_that_is_not_there'\n"
+    )
 
 
 def test_two_plugins_that_claim_one_name(
@@ -125,3 +141,101 @@ def test_two_plugins_that_claim_one_name(
     assert call(tmp_path, "check", EXAMPLE, *sets(*TINY)).code == 0
     monkeypatch.setenv("GANFORGE_DISABLE_PLUGINS", "zeta")
     assert call(tmp_path, "check", EXAMPLE, *sets(*TINY), *hinge).code == 0
+
+
+NOISY = """\
+print("a banner of another project")
+from typing import Literal
+from ganforge.api import Loss, hookimpl
+
+class Mine(Loss):
+    type: Literal["noisy"] = "noisy"
+    def d_loss(self, real, fake):
+        return fake.mean() - real.mean()
+    def g_loss(self, fake, real):
+        return -fake.mean()
+
+@hookimpl
+def ganforge_components():
+    return [Mine]
+"""
+
+
+def test_json_is_json_whatever_a_plugin_prints_or_raises(tmp_path: Path, install: Install) -> None:
+    install("noisy", NOISY)
+    install("leaving", "raise SystemExit('no licence')\n")
+    done = call(tmp_path, "plugins", "list", "--json")
+    found = json.loads(done.out)
+    assert {"kind": "loss", "name": "noisy", "plugin": "noisy"} in found["components"]
+    assert found["broken"] == [
+        {
+            "name": "leaving",
+            "distribution": "leaving-gan",
+            "version": "0.2",
+            "reason": "does not import: SystemExit: no licence",
+        }
+    ]
+    assert found["clashes"] == found["warnings"] == []
+    assert "a banner of another project" in done.err
+    shown = json.loads(call(tmp_path, "plugins", "show", "optimizer", "adam", "--json").out)
+    assert shown["plugin"]["distribution"] == "ganforge"
+    assert "lr" in shown["schema"]["properties"]
+
+
+def test_doctor_names_what_cannot_be_used_and_what_is_slow(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganforge.components.registry.SLOW_S", -1.0)
+    install("acme", "import a_module_that_is_not_there\n")
+    done = call(tmp_path, "plugins", "doctor")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert lines[0].startswith("ok     plugin 'architectures' (ganforge 0.1.0): 10 components, imported in ")
+    assert (
+        "FAULT  plugin 'acme' (acme-gan 0.2) is not used: does not import: ModuleNotFoundError: "
+        "No module named 'a_module_that_is_not_there'"
+    ) in lines
+    assert (
+        "note   plugin 'losses' (ganforge 0.1.0) took 0 s to import; GANFORGE_DISABLE_PLUGINS=losses goes "
+        "without it"
+    ) in lines
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("99.0", "is not used: ValueError: needs ganforge.api 99.0, and this ganforge has 1.0; upgrade it: pip install --upgrade ganforge"),
+        ("1.1", "is not used: ValueError: needs ganforge.api 1.1, and this ganforge has 1.0; upgrade it: pip install --upgrade ganforge"),
+        ("0.9", "is written for ganforge.api 0.9, and this ganforge has 1.0; look for a newer release of it"),
+        ("new", "is not used: ValueError: GANFORGE_API should be like \"1.0\", got 'new'"),
+    ],
+)  # fmt: skip
+def test_the_version_of_the_api_is_negotiated(
+    tmp_path: Path, install: Install, wanted: str, expected: str
+) -> None:
+    install("acme", f'GANFORGE_API = "{wanted}"\n' + HINGE.replace('"hinge"', '"acme"'))
+    done = call(tmp_path, "plugins")
+    assert (done.code, done.err) == (0, f"plugin 'acme' (acme-gan 0.2) {expected}\n")
+
+
+def test_plugin_check_reports_each_broken_rule(tmp_path: Path, install: Install) -> None:
+    install("acme", NOISY.replace('"noisy"', '"acme"'))
+    done = call(tmp_path, "plugin", "check", "acme")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert lines[0] == "loss 'acme' breaks rule 'described': class Mine has no docstring"
+    assert [line[:7] for line in lines[1:3]] == ["  why: ", "  fix: "]
+    assert lines[-1] == "1 components: 12 rules kept, 1 broken"
+    missed = call(tmp_path, "plugin", "check", "acm")
+    assert missed.code == 2
+    assert missed.err.startswith("no plugin or distribution 'acm' is installed; did you mean 'acme'? (")
+
+
+def test_help_and_version_import_no_plugin(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("acme", "raise SystemExit('imported')\n")
+    for asked in (("--version",), ("--help",), ("plugins", "--help"), ("run", "--help")):
+        done = call(tmp_path, *asked)
+        assert (done.code, done.err) == (0, "")
+    assert "acme_gan" not in sys.modules

@@ -111,8 +111,29 @@ def test_an_unknown_name_lists_what_there_is_and_what_did_not_load() -> None:
         registry.find("loss", "sofr")
     assert str(caught.value) == (
         "no loss is called 'sofr'; did you mean 'softer'? (installed: softer); "
-        "not loaded: plugin 'acme' (acme-gan 0.2), see 'ganforge plugins'"
+        "not loaded: plugin 'acme' (acme-gan 0.2) does not import: ImportError: no torch"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "own"),
+    [
+        ("loss", "wgan", "wasserstein"), ("loss", "WGAN-GP", "wasserstein"), ("loss", "lsgan", "mse"),
+        ("terms", "wgan_gp", "gradient_penalty"), ("nets", "sngan", "resnet"),
+        ("callbacks", "diffaugment", "diff_augment"), ("data", "folder", "image_folder"),
+    ],
+)  # fmt: skip
+def test_a_name_of_the_literature_leads_to_the_component(kind: str, name: str, own: str) -> None:
+    with pytest.raises(UserError) as caught:
+        discover().find(kind, name)
+    assert f" is called '{name}'; that is '{own}' here (installed: " in str(caught.value)
+
+
+def test_no_other_name_is_the_name_of_a_component() -> None:
+    for components in discover().components.values():
+        others = [other for each in components.values() for other in each.also_called]
+        assert len(set(others)) == len(others)
+        assert not set(others) & set(components)
 
 
 def test_an_unknown_kind_lists_the_kinds() -> None:
@@ -131,7 +152,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
         (
             plugin(Kindless),
             "TypeError: Kindless derives from no kind; subclass one of Dataset, Prior, Architecture, Task, Loss, "
-            "Term, Optimizer, Callback, Metric",
+            "Term, Optimizer, Callback, Metric, Tracker",
         ),
         (Raising(), "RuntimeError: no licence"),
         (object(), "TypeError: has no hook 'ganforge_components'; is @ganforge.api.hookimpl missing?"),

@@ -71,9 +71,9 @@ def test_a_file_is_narrowed_to_the_components_it_names(tmp_path: Path) -> None:
          "(installed: <loss>)"),
         ("[loss]\ntype = 3\n", "run.toml:8: loss.type: expected a name (one of: <loss>), got 3"),
         ('[trian]\nimages = 3\n', "run.toml:7: trian: unknown key 'trian'; did you mean 'train'? (keys: data, "
-         "prior, nets, task, loss, terms, callbacks, metrics, generator, discriminator, init, train, lr, ema, logging, health, wandb)"),
+         "prior, nets, task, loss, terms, callbacks, metrics, trackers, generator, discriminator, init, train, lr, ema, logging, health, wandb)"),
         ('[[terms]]\ntype = "r1"\n[[terms]]\ntype = "wgan-gp"\n', "run.toml:10: terms.1.type: no term is called "
-         "'wgan-gp' (installed: <terms>)"),
+         "'wgan-gp'; that is 'gradient_penalty' here (installed: <terms>)"),
         ('[[terms]]\ntype = "r1"\n[[terms]]\ntype = "r2"\never = 4\n', "run.toml:11: terms.1.ever: unknown key "
          "'ever'; did you mean 'every'? (keys: type, weight, every)"),
         ('[generator.optimizer]\ntype = "adam"\nlr = -1.0\n', "run.toml:9: generator.optimizer.lr: should be "
@@ -99,7 +99,10 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
 
 
 def test_a_missing_section_is_named(tmp_path: Path) -> None:
-    assert complaint(tmp_path, '[data]\ntype = "squares"\n') == "run.toml:1: nets: is missing"
+    assert complaint(tmp_path, '[data]\ntype = "squares"\n') == (
+        "run.toml:1: nets: is missing; add a table [nets] with type = one of: "
+        + ", ".join(sorted(REGISTRY.of("nets")))
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,6 +144,14 @@ def test_hostile_files_end_in_a_message(tmp_path: Path) -> None:
 )
 def test_overrides_are_toml_values_or_strings(override: str, expected: Any) -> None:
     assert parse_override(override) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1e5", 100_000), ("1.5E3", 1_500), ("2.0", 2.0), ("1e-4", 1e-4), ("2.5e0", 2.5)]
+)
+def test_whole_numbers_may_have_an_exponent(value: str, expected: float) -> None:
+    _, found = parse_override(f"train.images={value}")
+    assert (found, type(found)) == (expected, type(expected))
 
 
 def test_overrides_reach_into_arrays_of_tables(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.paths import ROOT, TESTS
 
-OF_NO_MODULE = {"benchmarks", "docker", "docs", "experiments", "fuzz", "gpu", "support"}
+OF_NO_MODULE = {"acme_gan", "benchmarks", "docker", "docs", "experiments", "fuzz", "gpu", "support"}
 """Rooms for what is tested besides modules, or is no test."""
 
 

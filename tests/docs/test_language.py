@@ -58,7 +58,7 @@ ROOMS = (
     "ganforge/training",
     "plugins",
 )
-PAGES = ("*.md", "docs/*.md", "docker/*.md", "examples/*.md", "plugins/**/*.md")
+PAGES = ("*.md", "docs/**/*.md", "docker/*.md", "examples/*.md", "plugins/**/*.md")
 
 
 def texts(source: str) -> Iterator[tuple[int, str]]:

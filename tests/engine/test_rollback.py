@@ -16,10 +16,12 @@ from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.loop import Loop
 from ganforge.outputs.events import append_event, cut, read_events
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
-from ganforge.outputs.mirror.files import WandbSettings
+from ganforge.outputs.mirror.feed import Feed
+from ganforge.outputs.mirror.files import Request
 from ganforge.outputs.mirror.process import Mirror
 from ganforge.outputs.report import write_report
 from ganforge.outputs.run_folder import RunFolder
+from ganforge_trackers.wandb_sink import WandbSink
 from support.bomb import Bomb, with_bomb
 from support.toys import Recorder, run, toy_config, toy_loop, weights_of
 
@@ -272,18 +274,17 @@ class Record:
 
 def test_the_mirror_follows_a_rollback_and_alerts(tmp_path: Path) -> None:
     run = run_folder(tmp_path / "run")
-    mirror = Mirror(
-        run, WandbSettings(mode="offline", project="p", entity=None, name="n", tags=(), config={}), None
-    )
+    mirror = Mirror(run, run.wandb, Request("", {}, "W&B", "id", "n"), "")
     record = Record()
     told: Any = record
-    mirror._copy(told)
+    sink, feed = WandbSink(told, "", ""), Feed(run.metrics, (-1, 0), -1, purges=False)
+    mirror._copy(sink, feed)
     truncate_after(run.metrics, 64)
     append_event(run.events, {"event": "rollback", "images_seen": 64, "what": "because"})
     log = MetricsLog(run.metrics)
     for seen in (96, 128, 160):
         log.append({"iteration": seen // 8, "images_seen": seen, "loss/g": 1.0})
-        mirror._copy(told)
+        mirror._copy(sink, feed)
     # 96 and 128 are behind what W&B has, and it takes no row back.
     assert record.rows == [64, 128, 160]
     # Events from before the mirror started are not reported again.

@@ -37,7 +37,8 @@ def test_a_judge_is_trained_once_and_scores_each_list(place: Path) -> None:
     assert done.code == 0
     told = [line for line in done.err.splitlines() if line.startswith("judge: ")]
     assert told[0].startswith("judge: none of this data yet; training one, at most 0.02 minutes (kept in ")
-    assert told[-1].startswith("judge: 0.") and told[-1].endswith("labels found in held-out real images")
+    assert told[-2].startswith("judge: 0.") and told[-2].endswith("labels found in held-out real images")
+    assert told[-1].startswith("judge: weak, so every accuracy will be too low")
     (record,) = records(place)
     assert [metric["settings"]["name"] for metric in record["metrics"]] == ["test", "new_test"]
     assert [len(metric["seeds"]) for metric in record["metrics"]] == [10, 10]

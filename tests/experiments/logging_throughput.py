@@ -29,11 +29,11 @@ IMAGES = 1024
 def child(folder: str, mode: str) -> None:
     """One run; tells its CPU seconds, and its images a second between start and end of the loop."""
     from ganforge.engine.distributed.stop_request import StopRequest
-    from ganforge.outputs.mirror import link as wandb_link
+    from ganforge.training import session
     from ganforge.training.run import start
     from support.toys import toy_config, toy_registry
 
-    wandb_link.PATIENCE_S = 0.0
+    session.MIRROR_PATIENCE_S = 0.0
     config = toy_config(
         data={"type": "squares", "size": 32, "count": 512},
         nets={"type": "dcgan", "width": 32, "condition_dim": 16},

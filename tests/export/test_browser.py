@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from ganforge.export.serve import server
 from support.command_line import call
 from support.lively import lively_run
+from support.pages import LEVELS, Page, by_pytorch, read, served
 
 pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
 pytestmark = pytest.mark.slow
-
-LEVELS = 2
-"""The largest difference to PyTorch's pixels, of 255."""
 
 
 @pytest.fixture(scope="module")
@@ -38,65 +31,21 @@ def place(tmp_path_factory: pytest.TempPathFactory, runtime: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def origin(place: Path) -> Iterator[str]:
-    with server(place / "page", "127.0.0.1", 0) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{serving.server_address[1]}/"
-        serving.shutdown()
-
-
-class Page:
-    """A tab, with what it asked for and complained about."""
-
-    def __init__(self, browser: Any, **context: Any) -> None:
-        self.tab = browser.new_context(**context).new_page()
-        self.asked: list[str] = []
-        self.complaints: list[str] = []
-        self.tab.on("request", lambda request: self.asked.append(request.url))
-        self.tab.on("console", lambda line: self.complaints.append(line.text))
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def open(self, address: str) -> Page:
-        self.tab.goto(address)
-        self.tab.wait_for_selector("body[data-drawn]", timeout=60_000)
-        return self
-
-    def does(self, action: Any) -> None:
-        """Waits until the page has drawn what `action` led to."""
-        before = int(self.tab.get_attribute("body", "data-drawn"))
-        action()
-        for _ in range(600):
-            if int(self.tab.get_attribute("body", "data-drawn")) > before:
-                return
-            self.tab.wait_for_timeout(50)
-        raise AssertionError(f"nothing was drawn: {self.complaints}")
-
-    def click(self, name: str) -> None:
-        self.does(lambda: self.tab.get_by_role("button", name=name, exact=True).click())
-
-    def pixels(self, where: str = "#image") -> np.ndarray:
-        text = self.tab.eval_on_selector(where, "canvas => canvas.toDataURL('image/png')")
-        with Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))) as image:
-            return np.asarray(image.convert("RGB")).astype(int)
+    with served(place / "page") as address:
+        yield address
 
 
 @pytest.fixture
 def page(browser: Any, origin: str) -> Iterator[Page]:
     opened = Page(browser, accept_downloads=True).open(origin)
     yield opened
-    opened.tab.context.close()
-
-
-def by_pytorch(place: Path, *options: object) -> list[np.ndarray]:
-    """The pictures of `ganforge sample` with these options."""
-    out = place / f"samples{len(list(place.iterdir()))}"
-    assert call(place, "sample", "mine", *options, "--out", out.name).code == 0
-    return [np.asarray(Image.open(file).convert("RGB")).astype(int) for file in sorted(out.glob("*.png"))]
+    opened.close()
 
 
 def test_a_click_on_an_object_changes_the_picture_to_pytorchs(
     page: Page, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page.does(lambda: page.tab.fill("#seed", "7"))
+    page.fill("#seed", 7)
     both = page.pixels()
     page.click("red cube")
     alone = page.pixels()
@@ -111,8 +60,8 @@ def test_a_click_on_an_object_changes_the_picture_to_pytorchs(
 def test_sixteen_samples_and_truncation_are_pytorchs(
     page: Page, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page.does(lambda: page.tab.fill("#seed", "11"))
-    page.does(lambda: page.tab.fill("#truncation", "0.7"))
+    page.fill("#seed", 11)
+    page.fill("#truncation", 0.7)
     page.click("Sixteen")
     options = ("--condition", "red cube, blue sphere", "--seed", 11, "--n", 16, "--truncation", 0.7)
     rate = page.tab.get_attribute("body", "data-rate")
@@ -124,7 +73,7 @@ def test_sixteen_samples_and_truncation_are_pytorchs(
     )
     with page.tab.expect_download() as saved:
         page.tab.get_by_role("button", name="Save PNG").click()
-    sheet = np.asarray(Image.open(saved.value.path()).convert("RGB")).astype(int)
+    sheet = read(saved.value.path())
     assert sheet.shape == (2 * 16 + 2, 8 * 16 + 7 * 2, 3)
     for i, right in enumerate(expected):
         top, left = i // 8 * 18, i % 8 * 18
@@ -136,14 +85,14 @@ def test_sixteen_samples_and_truncation_are_pytorchs(
 def test_two_pinned_samples_are_the_ends_of_what_is_between(page: Page) -> None:
     first = page.pixels()
     page.click("Pin as A")
-    page.does(lambda: page.tab.fill("#seed", "3"))
+    page.fill("#seed", 3)
     page.click("yellow cylinder")
     second = page.pixels()
     page.click("Pin as B")
     page.click("A to B")
     middle = page.pixels()
     for value, end in (("0", first), ("1", second)):
-        page.does(lambda value=value: page.tab.fill("#mix", value))
+        page.fill("#mix", value)
         assert np.abs(page.pixels() - end).max() <= LEVELS
         assert np.abs(middle - end).max() > 10 * LEVELS
 
@@ -159,7 +108,7 @@ def test_a_walk_moves_until_it_is_stopped(page: Page) -> None:
 
 
 def test_a_link_restores_what_is_shown(page: Page, browser: Any) -> None:
-    page.does(lambda: page.tab.fill("#seed", "5"))
+    page.fill("#seed", 5)
     page.click("purple sphere")
     page.does(
         lambda: (
@@ -174,7 +123,7 @@ def test_a_link_restores_what_is_shown(page: Page, browser: Any) -> None:
     assert sorted(pressed) == ["blue sphere", "purple sphere", "red cube"]
     assert again.tab.locator(".solid:disabled").count() == 21
     assert again.tab.input_value("#seed") == "5" and again.tab.text_content("#index-value") == "2 of 16"
-    again.tab.context.close()
+    again.close()
 
 
 def test_a_damaged_link_opens_the_page_all_the_same(browser: Any, origin: str, page: Page) -> None:
@@ -182,7 +131,7 @@ def test_a_damaged_link_opens_the_page_all_the_same(browser: Any, origin: str, p
         f"{origin}#seed=-1&sample=99&truncation=x&condition=%22&view=mix&a=%zz&mix=7"
     )
     assert damaged.tab.input_value("#seed") == "0" and damaged.complaints == []
-    damaged.tab.context.close()
+    damaged.close()
 
 
 def test_nothing_is_asked_of_another_origin(page: Page, origin: str) -> None:
@@ -193,12 +142,12 @@ def test_nothing_is_asked_of_another_origin(page: Page, origin: str) -> None:
 
 def test_the_single_file_opens_from_a_disk(browser: Any, place: Path) -> None:
     page = Page(browser).open((place / "page.html").as_uri())
-    page.does(lambda: page.tab.fill("#seed", "7"))
+    page.fill("#seed", 7)
     (expected,) = by_pytorch(place, "--condition", "red cube, blue sphere", "--seed", 7, "--n", 1)
     assert np.abs(page.pixels() - expected).max() <= LEVELS
     assert [url for url in page.asked if not url.startswith(("file://", "data:", "blob:"))] == []
     assert page.complaints == []
-    page.tab.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -207,4 +156,4 @@ def test_nothing_is_wider_than_the_screen(browser: Any, origin: str, width: int)
     for view in ("One", "Sixteen"):
         page.tab.get_by_role("button", name=view, exact=True).click()
         assert page.tab.evaluate("document.documentElement.scrollWidth") == width
-    page.tab.context.close()
+    page.close()

@@ -20,7 +20,7 @@ import pytest
 
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.outputs.mirror.files import MirrorStatus
-from ganforge.outputs.mirror.link import PATIENCE_S, WandbLink
+from ganforge.outputs.mirror.link import PATIENCE_S, MirrorLink
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.run import start
 from support.paths import ROOT, TESTS
@@ -33,7 +33,7 @@ MANNERS = ["hangs", "denies", "fails", "is not there", "dies"]
 
 
 @pytest.fixture
-def links(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[WandbLink]]:
+def links(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[MirrorLink]]:
     """The mirrors that a test starts, in an environment in which W&B knows nothing of this machine's
     user; they are ended with the test, as some would go on trying for ten minutes."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
@@ -42,14 +42,14 @@ def links(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Wand
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
-    started: list[WandbLink] = []
-    begin = WandbLink.start
+    started: list[MirrorLink] = []
+    begin = MirrorLink.start
 
-    def keep(*arguments: Any) -> WandbLink:
-        started.append(begin(*arguments))
+    def keep(*arguments: Any, **more: Any) -> MirrorLink:
+        started.append(begin(*arguments, **more))
         return started[-1]
 
-    monkeypatch.setattr(WandbLink, "start", keep)
+    monkeypatch.setattr(MirrorLink, "start", keep)
     yield started
     for link in started:
         if link.process is not None:
@@ -75,13 +75,13 @@ def trained(folder: Path, mode: str, images: int = 48) -> list[str]:
 
 @pytest.mark.parametrize("manner", [pytest.param(manner, marks=pytest.mark.slow) for manner in MANNERS])
 def test_a_run_ends_as_if_there_were_no_server(
-    tmp_path: Path, links: list[WandbLink], monkeypatch: pytest.MonkeyPatch, manner: str
+    tmp_path: Path, links: list[MirrorLink], monkeypatch: pytest.MonkeyPatch, manner: str
 ) -> None:
     compare(tmp_path, monkeypatch, manner, patience_s=PATIENCE_S)
 
 
 def test_a_run_does_not_wait_for_a_server_that_hangs(
-    tmp_path: Path, links: list[WandbLink], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, links: list[MirrorLink], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The quick one of the slow five: no patience at all changes nothing in the record."""
     lines = compare(tmp_path, monkeypatch, "hangs", patience_s=0.0)
@@ -92,7 +92,7 @@ def test_a_run_does_not_wait_for_a_server_that_hangs(
 
 
 def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manner: str, patience_s: float) -> list[str]:
-    monkeypatch.setattr("ganforge.outputs.mirror.link.PATIENCE_S", patience_s)
+    monkeypatch.setattr("ganforge.training.session.MIRROR_PATIENCE_S", patience_s)
     trained(tmp_path / "disabled", "disabled")
     server = Server("works" if manner == "dies" else manner)
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
@@ -125,7 +125,7 @@ def die_once_online(server: Server, run: RunFolder) -> None:
     """Breaks off every connection from the moment on at which the mirror is online."""
 
     def die() -> None:
-        while MirrorStatus.load(run.wandb / "status.json").mode not in ("online", "offline", "failed"):
+        while MirrorStatus.load(run.wandb / "status.json").state == "starting":
             time.sleep(0.05)
         server.manner = "dies"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import sys
 import types
@@ -20,9 +21,15 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def test_plain_line_for_each_row() -> None:
     stream = io.StringIO()
     shown = Progress(3_600_000, stream)
+    shown.update(6_400, {**ROW, "images_per_second": 2.0})
     shown.update(12_800, ROW)
     shown.update(12_900, {})
     shown.update(25_600, {"images_seen": 25_600, "metric/sliced_wasserstein": 0.01234567})
@@ -30,6 +37,8 @@ def test_plain_line_for_each_row() -> None:
     shown.close()
     # (3,600,000 - 12,800) / 41.2 s = 87,068 s = 24 h 11 min 8 s
     assert stream.getvalue().splitlines() == [
+        # Of the first row, which includes what happens once, no time left is inferred.
+        "6,400/3,600,000 images  2.0 images/s  loss_d 0.69  loss_g 0.71",
         "12,800/3,600,000 images  41.2 images/s  eta 24h11m  loss_d 0.69  loss_g 0.71",
         "25,600/3,600,000 images  41.2 images/s  eta 24h05m  sliced_wasserstein 0.0123",
         "saved checkpoint",
@@ -45,12 +54,47 @@ def test_plain_line_of_a_run_in_trouble() -> None:
 def test_bar_shows_where_it_is_the_losses_and_the_last_metric() -> None:
     stream = Terminal()
     shown = Progress(3_600_000, stream, start=6_400)
-    shown.update(6_400, {"metric/fid": 31.25})
+    shown.update(6_400, {"metric/fid": 31.25, "images_per_second": 2.0})
     shown.update(12_800, ROW)
     shown.close()
     last = stream.getvalue().split("\r")[-1]
     assert "12,800/3,600,000 images" in last
     assert "41.2 images/s  eta 24h11m  loss_d 0.69  loss_g 0.71  fid 31.25" in last
+
+
+def test_at_60_columns_the_losses_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = Terminal()
+    shown = Progress(3_600_000, stream)
+    shown.update(6_400, {"metric/fid": 31.25, "images_per_second": 2.0})
+    shown.update(12_800, ROW)
+    shown.close()
+    last = stream.getvalue().split("\r")[-1].strip()
+    assert last.startswith("0%, loss_d 0.69  loss_g 0.71  fid 31.25  eta 24h11m")
+    assert max(map(len, stream.getvalue().split("\r"))) <= 60
+
+
+def test_as_json_each_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANFORGE_LOG_FORMAT", "json")
+    stream = Terminal()
+    shown = Progress(100, stream)
+    shown.say("data: a\x1b.png")
+    shown.update(10, {})
+    shown.update(20, {"images_seen": 20, "loss/d": math.nan, "loss/g": 1.5})
+    shown.close()
+    assert [json.loads(line) for line in stream.getvalue().splitlines()] == [
+        {"event": "message", "text": "data: a\\x1b.png"},
+        {"event": "row", "images": 100, "images_seen": 20, "loss/d": None, "loss/g": 1.5},
+    ]
+
+
+def test_quietly_only_messages_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANFORGE_LOG_FORMAT", "quiet")
+    stream = Terminal()
+    shown = Progress(100, stream)
+    shown.update(20, ROW)
+    shown.say("warning: x")
+    assert stream.getvalue() == "warning: x\n"
 
 
 def test_a_row_of_metrics_does_not_push_the_losses_off_the_bar() -> None:

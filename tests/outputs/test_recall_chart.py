@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ganforge.cli.evaluate import as_table
+from ganforge.outputs.figures import render
 from ganforge.outputs.recall_chart import draw_recall, recall_table, recalls, write_recall_charts
 from ganforge.outputs.report import write_report
 from ganforge.outputs.run_folder import RunFolder
@@ -100,3 +101,8 @@ def test_a_name_is_no_path(run: RunFolder) -> None:
     assert write_recall_charts(run, [{"settings": {}, "values": values}]) == [
         run.plots / "_evil_name_recall.png"
     ]
+
+
+def test_dollars_in_a_label_are_no_mathematics() -> None:
+    name = "$5_{ to $10"
+    assert render(draw_recall(name, {name: 0.5, "cat": 1.0}, {name: 0.9}), "png").startswith(b"\x89PNG")

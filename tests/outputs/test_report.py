@@ -227,7 +227,7 @@ def test_the_film_of_each_grid(run: RunFolder) -> None:
     assert [alt for alt in page.alts if "after" in alt and "images" in alt] == [
         "samples of a <run> after 1,280 images",
         "Samples, after 630 images",
-        "One condition a column, after 640 images",
+        "One condition a column: red <cube>, cup, sphere, after 640 images",
         "Code c1, one value a column, after 640 images",
     ]
     assert "red <cube>cupsphere" in page.shown

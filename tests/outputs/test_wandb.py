@@ -6,6 +6,7 @@ The servers here are on the loopback address; no other is ever contacted.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import signal
@@ -21,9 +22,10 @@ import pytest
 from PIL import Image
 
 from ganforge.outputs.metrics_log import MetricsLog, truncate_after
-from ganforge.outputs.mirror.files import MirrorStatus, WandbSettings
-from ganforge.outputs.mirror.link import WandbLink
+from ganforge.outputs.mirror.files import MirrorStatus
+from ganforge.outputs.mirror.link import MirrorLink
 from ganforge.outputs.run_folder import RunFolder
+from ganforge_trackers.wandb import Mode, Wandb
 from support.wandb_records import history, records
 from support.wandb_server import Server
 
@@ -33,10 +35,10 @@ import os, sys
 from pathlib import Path
 from ganforge.outputs.metrics_log import MetricsLog
 from ganforge.outputs.run_folder import RunFolder
-from ganforge.outputs.mirror.files import WandbSettings
-from ganforge.outputs.mirror.link import WandbLink
+from ganforge.outputs.mirror.link import MirrorLink
+from ganforge_trackers.wandb import Wandb
 run = RunFolder.open(Path(sys.argv[1]))
-link = WandbLink.start(run, WandbSettings(mode="offline", project="p"))
+link = MirrorLink.start(run, Wandb(project="p"), run.wandb)
 MetricsLog(run.metrics).append({"images_seen": 64, "loss/d": 0.5})
 os.kill(os.getpid(), 9)
 """
@@ -75,11 +77,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 
 @pytest.fixture
-def start(run: RunFolder) -> Iterator[Callable[[WandbSettings], WandbLink]]:
+def start(run: RunFolder) -> Iterator[Callable[..., MirrorLink]]:
     links = []
 
-    def begin(settings: WandbSettings) -> WandbLink:
-        links.append(WandbLink.start(run, settings))
+    def begin(
+        mode: Mode = "offline", run_id: str | None = None, config: Any = None, **more: Any
+    ) -> MirrorLink:
+        tracker = Wandb(mode=mode, project="p", **more)
+        links.append(MirrorLink.start(run, tracker, run.wandb, config, run_id))
         return links[-1]
 
     yield begin
@@ -112,7 +117,7 @@ def offline_folders(run: RunFolder) -> list[Path]:
 
 
 def test_offline_record_holds_every_row_and_grid(run: RunFolder, start: Any) -> None:
-    link = start(WandbSettings(mode="offline", project="p", name="n", tags=("a",), config={"seed": 1}))
+    link = start(name="n", tags=("a",), config={"seed": 1})
     write_rows(run, 64, 128)
     MetricsLog(run.metrics).append({"images_seen": 192, "loss/d": math.inf, "metric/fid": 3.5})
     Image.new("RGB", (16, 16)).save(run.grid(128))
@@ -137,11 +142,11 @@ def test_offline_record_holds_every_row_and_grid(run: RunFolder, start: Any) -> 
 
 def test_a_resumed_run_is_one_run_and_no_row_is_twice(run: RunFolder, start: Any) -> None:
     write_rows(run, 64, 128, 128, 192)
-    start(WandbSettings(mode="offline", project="p")).finish(60)
+    start().finish(60)
     # Resumed from a checkpoint at 64; the new rows are the old ones and two more.
     truncate_after(run.metrics, 64)
     write_rows(run, 128, 128, 192, 192, 256)
-    start(WandbSettings(mode="offline", project="p")).finish(60)
+    start().finish(60)
 
     first, second = offline_folders(run)
     seen = [row["images_seen"] for folder in (first, second) for row in history(folder)]
@@ -160,7 +165,7 @@ def test_a_killed_trainer_leaves_a_whole_record_marked_crashed(run: RunFolder) -
 
 def test_online_rows_arrive_and_the_line_is_the_url(run: RunFolder, start: Any, serve: Any) -> None:
     server = serve("works")
-    link = start(WandbSettings(mode="online", project="p", run_id="abc"))
+    link = start("online", run_id="abc")
     write_rows(run, 64, 128)
     assert link.finish(60) == f"W&B: http://127.0.0.1:{server.server_port}/e/p/runs/abc"
     assert [(row["images_seen"], row["loss/d"]) for row in server.history] == [(64, 0.5), (128, 1.0)]
@@ -168,7 +173,7 @@ def test_online_rows_arrive_and_the_line_is_the_url(run: RunFolder, start: Any, 
 
 def test_the_key_is_in_no_file_of_the_run(run: RunFolder, start: Any, serve: Any) -> None:
     serve("works")
-    start(WandbSettings(mode="online", project="p")).finish(60)
+    start("online").finish(60)
     files = [file for file in run.path.rglob("*") if file.is_file()]
     assert any(file.suffix == ".wandb" for file in files)
     assert [file for file in files if KEY.encode() in file.read_bytes()] == []
@@ -176,7 +181,7 @@ def test_the_key_is_in_no_file_of_the_run(run: RunFolder, start: Any, serve: Any
 
 def test_a_server_that_never_answers_is_not_waited_for(run: RunFolder, start: Any, serve: Any) -> None:
     server = serve("hangs")
-    link = start(WandbSettings(mode="online", project="p"))
+    link = start("online")
     wait_until(lambda: server.asked > 0)
     assert os.getpriority(os.PRIO_PROCESS, link.process.pid) == min(
         19, os.getpriority(os.PRIO_PROCESS, os.getpid()) + 10
@@ -191,8 +196,8 @@ def test_a_server_that_never_answers_is_not_waited_for(run: RunFolder, start: An
 
 def test_a_server_that_dies_during_the_run_is_not_waited_for(run: RunFolder, start: Any, serve: Any) -> None:
     server = serve("works")
-    link = start(WandbSettings(mode="online", project="p", run_id="abc"))
-    wait_until(lambda: status_of(run).mode == "online")
+    link = start("online", run_id="abc")
+    wait_until(lambda: status_of(run).state == "recording")
     server.manner = "fails"
     write_rows(run, 64, 128)
     (folder,) = run.wandb.glob("run-*")
@@ -210,7 +215,7 @@ def test_no_key_is_recorded_offline(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     write_rows(run, 64)
-    line = start(WandbSettings(mode="online", project="p")).finish(60)
+    line = start("online").finish(60)
     (folder,) = offline_folders(run)
     assert line.startswith("W&B: not reachable (")
     assert line.endswith(f"), recorded offline; to upload: wandb sync {run.wandb / folder.name}")
@@ -224,7 +229,7 @@ def test_a_server_of_no_use_is_replaced_by_an_offline_record(
 ) -> None:
     if manner != "is not there":
         serve(manner)
-    link = start(WandbSettings(mode="online", project="p", init_timeout_s=2))
+    link = start("online", init_timeout_s=2.0)
     write_rows(run, 64, 128)
     line = link.finish(60)
     (folder,) = offline_folders(run)
@@ -235,7 +240,7 @@ def test_a_server_of_no_use_is_replaced_by_an_offline_record(
 
 
 def test_disabled_does_nothing(run: RunFolder, start: Any) -> None:
-    link = start(WandbSettings(mode="disabled"))
+    link = start("disabled")
     assert link.finish() is None
     assert list(run.wandb.iterdir()) == []
 
@@ -245,7 +250,7 @@ def test_a_broken_wandb_is_told_and_not_raised(
 ) -> None:
     (tmp_path / "wandb.py").write_text("raise ImportError('no such luck')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    line = start(WandbSettings(mode="offline", project="p")).finish(60)
+    line = start().finish(60)
     assert line == (
         f"W&B: the mirror stopped (no such luck); the metrics are in {run.metrics} "
         f"(log: {run.wandb / 'mirror.log'})"
@@ -257,7 +262,7 @@ def test_a_file_in_the_working_directory_is_no_module(
 ) -> None:
     (tmp_path / "wandb.py").write_text("raise ImportError('no such luck')")
     monkeypatch.chdir(tmp_path)
-    line = start(WandbSettings(mode="offline", project="p")).finish(60)
+    line = start().finish(60)
     assert line.startswith("W&B: recorded offline;")
 
 
@@ -265,10 +270,34 @@ def test_a_mirror_that_cannot_start_is_told_and_not_raised(
     run: RunFolder, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    link = start(WandbSettings(mode="offline", project="p"))
+    link = start()
     assert link.finish() == ("W&B: not recording ([Errno 2] No such file or directory: '/nowhere/python')")
 
 
 def test_a_config_that_json_has_no_word_for_is_told_and_not_raised(run: RunFolder, start: Any) -> None:
-    link = start(WandbSettings(mode="offline", config={"x": object()}))
+    link = start(config={"x": object()})
     assert link.finish() == "W&B: not recording (Object of type object is not JSON serializable)"
+
+
+def test_the_status_of_an_older_version_is_continued(run: RunFolder, start: Any) -> None:
+    old = {
+        "pid": 7, "mode": "offline", "url": None, "folder": "offline-run-1", "reason": None, "finished": True,
+        "images_seen": 128, "rows_there": 2, "grid_images_seen": 64,
+    }  # fmt: skip
+    (run.wandb / "status.json").write_text(json.dumps(old))
+    (run.wandb / "mirror.json").write_text(json.dumps({"mode": "offline", "project": "p", "run_id": "abc"}))
+    Image.new("RGB", (16, 16)).save(run.grid(64))
+    write_rows(run, 64, 128, 128, 192)
+    start().finish(60)
+    (folder,) = offline_folders(run)
+    assert [row["images_seen"] for row in history(folder)] == [192]
+    assert folder.name.endswith("-abc")
+
+
+def test_conditions_are_a_grid_of_their_own(run: RunFolder, start: Any) -> None:
+    run.grid(64, "conditions").parent.mkdir()
+    Image.new("RGB", (16, 16)).save(run.grid(64, "conditions"))
+    start().finish(60)
+    (folder,) = offline_folders(run)
+    (row,) = history(folder)
+    assert row["images_seen"] == 64 and any(key.startswith("grid/conditions") for key in row)

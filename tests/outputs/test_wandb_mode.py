@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.outputs.mirror.files import Mode, wished_mode
+from ganforge_trackers.wandb import Mode, Wandb, wished_mode
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,5 @@ def test_modes(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert wished_mode(mode) == expected
+    wanted = Wandb(mode=mode).wanted()
+    assert (wanted.mode if wanted else "disabled") == expected

@@ -6,11 +6,12 @@ before a shortcut's convolution is that of Bag of Tricks (He et al., 2018), arXi
 
 from __future__ import annotations
 
-import importlib
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ganforge.api.optional import need
 
 OwnArchitecture = Literal["small_resnet", "plain"]
 """What 'ganforge judge train' can train."""
@@ -83,7 +84,7 @@ def _small_resnet(channels: int, width: int) -> nn.Module:
 def _resnet18() -> nn.Module:
     """torchvision's, without its last layer."""
     # Imported here: torchvision is slow to import and only imported judges need it.
-    body: nn.Module = importlib.import_module("torchvision.models").resnet18(weights=None)
+    body: nn.Module = need("torchvision.models", "a judge of the kind 'resnet18'").resnet18(weights=None)
     body.fc = nn.Identity()
     return body
 

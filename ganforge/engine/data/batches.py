@@ -6,12 +6,13 @@ permutation seeded by (seed, epoch). Batch `i` is the same at any time and in an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor
 
-from ganforge.api import Samples, UserError
+from ganforge.api import Samples, Stored, UserError, in_memory
 from ganforge.config.sections import Placement
 from ganforge.engine.data.conditions import as_conditions
 from ganforge.engine.data.flip_crop import views
@@ -58,11 +59,15 @@ class Batches:
         self.random_crop = _crop_of(samples)
         self.streams = why_streamed(samples.images, device, placement)
         """Why the images are streamed, in a line for the user; None if they are resident."""
-        feed = Streamed if self.streams else Resident
-        self._feed: Feed = feed(samples.images, device)
+        streamed = self.streams is not None
+        self._feed: Feed = (
+            Streamed(samples.images, device) if streamed else Resident(in_memory(samples.images), device)
+        )
         self.labels = None if samples.labels is None else samples.labels.to(device)
         self.paired = samples.paired
-        self._order = Order(len(samples), batch_size, "epoch")
+        stored = samples.images if isinstance(samples.images, Stored) else None
+        blocks, window = (stored.blocks, stored.window) if stored else ((), 1)
+        self._order = Order(len(samples), batch_size, "epoch", blocks, window)
         self._own_order = None if samples.paired else Order(_count(samples), batch_size, "conditions")
 
     def reseed(self, seed: int) -> None:
@@ -125,7 +130,14 @@ class Batches:
 class Order:
     """An endless sequence of shuffled epochs over `total` samples, cut into batches."""
 
-    def __init__(self, total: int, batch_size: int, name: str) -> None:
+    def __init__(
+        self, total: int, batch_size: int, name: str, blocks: Sequence[int] = (), window: int = 1
+    ) -> None:
+        """`blocks`, `window`: see `Stored`; without blocks all samples are shuffled."""
+        if blocks and sum(blocks) != total:
+            raise UserError(f"the blocks of the data have {sum(blocks):,} samples, expected {total:,}")
+        self._ranges = torch.split(torch.arange(total), list(blocks)) if len(blocks) > 1 else ()
+        self._window = window
         self.total = total
         self.batch_size = batch_size
         self.name = name
@@ -148,8 +160,19 @@ class Order:
         if (seed, epoch) not in self._epochs:
             self._epochs = {at: order for at, order in self._epochs.items() if at == (seed, epoch - 1)}
             rng = generator_for(seed, self.name, epoch)
-            self._epochs[seed, epoch] = torch.randperm(self.total, generator=rng)
+            self._epochs[seed, epoch] = self._shuffled(rng)
         return self._epochs[seed, epoch]
+
+    def _shuffled(self, rng: torch.Generator) -> Tensor:
+        """All samples once: int64 [total]. Of blocks, in an order in which few are in use at a time."""
+        if not self._ranges:
+            return torch.randperm(self.total, generator=rng)
+        order = torch.randperm(len(self._ranges), generator=rng).tolist()
+        pieces = []
+        for start in range(0, len(order), self._window):
+            rows = torch.cat([self._ranges[block] for block in order[start : start + self._window]])
+            pieces.append(rows[torch.randperm(len(rows), generator=rng)])
+        return torch.cat(pieces)
 
 
 def _count(samples: Samples) -> int:

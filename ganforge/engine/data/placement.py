@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganforge.api import UserError
+from ganforge.api import Images, Stored, UserError
 from ganforge.config.sections import Placement
 
 DEVICE_SHARE = 0.4
@@ -19,11 +19,18 @@ MAPS = Path("/proc/self/maps")
 MEMINFO = Path("/proc/meminfo")
 
 
-def why_streamed(images: Tensor, device: torch.device, wish: Placement) -> str | None:
+def why_streamed(images: Images, device: torch.device, wish: Placement) -> str | None:
     """Why the images are streamed, in a line for the user; None if they are resident.
 
     Raises `UserError` if resident images are requested but exceed the GPU's free memory.
     """
+    if isinstance(images, Stored):
+        if wish == "resident":
+            raise UserError(
+                'train.placement = "resident" needs the images in memory, but this data set reads them batch '
+                'by batch; use "auto" or "streamed"'
+            )
+        return f"data: {len(images):,} images are read from {len(images.blocks):,} blocks while training runs"
     size = images.numel() * images.element_size()
     if wish == "streamed":
         return f'data: {_size(size)} of images are streamed, because train.placement = "streamed"'

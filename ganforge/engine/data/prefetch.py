@@ -1,7 +1,8 @@
 """Brings the images of a batch to the device: from a resident array, or by prefetching.
 
-Prefetching uses threads rather than processes: nothing is decoded during training, so all there is to do
-is to copy rows of an array, for which numpy releases the interpreter's lock. A process would have to send
+Prefetching uses threads rather than processes: most data sets decode nothing during training, so all there
+is to do is to copy rows of an array, for which numpy releases the interpreter's lock; so do the decoders of
+images that are read batch by batch (`Stored`). A process would have to send
 the same bytes once more. Each prefetched batch has a thread of its own, which ends with it: none idles,
 none needs a shutdown signal, and all are daemons, so that an exiting process does not wait for its disk.
 Rows are copied by numpy, not by torch, each of whose threads would start a thread pool of its own.
@@ -16,6 +17,8 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+
+from ganforge.api import Images, Stored
 
 DEPTH = 2
 """Prefetch depth: batches read ahead of the current one."""
@@ -56,9 +59,9 @@ class Streamed:
     prefetched is dropped.
     """
 
-    def __init__(self, images: Tensor, device: torch.device) -> None:
+    def __init__(self, images: Images, device: torch.device) -> None:
         # A non-contiguous array would be copied by numpy as a whole, for each batch.
-        self.images = images.contiguous()
+        self.images = images if isinstance(images, Stored) else images.contiguous()
         self.device = device
         self._ahead: dict[int, _Reading] = {}
 
@@ -81,7 +84,7 @@ class Streamed:
 class _Reading(threading.Thread):
     """Copies the rows `chosen` of `images` to `into`."""
 
-    def __init__(self, images: Tensor, chosen: Tensor, into: Tensor) -> None:
+    def __init__(self, images: Images, chosen: Tensor, into: Tensor) -> None:
         super().__init__(name="read ahead", daemon=True)
         self._images, self._chosen, self._into = images, chosen, into
         self._error: BaseException | None = None
@@ -101,7 +104,10 @@ class _Reading(threading.Thread):
         return self._into
 
 
-def gather(images: Tensor, chosen: Tensor, into: Tensor) -> None:
+def gather(images: Images, chosen: Tensor, into: Tensor) -> None:
     """Copies the rows `chosen` of `images`, on the CPU, to `into`. Indices are trusted: any other mode than
     "clip" makes numpy copy the rows twice."""
+    if isinstance(images, Stored):
+        into.copy_(images.read(chosen))
+        return
     np.take(images.numpy(), chosen.numpy(), axis=0, out=into.numpy(), mode="clip")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Task, per_sample
+from ganforge.api import DataSpec, Images, Task, per_sample
 from ganforge.components.calls import pictures_of
 from ganforge.config import RunConfig
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
@@ -51,7 +51,7 @@ class Grid(NamedTuple):
     backdrop: Backdrop | None = None
 
 
-def pictures(sampler: GeneratorSampler, config: RunConfig, critic: nn.Module, real: Tensor) -> Iterator[Grid]:
+def pictures(sampler: GeneratorSampler, config: RunConfig, critic: nn.Module, real: Images) -> Iterator[Grid]:
     """The grids of a run as its data set draws samples. Points of a plain GAN lie over the `real` ones and
     the critic's logits."""
     count = config.logging.grid_samples
@@ -95,7 +95,7 @@ def noises(rows: int) -> tuple[str, ...]:
     return tuple(f"noise {row}" for row in range(1, rows + 1))
 
 
-def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Tensor, count: int) -> Grid:
+def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Images, count: int) -> Grid:
     """2-D samples over a `backdrop`; any others unchanged."""
     if spec.shape != (2,) or spec.labels.kind != "none":
         return grid
@@ -116,7 +116,7 @@ def _with_conditions(sampler: GeneratorSampler, seed: int) -> Grid:
 
 
 @torch.no_grad()
-def backdrop(critic: nn.Module, data: Tensor, count: int) -> Backdrop:
+def backdrop(critic: nn.Module, data: Images, count: int) -> Backdrop:
     """For 2-D data: `count` points of it, and the critic's logits around them.
 
     The critic must be unconditional: a 2-D plot has no axis for a condition.

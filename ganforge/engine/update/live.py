@@ -170,10 +170,17 @@ class Live:
                 if isinstance(mine.__private_attributes__[attribute], Each):
                     self.own.add(name)
             elif isinstance(value, nn.Module):
-                self.frozen[name] = value.to(self.device).eval().requires_grad_(False)
+                self.frozen[name] = _moved(value, self.device).eval().requires_grad_(False)
             else:
                 self._plain.append((mine, attribute, _snapshot(value)))
         return mine
+
+
+def _moved(network: nn.Module, device: torch.device) -> nn.Module:
+    """`network` on the device. What is there already is left alone: fake tensors, with which an iteration is
+    rehearsed, cannot be exchanged in a module."""
+    state = network.state_dict().values()
+    return network if all(tensor.device == device for tensor in state) else network.to(device)
 
 
 def _ramps(component: Component) -> dict[str, Ramp]:

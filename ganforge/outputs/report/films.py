@@ -12,6 +12,8 @@ from ganforge.outputs.report.records import Record, is_regular
 
 GAP = 2
 """Pixels between the images of a grid."""
+WIDE = 900
+"""Pixels; wider grids have a row of the page, and scroll where it is too narrow for their names."""
 MAX_LABELS = 24
 """Labels in a grid of conditions."""
 TITLES = {"samples": "Samples", "conditions": "One condition a column"}
@@ -58,8 +60,11 @@ def img(picture: Picture, alt: str, extra: str = "") -> str:
 def _player(record: Record, name: str, frames: list[Frame], identity: str) -> str:
     last = frames[-1]
     title = TITLES.get(name, f"Code {in_words(name)}, one value a column")
-    alt = f"{title}, after {last.images_seen:,} images"
+    labels = record.label_names()[:MAX_LABELS]
+    described = f"{title}: {', '.join(labels)}" if name == "conditions" and labels else title
+    alt = f"{described}, after {last.images_seen:,} images"
     top, left = _names(record, name, last.picture)
+    wide = bool(top) or last.picture.width > WIDE
     picture = img(last.picture, alt, f" id='{identity}-picture'")
     sheet = f"<div class='sheet'>{top}{picture}</div>"
     controls, block = "", ""
@@ -73,11 +78,11 @@ def _player(record: Record, name: str, frames: list[Frame], identity: str) -> st
             f"aria-valuetext='after {last.images_seen:,} images'></div>"
         )
         data = [base64.b64encode(frame.picture.data).decode() for frame in frames]
-        block = data_block(f"{identity}-data", {"title": title, "seen": seen, "frames": data})
+        block = data_block(f"{identity}-data", {"title": described, "seen": seen, "frames": data})
     caption = f"<figcaption id='{identity}-caption'>after {last.images_seen:,} images</figcaption>"
     return (
-        f"<figure class='film{' whole' if top else ''}'><h4>{text(title)}</h4>{left}"
-        f"<div class='scroll{' many' if top else ''}' tabindex='0' role='region' aria-label='{text(title)}'>"
+        f"<figure class='film{' whole' if wide else ''}'><h4>{text(title)}</h4>{left}"
+        f"<div class='scroll{' many' if wide else ''}' tabindex='0' role='region' aria-label='{text(title)}'>"
         f"{sheet}</div>{controls}{caption}{block}</figure>"
     )
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganforge.outputs.report.records import Record, read_bytes
 
-WIDTHS = (1200, 960, 720, 480, 320)
+WIDTHS = (1800, 1200, 960, 720, 480, 320)
 """Pixels; wider pictures are downscaled."""
 QUALITIES = (85, 70, 50)
 MAX_FRAMES = 40

@@ -47,4 +47,5 @@ class Classifier(nn.Module):
         self.heads = Heads(widths[-1], heads, head_width)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        return self.heads(self.trunk(x))
+        found: dict[str, Tensor] = self.heads(self.trunk(x))
+        return found

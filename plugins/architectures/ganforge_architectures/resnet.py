@@ -59,6 +59,7 @@ class ResNet(Architecture):
     )
 
     type: Literal["resnet"] = "resnet"
+    also_called: ClassVar[tuple[str, ...]] = ("sngan", "sagan", "wgan_gp")
     example: ClassVar[Mapping[str, Any]] = {
         "data": {"type": "squares", "size": 28},
         "nets": {"type": "resnet", "g_width": 4, "d_width": 4},

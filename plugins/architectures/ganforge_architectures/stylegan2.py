@@ -36,6 +36,7 @@ class StyleGAN2(Architecture):
     )
 
     type: Literal["stylegan2"] = "stylegan2"
+    also_called: ClassVar[tuple[str, ...]] = ("stylegan", "stylegan2_ada", "stylegan3")
     example: ClassVar[Map[str, Any]] = {
         "nets": {"type": "stylegan2", "channel_max": 4, "w_dim": 4, "mapping_layers": 1}
     }

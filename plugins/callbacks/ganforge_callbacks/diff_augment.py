@@ -22,6 +22,7 @@ class DiffAugment(Callback):
     pass through the augmentation to the generator."""
 
     type: Literal["diff_augment"] = "diff_augment"
+    also_called: ClassVar[tuple[str, ...]] = ("diffaugment", "diffaug")
     source: ClassVar[str] = (
         "Differentiable Augmentation for Data-Efficient GAN Training (Zhao, Liu, Lin, Zhu & Han, 2020), "
         "arXiv:2006.10738, section 3.2"

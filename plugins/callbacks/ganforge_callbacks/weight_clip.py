@@ -17,6 +17,7 @@ class WeightClip(Callback):
     """Clips all parameters of the discriminator to [-limit, limit] after each of its updates."""
 
     type: Literal["weight_clip"] = "weight_clip"
+    also_called: ClassVar[tuple[str, ...]] = ("clip", "weight_clipping", "clipping")
     source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, algorithm 1"
 
     limit: float = Field(0.01, gt=0, description="Maximum absolute value of a parameter (c in the paper).")

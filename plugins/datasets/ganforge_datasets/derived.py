@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError, in_memory
 from ganforge_datasets.conditions_of import edges, grey, hole, low, outline
 
 Kind = Literal["grey", "edges", "outline", "low", "hole", "same", "left", "right"]
@@ -20,6 +20,12 @@ class Derived(Dataset):
     """The images of `of`, without their labels; the condition is an image made of each."""
 
     type: Literal["derived"] = "derived"
+    source: ClassVar[str] = (
+        "Image-to-Image Translation with Conditional Adversarial Networks (Isola et al., 2016), "
+        "arXiv:1611.07004, section 4; low: Photo-Realistic Single Image Super-Resolution Using a "
+        "Generative Adversarial Network (Ledig et al., 2016), arXiv:1609.04802, section 2; hole: Context "
+        "Encoders: Feature Learning by Inpainting (Pathak et al., 2016), arXiv:1604.07379, section 3.3"
+    )
     example: ClassVar[Mapping[str, Any]] = {
         "task": {"type": "translate"},
         "data": {"type": "derived", "of": {"type": "squares"}, "condition": "grey"},
@@ -61,9 +67,9 @@ class Derived(Dataset):
         """Images uint8 [M, C, H, W] and conditions uint8 [M', C', H', W'], held in memory."""
         inner = self.of.build(split, context)
         if self.condition in ("left", "right"):
-            samples, conditions = self._halves(inner.images)
+            samples, conditions = self._halves(in_memory(inner.images))
         else:
-            samples, conditions = inner.images, self._conditions(inner.images, context)
+            samples, conditions = in_memory(inner.images), self._conditions(in_memory(inner.images), context)
         groups = inner.groups
         if not self.paired:
             if len(samples) < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganforge.api import AbsolutePath, Context, Dataset, Field, Split, UserError
+from ganforge.api.optional import need
 from ganforge_datasets.idx import read_idx
 
 SIDE = 28
@@ -85,7 +85,7 @@ class Digits(Dataset):
             store.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=store) as temporary:
                 # By name, because torchvision takes seconds to import and is seldom needed.
-                fetch = getattr(importlib.import_module("torchvision.datasets"), self.torchvision)
+                fetch = getattr(need("torchvision.datasets", "data.download = true"), self.torchvision)
                 fetch(temporary, download=True)
                 # In one step, so that a fetch that breaks off leaves nothing that looks whole.
                 (Path(temporary) / self.torchvision).rename(home)

@@ -38,6 +38,7 @@ class ImageFolder(ImageDataset):
     """Images of any size and kind, brought to one form; labels from sub-folders or a file, or none."""
 
     type: Literal["image_folder"] = "image_folder"
+    also_called: ClassVar[tuple[str, ...]] = ("images", "folder", "imagefolder", "custom", "photos")
     example: ClassVar[Mapping[str, Any]] = {"data": {"type": "image_folder", "root": "images"}}
     source: ClassVar[str] = (
         "No paper; the label files are those of Training Generative Adversarial Networks with Limited "

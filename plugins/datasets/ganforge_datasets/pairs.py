@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError
+from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError, in_memory
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_folder import ImageFolder
 
@@ -20,6 +20,11 @@ class Pairs(Dataset):
     """
 
     type: Literal["pairs"] = "pairs"
+    source: ClassVar[str] = (
+        "Image-to-Image Translation with Conditional Adversarial Networks (Isola et al., 2016), "
+        "arXiv:1611.07004, section 3; unpaired: Unpaired Image-to-Image Translation using Cycle-"
+        "Consistent Adversarial Networks (Zhu et al., 2017), arXiv:1703.10593, section 3"
+    )
     example: ClassVar[Mapping[str, Any]] = {
         "task": {"type": "translate"},
         "data": {"type": "pairs", "of": {"type": "squares"}, "condition": {"type": "squares"}},
@@ -62,7 +67,7 @@ class Pairs(Dataset):
                 )
         return Samples(
             samples.images,
-            conditions.images,
+            in_memory(conditions.images),
             samples.mirror,
             samples.groups,
             samples.random_crop,

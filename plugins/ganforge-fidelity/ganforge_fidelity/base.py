@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ganforge.api import AbsolutePath, DataSpec, Field, Metric, Sampler, Samples, UserError
+from ganforge.api import AbsolutePath, DataSpec, Field, Images, Metric, Sampler, Samples, UserError
 from ganforge_fidelity.extractors import INCEPTION, Extractor, layer_for, open_extractor
 
 CHUNK = 2048
 """Images that are held as floats at a time."""
 KEPT = 2
 
-_real: dict[tuple[Extractor, int, int], tuple[weakref.ref[Tensor], Tensor]] = {}
+_real: dict[tuple[Extractor, int, int], tuple[weakref.ref[Images], Tensor]] = {}
 """Features of real images, shared by several metrics and all seeds: they cost as much as those of the
 generated ones, and never change. The latest `KEPT` of them."""
 

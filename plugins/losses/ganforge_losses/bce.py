@@ -21,6 +21,14 @@ class Bce(Loss):
     """With D = sigmoid(logits): d_loss = -E log D(x) - E log(1 - D(G(z))), g_loss = -E log D(G(z))."""
 
     type: Literal["bce"] = "bce"
+    also_called: ClassVar[tuple[str, ...]] = (
+        "gan",
+        "vanilla",
+        "non_saturating",
+        "nonsaturating",
+        "ns",
+        "minimax",
+    )
     source: ClassVar[str] = (
         "Generative Adversarial Nets (Goodfellow et al., 2014), arXiv:1406.2661, equation 1"
     )

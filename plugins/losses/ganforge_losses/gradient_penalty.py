@@ -25,6 +25,7 @@ class GradientPenalty(Term):
     """
 
     type: Literal["gradient_penalty"] = "gradient_penalty"
+    also_called: ClassVar[tuple[str, ...]] = ("gp", "wgan_gp", "dragan")
     source: ClassVar[str] = (
         "Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028, equation 3"
     )

@@ -21,6 +21,7 @@ class Mse(Loss):
     """
 
     type: Literal["mse"] = "mse"
+    also_called: ClassVar[tuple[str, ...]] = ("lsgan", "least_squares", "l2")
     source: ClassVar[str] = (
         "Least Squares Generative Adversarial Networks (Mao et al., 2017), arXiv:1611.04076, equation 2"
     )

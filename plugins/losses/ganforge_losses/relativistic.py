@@ -19,6 +19,7 @@ class Relativistic(Loss):
     """d_loss = E softplus(D(G(z)) - D(x)), g_loss = E softplus(D(x) - D(G(z))), over pairs (z, x)."""
 
     type: Literal["relativistic"] = "relativistic"
+    also_called: ClassVar[tuple[str, ...]] = ("rpgan", "rgan", "ragan")
     source: ClassVar[str] = (
         "The Relativistic Discriminator (Jolicoeur-Martineau, 2018), arXiv:1807.00734, section 4"
     )

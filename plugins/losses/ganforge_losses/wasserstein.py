@@ -20,6 +20,7 @@ class Wasserstein(Loss):
     """d_loss = E D(G(z)) - E D(x), the negative distance; g_loss = -E D(G(z))."""
 
     type: Literal["wasserstein"] = "wasserstein"
+    also_called: ClassVar[tuple[str, ...]] = ("wgan", "wgan_gp", "earth_mover")
     source: ClassVar[str] = "Wasserstein GAN (Arjovsky et al., 2017), arXiv:1701.07875, equation 2"
 
     def advice(self, run: RunView) -> list[Advice]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from ganforge.api import Field, Metric, Sampler, Samples, UserError
+from ganforge.api import Field, Images, Metric, Sampler, Samples, UserError
 
 
 class PairError(Metric):
@@ -58,7 +58,7 @@ class PairError(Metric):
         return {"pair_l1": error.abs().mean().item(), "pair_psnr": decibels.mean().item()}
 
 
-def _values(stored: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+def _values(stored: Images, rows: torch.Tensor) -> torch.Tensor:
     """Rows of what lies at rest as networks see it: images in [-1, 1], other numbers as they are."""
     chosen = stored[rows.to(stored.device)].cpu()
     image = chosen.dtype == torch.uint8 and chosen.ndim == 4

@@ -142,7 +142,8 @@
       const xs = chart.data[0];
       const at = chart.cursor.idx === null || chart.cursor.idx === undefined ? (step > 0 ? -1 : xs.length) : chart.cursor.idx;
       const next = Math.min(xs.length - 1, Math.max(0, at + step));
-      chart.setCursor({ left: chart.valToPos(xs[next], "x"), top: 20 });
+      // The last argument moves the cursor of the other charts, too.
+      chart.setCursor({ left: chart.valToPos(xs[next], "x"), top: 20 }, true, true);
     });
     box.addEventListener("dblclick", reset);
   }

@@ -1,0 +1,49 @@
+"""`play` on a folder with an exported page: what it prints, what it serves, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from support.command_line import call
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A folder that looks like an exported page."""
+    folder = tmp_path / "page"
+    folder.mkdir()
+    for name in ("index.html", "model.onnx", "app.js"):
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_a_page_is_served_on_loopback_until_ctrl_c(page: Path) -> None:
+    command = [sys.executable, "-m", "ganforge", "play", str(page)]
+    # An environment in which no browser is found.
+    scene = {**os.environ, "PATH": str(page), "DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=scene
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        line = running.stdout.readline()
+        found = re.fullmatch(r"(http://127\.0\.0\.1:\d+/)  \(Ctrl-C ends\)\n", line)
+        assert found is not None, line
+        with urllib.request.urlopen(found[1]) as answer:
+            assert answer.read() == b"index.html"
+        assert running.stderr.readline() == f"no browser was found; open {found[1]} yourself\n"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 0
+        assert running.stderr.read() == ""
+
+
+def test_a_folder_that_is_neither_a_run_nor_a_page_is_refused(tmp_path: Path) -> None:
+    done = call(tmp_path, "play", "mine", "--no-browser")
+    assert done.code == 2 and done.err.startswith("mine is not a run folder: it has no config.toml")
