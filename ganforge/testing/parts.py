@@ -19,7 +19,7 @@ N = 3
 
 @rule(
     "spec",
-    why="'ganforge check' and the planning of a run ask for the shape of the data before anything is opened.",
+    why="a run is checked and planned before anything is opened, and needs the shape of the data then.",
     fix="derive shape and labels from the keys; what only the files know must be a key.",
     kinds=("data",),
 )

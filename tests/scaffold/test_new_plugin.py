@@ -96,7 +96,7 @@ def test_a_new_plugin_installs_passes_its_tests_and_trains(
     pytest.importorskip("pip")
     made = call(tmp_path, "plugin", "new", "acme-gan", "--kind", ",".join(KINDS))
     assert made.code == 0
-    assert made.out.endswith("next:  pip install -e acme-gan  &&  ganforge plugin check acme-gan\n")
+    assert made.out.endswith("next:  pip install -e ./acme-gan  &&  ganforge plugin check acme-gan\n")
     site = tmp_path / "site"
     command = ["pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site)]
     subprocess.run([sys.executable, "-m", *command, str(tmp_path / "acme-gan")], check=True, timeout=120)

@@ -49,7 +49,12 @@ class Guide(Term):
     )
     players: ClassVar[frozenset[Role]] = frozenset({"g"})
 
-    weight: Scheduled = Field(1.0, ge=0, description="Factor on the loss.")
+    weight: Scheduled = Field(
+        0.05,
+        ge=0,
+        description="Factor on the loss. The gradient of a classifier is 6 to 30 times that of a spectrally "
+        "normalized discriminator: with a weight of 1, G learns patterns that please classifiers.",
+    )
     judge: AbsolutePath = Field(
         description="The classifier: a folder from 'ganforge judge train', such as with --architecture plain "
         "--seed 1; not the judge that measures the run."
