@@ -1,4 +1,4 @@
-"""Writes waves as sound files, for data sets whose samples are sound."""
+"""Writes waves as audio files, for data sets whose samples are audio."""
 
 from __future__ import annotations
 
