@@ -7,6 +7,7 @@ learned first, on a trunk that also discriminates; this one knows the labels fro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -43,6 +44,7 @@ class Guide(Term):
     """
 
     type: Literal["guide"] = "guide"
+    example: ClassVar[Mapping[str, Any]] = {"terms": [{"type": "guide", "judge": "judge"}]}
     source: ClassVar[str] = (
         "Plug & Play Generative Networks: Conditional Iterative Generation of Images in Latent Space "
         "(Nguyen, Clune, Bengio, Dosovitskiy & Yosinski, 2017), arXiv:1612.00005, equation 5"
