@@ -1,7 +1,7 @@
-"""Guide: a frozen classifier of real images has to find its condition in each fake.
+"""Guide: a frozen classifier of real images must find its condition in each fake.
 
 The classifier's gradient of Plug & Play Generative Networks (Nguyen, Clune, Bengio, Dosovitskiy & Yosinski,
-2017), arXiv:1612.00005, equation 5, followed on into the generator's weights. AC-GAN's classifier has to be
+2017), arXiv:1612.00005, equation 5, followed on into the generator's weights. AC-GAN's classifier must be
 learned first, on a trunk that also discriminates; this one knows the labels from the first update on.
 """
 
@@ -49,7 +49,12 @@ class Guide(Term):
     )
     players: ClassVar[frozenset[Role]] = frozenset({"g"})
 
-    weight: Scheduled = Field(1.0, ge=0, description="Factor on the loss.")
+    weight: Scheduled = Field(
+        0.05,
+        ge=0,
+        description="Factor on the loss. The gradient of a classifier is 6 to 30 times that of a spectrally "
+        "normalized discriminator: with a weight of 1, G learns patterns that please classifiers.",
+    )
     judge: AbsolutePath = Field(
         description="The classifier: a folder from 'ganforge judge train', such as with --architecture plain "
         "--seed 1; not the judge that measures the run."

@@ -122,7 +122,7 @@ def test_default_weights_are_those_of_the_papers() -> None:
         "wgan_div": 2.0,
         "adaptive_weight": 1.0,
         "cycle_consistency": 10.0,
-        "guide": 1.0,
+        "guide": 0.05,
         "identity": 5.0,
         "lecam": 0.3,
         "perceptual": 1.0,
