@@ -73,7 +73,11 @@ def train(
     folder = Path(out) if out is not None else training.default_folder(Path(str(config)))
     try:
         outcome = training.start(
-            settings, folder, registry.discover(), StopRequest(max_minutes), f"ganforge.train({_name(config)!r})"
+            settings,
+            folder,
+            registry.discover(),
+            StopRequest(max_minutes),
+            f"ganforge.train({_name(config)!r})",
         )
     except Interrupted:
         raise KeyboardInterrupt("stopped during setup; nothing was written") from None
