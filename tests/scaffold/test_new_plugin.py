@@ -24,19 +24,19 @@ def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "acme_gan":
+        if name.partition(".")[0] == "zeta_gan":
             del sys.modules[name]
 
 
 def test_every_component_of_a_new_plugin_keeps_the_cheap_rules(importable: Path) -> None:
-    new_plugin("acme-gan", KINDS, importable / "project")
+    new_plugin("zeta-gan", KINDS, importable / "project")
     sys.path.insert(0, str(importable / "project"))
     try:
-        import acme_gan  # type: ignore[import-not-found]
+        import zeta_gan  # type: ignore[import-not-found]
     finally:
         sys.path.pop(0)
-    assert acme_gan.GANFORGE_API == API_VERSION
-    found = Registry.from_modules([(Plugin("acme"), acme_gan)])
+    assert zeta_gan.GANFORGE_API == API_VERSION
+    found = Registry.from_modules([(Plugin("zeta"), zeta_gan)])
     assert found.broken == ()
     assert [len(components) for components in found.components.values()] == [1] * len(KINDS)
     rules = ["example", "described", "frozen", "round_trip", "shapes", "processes", "heads", "data"]
@@ -46,17 +46,17 @@ def test_every_component_of_a_new_plugin_keeps_the_cheap_rules(importable: Path)
 
 
 def test_one_kind_gets_an_example_that_names_the_rest(tmp_path: Path) -> None:
-    files = new_plugin("acme-gan", ["loss"], tmp_path / "acme-gan")
-    assert [str(file.relative_to(tmp_path / "acme-gan")) for file in files] == [
+    files = new_plugin("zeta-gan", ["loss"], tmp_path / "zeta-gan")
+    assert [str(file.relative_to(tmp_path / "zeta-gan")) for file in files] == [
         "pyproject.toml",
         "README.md",
         "example.toml",
         "tests/test_conformance.py",
         ".github/workflows/tests.yml",
-        "acme_gan/__init__.py",
-        "acme_gan/loss.py",
+        "zeta_gan/__init__.py",
+        "zeta_gan/loss.py",
     ]
-    assert 'type = "iclevr"' in (tmp_path / "acme-gan" / "example.toml").read_text()
+    assert 'type = "iclevr"' in (tmp_path / "zeta-gan" / "example.toml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_one_kind_gets_an_example_that_names_the_rest(tmp_path: Path) -> None:
         ("json", ["loss"], "'json' is a word or a module of Python; choose a name such as json-gan"),
         ("torch", ["loss"], "a module 'torch' is installed already; choose another name"),
         ("ganforge-x", ["loss"], "a module 'ganforge_x' is installed already; choose another name"),
-        ("acme-gan", ["los"], "there is no kind 'los' to start from; did you mean 'loss'? (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
-        ("acme-gan", [], "expected one kind or several, such as --kind loss (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
+        ("zeta-gan", ["los"], "there is no kind 'los' to start from; did you mean 'loss'? (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
+        ("zeta-gan", [], "expected one kind or several, such as --kind loss (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
     ],
 )  # fmt: skip
 def test_names_and_kinds_are_checked(tmp_path: Path, name: str, kinds: list[str], expected: str) -> None:
@@ -82,7 +82,7 @@ def test_names_and_kinds_are_checked(tmp_path: Path, name: str, kinds: list[str]
 
 def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        new_plugin("acme-gan", ["loss"], tmp_path)
+        new_plugin("zeta-gan", ["loss"], tmp_path)
     assert str(caught.value) == (
         f"{tmp_path} exists already; choose another name, or another folder with --out"
     )
@@ -94,25 +94,25 @@ def test_a_new_plugin_installs_passes_its_tests_and_trains(
 ) -> None:
     pytest.importorskip("hatchling")
     pytest.importorskip("pip")
-    made = call(tmp_path, "plugin", "new", "acme-gan", "--kind", ",".join(KINDS))
+    made = call(tmp_path, "plugin", "new", "zeta-gan", "--kind", ",".join(KINDS))
     assert made.code == 0
-    assert made.out.endswith("next:  pip install -e ./acme-gan  &&  ganforge plugin check acme-gan\n")
+    assert made.out.endswith("next:  pip install -e ./zeta-gan  &&  ganforge plugin check zeta-gan\n")
     site = tmp_path / "site"
     command = ["pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site)]
-    subprocess.run([sys.executable, "-m", *command, str(tmp_path / "acme-gan")], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", *command, str(tmp_path / "zeta-gan")], check=True, timeout=120)
     paths = [str(site), *(path for path in sys.path if path)]
     monkeypatch.setenv("PYTHONPATH", ":".join(paths))
 
     def ganforge(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", *arguments],
-            cwd=tmp_path / "acme-gan",
+            cwd=tmp_path / "zeta-gan",
             capture_output=True,
             text=True,
             timeout=500,
         )
 
-    checked = ganforge("ganforge", "plugin", "check", "acme-gan")
+    checked = ganforge("ganforge", "plugin", "check", "zeta-gan")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert checked.stdout.endswith("10 components: 97 rules kept, 0 broken\n")
     tested = ganforge("pytest", "-q", "-p", "no:cacheprovider")
