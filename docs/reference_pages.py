@@ -54,7 +54,10 @@ def run_file() -> str:
 
 def commands() -> str:
     """Every command with its arguments and options, from the command line itself."""
-    lines = ["# Commands", "", "`ganforge COMMAND --help` prints the same.", ""]
+    lines = ["# Commands", "", "`ganforge COMMAND --help` prints the same.", "", "| command | |", "|---|---|"]
+    for name, command in sorted(cli.commands.items()):
+        lines.append(f"| [{name}](#ganforge-{name}) | {cell(command.get_short_help_str(200))} |")
+    lines.append("")
     for name, command in _all(cli, ""):
         arguments = [
             each.make_metavar(click.Context(command)) for each in command.params if _is_argument(each)

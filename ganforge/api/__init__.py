@@ -27,6 +27,7 @@ from ganforge.api.task import Comparison, Side, Task
 from ganforge.api.tracking import Sink, TrackedRun, Tracker
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
+from ganforge.api.wav import write_wav
 
 KINDS: dict[str, type[Component]] = {
     kind.kind: kind
@@ -99,4 +100,5 @@ __all__ = [
     "per_sample",
     "rows",
     "total",
+    "write_wav",
 ]

@@ -68,9 +68,7 @@ def _torch() -> str:
     from ganforge.api.optional import is_installed
 
     if not is_installed("torchvision"):
-        return (
-            f"{torch.__version__}; torchvision is not installed (imported judges and data.download need it)"
-        )
+        return f"{torch.__version__}; torchvision is not installed (judges and data.download need it)"
     torchvision = importlib.import_module("torchvision")  # has no type annotations
     kept = torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
     if kept.tolist() != [0]:

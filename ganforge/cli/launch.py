@@ -62,7 +62,7 @@ def wanted(count: int) -> bool:
 
 def end_with(launcher: int) -> None:
     """Stops this process cleanly, as by SIGTERM, once the process that started it has been killed. Only on
-    Linux; elsewhere it goes on training."""
+    Linux; elsewhere it continues training."""
     if sys.platform != "linux":
         return
     import ctypes

@@ -19,7 +19,7 @@ from ganforge.cli.options import checkpoint
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; 0.0.0.0 shows the page to everyone who can reach this machine.",
+    help="Address to listen on; any but 127.0.0.1 shows the page to others who can reach it.",
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) -> None:
@@ -37,7 +37,7 @@ def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) 
         with server(folder, host, port) as serving:
             if not exported:
                 _export(run_folder, choice, folder)
-            address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{serving.server_address[1]}/"
+            address = f"http://{host}:{serving.server_address[1]}/"
             click.echo(f"{address}  (Ctrl-C ends)")
             if not no_browser and not webbrowser.open(address):
                 click.echo(f"no browser was found; open {address} yourself", err=True)

@@ -23,7 +23,7 @@ def plugin() -> None:
     "kinds",
     required=True,
     metavar="KIND[,KIND...]",
-    help="loss, data, nets, term, callback, metric, prior, task, optimizer.",
+    help="loss, data, nets, term, callback, metric, prior, task, optimizer, tracker.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to write; absent = NAME.")
 def new(name: str, kinds: str, out: Path | None) -> None:
@@ -34,7 +34,9 @@ def new(name: str, kinds: str, out: Path | None) -> None:
     files = new_plugin(name, [kind.strip() for kind in kinds.split(",") if kind.strip()], folder)
     for file in files:
         click.echo(str(file))
-    click.echo(f"next:  pip install -e {folder}  &&  ganforge plugin check {name}")
+    # Without ./ pip would look for the name on PyPI.
+    place = folder if folder.is_absolute() else f"./{folder}"
+    click.echo(f"next:  pip install -e {place}  &&  ganforge plugin check {name}")
 
 
 @plugin.command()

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 @click.option(
     "-n",
     "--n",
-    "-n",
     type=click.IntRange(min=1),
     help="Samples per condition; rows with --grid and --traverse.  [default: 8, or 1 with --conditions]",
 )
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--out",
-    "-o",
     type=click.Path(path_type=Path),
     default=Path("samples.png"),
     show_default=True,

@@ -131,7 +131,7 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     try:
         found = tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):
-        return parts, value
+        return parts, value.strip()
     # 1e5 is a float in TOML, and what people write for a number of images.
     if isinstance(found, float) and "e" in value.lower() and found.is_integer():
         return parts, int(found)
@@ -172,6 +172,10 @@ def _decoded(content: bytes) -> str:
     in front of UTF-8, its PowerShell UTF-16."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
+    # Without a mark: in UTF-16 every other byte of such a file is 0, and in UTF-8 none is.
+    for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
+        if len(content) % 2 == 0 and zeros.count(0) > len(content) // 4:
+            return content.decode(encoding)
     return content.decode("utf-8-sig")
 
 

@@ -15,10 +15,9 @@ from ganforge.outputs.labels import Names
 
 def between(prior: Prior, a: Tensor, b: Tensor, steps: int) -> Tensor:
     """[n, steps, Z]: latents from `a` [n, Z] to `b` [n, Z], ends included."""
+    shares = torch.linspace(0, 1, steps).tolist()[1:-1]
     with blame(prior, "mixed"):
-        return torch.stack(
-            [prior.mixed(a, b, share) for share in torch.linspace(0, 1, steps).tolist()], dim=1
-        )
+        return torch.stack([a, *(prior.mixed(a, b, share) for share in shares), b], dim=1)
 
 
 def interpolation_sheet(

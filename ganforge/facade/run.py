@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import DataSpec, LabelSpec, UserError
-from ganforge.components.registry import discover
+from ganforge.components import registry
 from ganforge.config import RunConfig
 from ganforge.evaluation import sheets
 from ganforge.evaluation.codes import set_codes
@@ -61,7 +61,7 @@ class Run(LatentSpace):
     @cached_property
     def config(self) -> RunConfig:
         """The settings with every default filled in."""
-        return load_recorded(self._folder, discover())
+        return load_recorded(self._folder, registry.discover())
 
     @cached_property
     def spec(self) -> DataSpec:
@@ -162,7 +162,7 @@ class Run(LatentSpace):
         """An architecture may truncate in its generator, so each value has a generator of its own."""
         if truncation not in self._generators:
             self._generators[truncation] = open_generator(
-                self.path, discover(), _warn, truncation, self._checkpoint, self._device
+                self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device
             )
         return self._generators[truncation]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.api import UserError
-from ganforge.components.registry import discover
+from ganforge.components import registry
 from ganforge.config import RunConfig, dump, load
 from ganforge.config.load import from_tables
 from ganforge.engine.distributed.stop_request import Interrupted, StopRequest
@@ -53,7 +53,7 @@ def check(config: Config, **overrides: Any) -> Checked:
 
 def check_file(file: Path, overrides: Sequence[str]) -> Checked:
     """`check` with overrides as the command line has them."""
-    settings = load(file, discover(), overrides)
+    settings = load(file, registry.discover(), overrides)
     return Checked(settings, preflight(settings), str(file))
 
 
@@ -72,9 +72,8 @@ def train(
         raise UserError("train: pass a folder for the run, such as out='runs/mine'")
     folder = Path(out) if out is not None else training.default_folder(Path(str(config)))
     try:
-        outcome = training.start(
-            settings, folder, discover(), StopRequest(max_minutes), f"ganforge.train({_name(config)!r})"
-        )
+        command = f"ganforge.train({_name(config)!r})"
+        outcome = training.start(settings, folder, registry.discover(), StopRequest(max_minutes), command)
     except Interrupted:
         raise KeyboardInterrupt("stopped during setup; nothing was written") from None
     return load_run(outcome.folder)
@@ -84,9 +83,9 @@ def resolve(config: Config, overrides: Mapping[str, Any]) -> RunConfig:
     """The validated settings. Raises `UserError` with all mistakes."""
     changes: dict[tuple[str | int, ...], Any] = dict(_flat(overrides))
     if isinstance(config, str | Path):
-        return load(Path(config), discover(), changes=changes)
+        return load(Path(config), registry.discover(), changes=changes)
     tables = dump(config) if isinstance(config, RunConfig) else config
-    return from_tables(tables, discover(), changes)
+    return from_tables(tables, registry.discover(), changes)
 
 
 def _flat(

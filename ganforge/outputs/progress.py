@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TextIO, TypeVar
 
 from tqdm import tqdm
@@ -77,9 +77,10 @@ class Progress:
             if row:
                 kept = [f"{key} {value}" for key, value in (self._losses | self._metric).items()]
                 # In a notebook there is no terminal to be narrow.
-                narrow = self.stream.isatty() and shutil.get_terminal_size().columns < NARROW_COLUMNS
+                columns = shutil.get_terminal_size().columns if self.stream.isatty() else NOTEBOOK_COLUMNS
+                narrow = columns < NARROW_COLUMNS
                 speed = self._rate_and_eta(images_seen)
-                shown = [*kept, *reversed(speed)] if narrow else [*speed, *kept]
+                shown = _fitting([*kept, *reversed(speed)], columns - 8) if narrow else [*speed, *kept]
                 self._bar.bar_format = NARROW if narrow else WIDE
                 self._bar.set_postfix_str("  ".join(shown), refresh=False)
             self._bar.n = images_seen
@@ -108,7 +109,7 @@ class Progress:
         if not self._rate:
             return []
         speed = f"{self._rate:,.1f} images/s"
-        if self._rates < 2:
+        if self._rates < 2 and math.isinf(self.deadline):
             # The first row includes what happens once: allocation, compilation, autotuning.
             return [speed]
         left = min(max(0, self.total - images_seen) / self._rate, max(0.0, self.deadline - time.monotonic()))
@@ -122,6 +123,14 @@ class Progress:
         }
         self.stream.write(json.dumps(finite) + "\n")
         self.stream.flush()
+
+
+def _fitting(parts: Sequence[str], columns: int) -> list[str]:
+    """As many of them as fit into a line, with two blanks in between."""
+    shown = list(parts)
+    while len(shown) > 1 and len("  ".join(shown)) > columns:
+        shown.pop()
+    return shown
 
 
 def style() -> Style:

@@ -30,7 +30,7 @@ def example(subject: Subject) -> None:
 
 @rule(
     "described",
-    why="'ganforge plugins show' and the JSON Schema of a run file show these texts.",
+    why="the component's help and the JSON Schema of a run file show these texts.",
     fix='write a docstring under the class line, and `key: float = Field(1.0, description="...")` for each '
     "key.",
 )

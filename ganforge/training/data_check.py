@@ -1,4 +1,4 @@
-"""What is wrong with the data, as far as some samples show: looked at once, before the first iteration."""
+"""What is wrong with the data, as far as some samples show: read once, before the first iteration."""
 
 from __future__ import annotations
 

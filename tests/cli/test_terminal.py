@@ -95,16 +95,17 @@ def test_names_with_escape_sequences_do_not_reach_the_terminal(tmp_path: Path) -
 
 
 BLOCKED = """
+import importlib.machinery
 import sys
 
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torchvision", "wandb"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+find = importlib.machinery.PathFinder.find_spec
 
 
-sys.meta_path.insert(0, Blocked())
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] in ("torchvision", "wandb") else find(name, path, target)
+
+
+importlib.machinery.PathFinder.find_spec = staticmethod(find_spec)
 sys.argv = ["ganforge", *sys.argv[1:]]
 from ganforge.cli import main
 

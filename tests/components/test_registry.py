@@ -152,7 +152,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
         (
             plugin(Kindless),
             "TypeError: Kindless derives from no kind; subclass one of Dataset, Prior, Architecture, Task, Loss, "
-            "Term, Optimizer, Callback, Metric",
+            "Term, Optimizer, Callback, Metric, Tracker",
         ),
         (Raising(), "RuntimeError: no licence"),
         (object(), "TypeError: has no hook 'ganforge_components'; is @ganforge.api.hookimpl missing?"),

@@ -71,7 +71,7 @@ def test_a_file_is_narrowed_to_the_components_it_names(tmp_path: Path) -> None:
          "(installed: <loss>)"),
         ("[loss]\ntype = 3\n", "run.toml:8: loss.type: expected a name (one of: <loss>), got 3"),
         ('[trian]\nimages = 3\n', "run.toml:7: trian: unknown key 'trian'; did you mean 'train'? (keys: data, "
-         "prior, nets, task, loss, terms, callbacks, metrics, generator, discriminator, init, train, lr, ema, logging, health, wandb)"),
+         "prior, nets, task, loss, terms, callbacks, metrics, trackers, generator, discriminator, init, train, lr, ema, logging, health, wandb)"),
         ('[[terms]]\ntype = "r1"\n[[terms]]\ntype = "wgan-gp"\n', "run.toml:10: terms.1.type: no term is called "
          "'wgan-gp'; that is 'gradient_penalty' here (installed: <terms>)"),
         ('[[terms]]\ntype = "r1"\n[[terms]]\ntype = "r2"\never = 4\n', "run.toml:11: terms.1.ever: unknown key "

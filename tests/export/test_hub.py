@@ -39,6 +39,7 @@ def evaluation(sha256: str, value: float) -> dict[str, object]:
     }
     return {
         "generator_sha256": sha256,
+        "images_seen": 64,
         "data": {"type": "iclevr"},
         "metrics": [metric],
         "time": "t",

@@ -35,7 +35,7 @@ def run(place: Path) -> Any:
 def test_a_normal_latent_moves_on_a_great_circle() -> None:
     torch.manual_seed(0)
     a, b = torch.randn(2, 5, 64, dtype=torch.float64)
-    prior = Normal(z_dim=64)
+    prior = Normal(dim=64)
     torch.testing.assert_close(prior.mixed(a, b, 0.0), a)
     torch.testing.assert_close(prior.mixed(a, b, 1.0), b)
     unit = [x / x.norm(dim=1, keepdim=True) for x in (a, b)]
@@ -44,7 +44,7 @@ def test_a_normal_latent_moves_on_a_great_circle() -> None:
     expected = unit[0] + unit[1]
     torch.testing.assert_close(middle, expected / expected.norm(dim=1, keepdim=True))
     torch.testing.assert_close(prior.mixed(a, a, 0.3), a)
-    torch.testing.assert_close(Codes(z_dim=64).mixed(a, b, 0.25), 0.75 * a + 0.25 * b)
+    torch.testing.assert_close(Codes(dim=64).mixed(a, b, 0.25), 0.75 * a + 0.25 * b)
 
 
 def test_interpolations_end_where_samples_are(run: Any) -> None:
@@ -104,7 +104,7 @@ def test_styles_are_mixed_where_there_are_any(run: Any, tmp_path: Path) -> None:
         run.mix_styles()
     tables = {
         "data": {"type": "iclevr", "scenes": 4, "image_size": 16},
-        "prior": {"type": "normal", "z_dim": 8},
+        "prior": {"type": "normal", "dim": 8},
         "nets": {"type": "stylegan2", "w_dim": 8, "channel_base": 64, "channel_max": 8, "noise": "none",
                  "conditioning": "none"},
         "generator": {"optimizer": {"type": "adam"}},

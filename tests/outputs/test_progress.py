@@ -21,6 +21,11 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def test_plain_line_for_each_row() -> None:
     stream = io.StringIO()
     shown = Progress(3_600_000, stream)

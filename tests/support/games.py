@@ -58,7 +58,7 @@ def sections_of(task: str) -> dict[str, Any]:
 
 OF_TASK = {"reconstruction": "autoencode", "cycle_consistency": "cycle", "identity": "cycle"}
 """Term -> the task that it is made for."""
-OTHERWISE = {"adaptive_weight", "perceptual"}
+OTHERWISE = {"adaptive_weight", "guide", "perceptual"}
 """Terms that need another term, or a file: tested where they are defined."""
 DOUBLE_BACKWARD = {"gradient_penalty", "r1", "r2", "wgan_div"}
 """Terms that differentiate the critic twice, which goes without batch norm."""

@@ -52,7 +52,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def data() -> Samples:
+def samples() -> Samples:
     rng = torch.Generator().manual_seed(5)
     return Samples(torch.randint(0, 200, (60, 3, 8, 8), generator=rng, dtype=torch.uint8))
 

@@ -84,7 +84,7 @@ def test_a_changed_file_is_refused_key_by_key(place: Path) -> None:
         '  loss.type: "bce" -> "hinge"',
         "start a new run for other settings, or allow them with --override prior.dim --override loss.type; the run is "
         "then no longer exact (free to change: train.images, train.resume, train.device, train.placement, train.timeout_s, train.silence, logging, "
-        "wandb, health, and paths of files)",
+        "wandb, trackers, health, and paths of files)",
     ]
     assert contents(place) == before
 

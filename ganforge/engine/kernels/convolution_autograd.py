@@ -159,7 +159,7 @@ class _OfInput(Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight.tensor)
         ctx.geometry = geometry
-        return value(x, kernel, bias, geometry)
+        return value(x, kernel, bias, geometry)  # [N, C, H, W] -> [N, O, h, w]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Gradients:
@@ -177,7 +177,7 @@ class _OfWeight(Function):
     ) -> Tensor:
         ctx.save_for_backward(weight, x.tensor)
         ctx.geometry = geometry
-        return y.new_empty(()).expand(y.shape)
+        return y.new_empty(()).expand(y.shape)  # [N, O, h, w]
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Gradients:

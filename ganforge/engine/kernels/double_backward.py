@@ -85,7 +85,7 @@ class _Rectified(Function):
     def forward(ctx: Any, x: Tensor, slope: float, inplace: bool) -> Tensor:
         if inplace:
             ctx.mark_dirty(x)
-        y = F.leaky_relu(x, slope, inplace) if slope else F.relu(x, inplace)
+        y = F.leaky_relu(x, slope, inplace) if slope else F.relu(x, inplace)  # like x
         ctx.save_for_backward(y)
         ctx.slope = slope
         return y
@@ -135,7 +135,7 @@ class _Transposed(Function):
         with torch.enable_grad():
             # Independent of the values.
             x = g.new_empty_strided(*like).requires_grad_(True)
-            (transposed,) = torch.autograd.grad(linear(x), x, g)
+            (transposed,) = torch.autograd.grad(linear(x), x, g)  # g like linear(x) -> like x
         return transposed
 
     @staticmethod

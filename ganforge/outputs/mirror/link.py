@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.api.optional import is_installed
 from ganforge.files import open_own, within
 from ganforge.outputs.metrics_log import read_new_rows
 from ganforge.outputs.mirror.files import LOG, REQUEST, STATUS, MirrorStatus, Request
@@ -64,6 +63,9 @@ class MirrorLink:
 
         `asked`: whether the user asked for it; None = as when the run began.
         """
+        # Imported here: its package imports torch.
+        from ganforge.api.optional import is_installed
+
         title = tracker.title or tracker.type
         wanted = tracker.wanted()
         if wanted is None:

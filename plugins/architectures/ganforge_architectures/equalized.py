@@ -63,11 +63,11 @@ class EqualizedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight, padding = self.weight * self.scale, self.kernel // 2
         if self.down and self.kernel == 1:
-            x = F.conv2d(downsampled(x, 1, stride=2), weight, self.bias)
+            x = F.conv2d(downsampled(x, 1, stride=2), weight, self.bias)  # [N, outputs, H/2, W/2]
         elif self.down:
-            x = F.conv2d(downsampled(x, padding + 1), weight, self.bias, stride=2)
+            x = F.conv2d(downsampled(x, padding + 1), weight, self.bias, stride=2)  # the same
         else:
-            x = F.conv2d(x, weight, self.bias, padding=padding)
+            x = F.conv2d(x, weight, self.bias, padding=padding)  # [N, outputs, H, W]
         if self.active:
             return activated(x, self.gain)
         return x if self.gain == 1 else x * self.gain

@@ -156,9 +156,9 @@ class Patches(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         features: list[Tensor] = []
         for block in self.blocks:
-            x = block(x)
+            x = block(x)  # [N, width, H/2, W/2]; the last one keeps the size, less a pixel
             features.append(x)
-        return self.last(x), features
+        return self.last(x), features  # [N, 1, h, w]
 
 
 class Discriminator(nn.Module):
@@ -178,16 +178,16 @@ class Discriminator(nn.Module):
         if self.shows:
             assert cond is not None
             # A smaller condition (super-resolution) is upsampled to the image's size.
-            x = torch.cat([x, F.interpolate(cond, x.shape[2:], mode="nearest")], dim=1)
+            x = torch.cat([x, F.interpolate(cond, x.shape[2:], mode="nearest")], dim=1)  # [N, C + C', H, W]
         logits: list[Tensor] = []
         features: list[list[Tensor]] = []
         for i, critic in enumerate(self.critics):
             if i:
-                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)  # half of each side
             judged, seen = critic(x)
             logits.append(judged)
             features.append(seen)
-        heads = self.heads(features[0][-1].mean(dim=(2, 3)))
+        heads = self.heads(features[0][-1].mean(dim=(2, 3)))  # [N, width] -> name: [N, head]
         if len(self.critics) == 1:
             return Verdict(logits[0], heads, features[0])
         return Verdict(logits, heads, features)

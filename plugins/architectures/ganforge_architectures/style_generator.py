@@ -46,10 +46,10 @@ class SynthesisBlock(nn.Module):
 
     def forward(self, x: Tensor | None, colors: Tensor | None, w: Tensor) -> tuple[Tensor, Tensor]:
         if x is None:
-            x = self.conv1(self.const.expand(w.shape[0], *self.const.shape), w[:, 0])
+            x = self.conv1(self.const.expand(w.shape[0], *self.const.shape), w[:, 0])  # [N, outputs, h, w]
         else:
-            x = self.conv1(self.conv0(x, w[:, 0]), w[:, 1])
-        added = self.torgb(x, w[:, self.styles])
+            x = self.conv1(self.conv0(x, w[:, 0]), w[:, 1])  # [N, inputs, h/2, w/2] -> [N, outputs, h, w]
+        added = self.torgb(x, w[:, self.styles])  # [N, channels, h, w]
         return x, added if colors is None else upsampled(colors) + added
 
 
@@ -87,7 +87,7 @@ class Synthesis(nn.Module):
         colors: Tensor | None = None
         first = 0
         for i, block in enumerate(self.blocks):
-            x, colors = block(x, colors, w[:, first:])
+            x, colors = block(x, colors, w[:, first:])  # [N, width, h, w], [N, channels, h, w]
             first += 2 if i else 1
         assert colors is not None
         return colors

@@ -20,11 +20,11 @@ def normalized(x: Tensor) -> Tensor:
 
 
 class Mapping(nn.Module):
-    """z [N, latent] or None, cond [N, K] or None -> w [N, copies, width]; float32 whatever the run's
+    """z [N, z_dim] or None, cond [N, K] or None -> w [N, copies, width]; float32 whatever the run's
     precision."""
 
     def __init__(self, z_dim: int, condition: int, width: int, layers: int, rate: float, copies: int) -> None:
-        """`latent` 0: no z; `condition` 0: no condition; `rate`: factor on the learning rate."""
+        """`z_dim` 0: no z; `condition` 0: no condition; `rate`: factor on the learning rate."""
         super().__init__()
         self.copies = copies
         self.embed = EqualizedLinear(condition, width) if condition else None
@@ -41,6 +41,6 @@ class Mapping(nn.Module):
             parts = [] if z is None else [normalized(z.to(dtype))]
             if self.embed is not None:
                 assert cond is not None
-                parts.append(normalized(self.embed(cond.flatten(1).to(dtype))))
-            w: Tensor = self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, 1))
-            return w[:, None].expand(-1, self.copies, -1)
+                parts.append(normalized(self.embed(cond.flatten(1).to(dtype))))  # [N, width]
+            w: Tensor = self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, 1))  # [N, width]
+            return w[:, None].expand(-1, self.copies, -1)  # [N, copies, width]

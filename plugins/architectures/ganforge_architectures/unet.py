@@ -123,12 +123,12 @@ class Generator(nn.Module):
         maps: list[Tensor] = []
         h = cond
         for layer in self.down:
-            h = layer(h)
+            h = layer(h)  # [N, width, H/2, W/2]
             maps.append(h)
         h = F.relu(h)
         for layer, shortcut in zip(self.up, maps[-2::-1], strict=True):
-            h = torch.cat([layer(h), shortcut], dim=1).relu_()
-        return torch.tanh(self.out(h))
+            h = torch.cat([layer(h), shortcut], dim=1).relu_()  # [N, 2 * width, 2H, 2W]
+        return torch.tanh(self.out(h))  # [N, outputs, H, W]
 
 
 def _dropout(share: float) -> list[nn.Module]:

@@ -1,4 +1,4 @@
-"""Where each sample of a shard is: from one pass over the headers of its tar file."""
+"""Where each sample of a shard is: found by reading the headers of its tar file once."""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ class AuxiliaryClassifier(Term):
     def __call__(self, play: Play) -> Tensor:
         if play.role == "g":
             return self.generator_weight * _cross_entropy(play.fake_verdict.heads, play.fake_cond)
+        # heads [N, K] and conditions [N, K] -> a scalar
         value = self.real_weight * _cross_entropy(play.real_verdict.heads, play.cond)
         # Without weight it would cost a backward pass through the classifier all the same.
         if self.fake_weight:

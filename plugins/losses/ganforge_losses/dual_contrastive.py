@@ -44,6 +44,7 @@ class DualContrastive(Loss):
         loss = _told_apart if play.role == "d" else self._fooled
         everyone = of_all_processes(play)
         real, fake = play.real_verdict.logits, play.fake_verdict.logits
+        # real [N, ...], fake [N, ...] -> scalar, for each scale
         value: Tensor = total(lambda r, f: loss(r, f, everyone), real, fake)
         return value
 

@@ -29,7 +29,7 @@ class Stages(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         found: list[Tensor] = []
         for stage in self.stages:
-            x = stage(x)
+            x = stage(x)  # [N, channels, h, w]
             found.append(x)
         return found
 

@@ -1,4 +1,4 @@
-"""Guide: a frozen classifier of real images has to find its condition in each fake.
+"""Guide: a frozen classifier of real images must find its condition in each fake.
 
 The classifier's gradient of Plug & Play Generative Networks (Nguyen, Clune, Bengio, Dosovitskiy & Yosinski,
 2017), arXiv:1612.00005, equation 5, followed on into the generator's weights. AC-GAN's classifier must be

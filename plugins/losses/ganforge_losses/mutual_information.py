@@ -58,7 +58,7 @@ class MutualInformation(Term):
         return {code.name: code.width * (1 if code.kind == "categorical" else per_number) for code in codes}
 
     def __call__(self, play: Play) -> Tensor:
-        heads = play.fake_verdict.heads
+        heads = play.fake_verdict.heads  # code: [N, width], or [N, 2 * width] with variances
         parts = [
             self._surprise(heads[name], code) * (self.continuous_weight if code.is_floating_point() else 1.0)
             for name, code in play.draw.codes.items()

@@ -45,6 +45,6 @@ class Perceptual(Term):
     def __call__(self, play: Play) -> Tensor:
         network: nn.Module = self._network
         with torch.no_grad():
-            wanted = network(play.real)
+            wanted = network(play.real)  # each [N, channels, h, w]
         distances = [(f - g).square().mean() for f, g in zip(wanted, network(play.fake), strict=True)]
-        return torch.stack(distances).mean()
+        return torch.stack(distances).mean()  # [layers] -> scalar

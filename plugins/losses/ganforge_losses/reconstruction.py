@@ -34,5 +34,6 @@ class Reconstruction(Term):
         if "x" not in play.extra:
             raise UserError(f"term '{self.type}' needs a task that encodes samples: name [task] 'autoencode'")
         decoder = cast(Any, play.generator)["decoder"]
+        # codes [N, z_dim] -> samples [N, *shape] -> scalar
         error: Tensor = (decoder(play.fake, play.extra["cond"]) - play.extra["x"]).square().mean()
         return error

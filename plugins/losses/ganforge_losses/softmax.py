@@ -35,6 +35,7 @@ class Softmax(Loss):
 
     def __call__(self, play: Play) -> Tensor:
         def loss(real: Tensor, fake: Tensor) -> Tensor:
+            # real [N, ...], fake [N, ...] -> scalar
             favored = real.mean() if play.role == "d" else (real.mean() + fake.mean()) / 2
             return _log_partition(real, fake, of_all_processes(play)).mean() - favored
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ganforge.api import Verdict
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.engine.sampling.grids import MESH, backdrop
+from ganforge.outputs.charts import label
 from ganforge.outputs.plots import draw_charts
 from support.toys import Recorder, toy_config, toy_loop
 
@@ -60,7 +61,7 @@ def test_the_log_holds_the_methods_own_instruments_and_each_is_drawn(tmp_path: P
     ]
     assert {"losses", "scores", "gradient_norms"} <= drawn.keys()
     assert {"D(x)", "D(G(z)) before G's update", "D(G(z)) after G's update"} <= set(told)
-    assert {key.split("/", 1)[1] for key in own} <= set(told)
+    assert {label(key) for key in own} <= set(told)
     if method == "infogan":
         assert all(row["estimate/mutual_information_c1"] <= math.log(3) for row in rows)
 

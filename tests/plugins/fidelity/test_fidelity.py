@@ -16,8 +16,8 @@ from ganforge_fidelity.inception_score import InceptionScore
 from ganforge_fidelity.kernel import KernelDistance
 from ganforge_fidelity.precision_recall import PrecisionRecall
 from support.tiny_fidelity import TINY_NAME, Noise, needs_torch_fidelity
-from support.tiny_fidelity import data as data
 from support.tiny_fidelity import hub as hub
+from support.tiny_fidelity import samples as samples
 
 pytestmark = needs_torch_fidelity
 

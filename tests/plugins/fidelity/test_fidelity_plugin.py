@@ -20,6 +20,7 @@ from ganforge.api import Context, DataSpec, Metric
 from ganforge.components import registry
 from ganforge.components.registry import Plugin, Registry
 from ganforge.evaluation import evaluate as evaluation
+from ganforge.evaluation.record import write_record
 from ganforge_fidelity.frechet import FrechetDistance
 from ganforge_fidelity.inception_score import InceptionScore
 from ganforge_fidelity.kernel import KernelDistance
@@ -114,7 +115,7 @@ def test_an_evaluation_records_the_extractor(tmp_path: Path) -> None:
     assert row["depends_on"]["uses"] == row["uses"]
     assert (row["depends_on"]["generated"], row["depends_on"]["real"]["samples"]) == (20, 12)
     assert row["seeds"] == [0, 1]
-    assert json.loads((tmp_path / "mine" / "evaluations.jsonl").read_text()) == record
+    assert json.loads(write_record(tmp_path / "mine", record).read_text()) == record
 
 
 def _pooled(forward: Any) -> Callable[..., tuple[Tensor, ...]]:

@@ -19,8 +19,8 @@ from ganforge_fidelity.frechet import FrechetDistance
 from ganforge_fidelity.kernel import KernelDistance
 from ganforge_fidelity.precision_recall import PrecisionRecall
 from support.tiny_fidelity import SPEC, Noise, needs_torch_fidelity, refusal
-from support.tiny_fidelity import data as data
 from support.tiny_fidelity import hub as hub
+from support.tiny_fidelity import samples as samples
 
 pytestmark = needs_torch_fidelity
 

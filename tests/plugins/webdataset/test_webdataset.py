@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import http.server
+import io
 import tarfile
 import threading
+import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,3 +178,25 @@ def test_it_keeps_the_contract(shards: Path) -> None:
     found = list(outcomes(WebDataset, registry, example))
     assert [str(each) for each in found if each.verdict != "kept"] == []
     assert Registry.from_modules([(Plugin("x"), Module())]).broken == ()
+
+
+@pytest.mark.real_data
+def test_two_processes_cover_the_real_images_once(tmp_path: Path, real_data: Path) -> None:
+    count, names = 240, []
+    with zipfile.ZipFile(real_data / "iclevr" / "images.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".png"))[:count]
+        for shard in range(6):
+            with tarfile.open(tmp_path / f"{shard:03}.tar", "w") as tar:
+                for name in names[40 * shard : 40 * shard + 40]:
+                    content = archive.read(name)
+                    member = tarfile.TarInfo(Path(name).name)
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    real = WebDataset(shards=str(tmp_path / "{000..005}.tar"), image_size=64)
+    images = real.build("train", context(tmp_path)).images
+    whole = Counter(row.numpy().tobytes() for row in images[:])
+    parts = [Batches(opened(real, tmp_path), 24, 1, torch.device("cpu"), rank, 2) for rank in range(2)]
+    shares = [[int(i) for index in range(10) for i in each.indices(index)] for each in parts]
+    assert sorted(shares[0] + shares[1]) == list(range(count))
+    found = Counter(seen([each.at(index).real for each in parts for index in range(10)]))
+    assert found == whole
