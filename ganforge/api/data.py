@@ -230,5 +230,5 @@ class Dataset(Component):
 
     def write(self, sample: Tensor, stem: Path) -> Path | None:
         """Writes one sample [*shape] to a file whose name is `stem` with a suffix, and returns it; None, the
-        default, leaves it to ganforge: PNG for images, .npy for anything else. `write_wav` writes sound."""
+        default, leaves it to ganforge: PNG for images, .npy for anything else. `write_wav` writes audio."""
         return None
