@@ -15,6 +15,7 @@ from ganforge.cli import cli
 from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import discover
 from ganforge.config import load
+from ganforge.engine.health.diagnoses import DIAGNOSES
 from support.page_blocks import Block, blocks, commands
 from support.paths import EXAMPLES, ROOT
 
@@ -87,3 +88,8 @@ def test_each_snippet_is_python(page: Path) -> None:
     for number, block in enumerate(blocks(page)):
         if block.language == "python":
             compile(block.text, f"{page.name}:{number}", "exec")
+
+
+def test_each_diagnosis_is_explained() -> None:
+    page = (ROOT / "docs" / "explanation" / "health.md").read_text()
+    assert [name for name in DIAGNOSES if f"| `{name}` |" not in page] == []
