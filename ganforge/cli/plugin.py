@@ -23,7 +23,7 @@ def plugin() -> None:
     "kinds",
     required=True,
     metavar="KIND[,KIND...]",
-    help="loss, data, nets, term, callback, metric, prior, task, optimizer.",
+    help="loss, data, nets, term, callback, metric, prior, task, optimizer, tracker.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to write; absent = NAME.")
 def new(name: str, kinds: str, out: Path | None) -> None:

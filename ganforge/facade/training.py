@@ -72,9 +72,8 @@ def train(
         raise UserError("train: pass a folder for the run, such as out='runs/mine'")
     folder = Path(out) if out is not None else training.default_folder(Path(str(config)))
     try:
-        outcome = training.start(
-            settings, folder, registry.discover(), StopRequest(max_minutes), f"ganforge.train({_name(config)!r})"
-        )
+        command = f"ganforge.train({_name(config)!r})"
+        outcome = training.start(settings, folder, registry.discover(), StopRequest(max_minutes), command)
     except Interrupted:
         raise KeyboardInterrupt("stopped during setup; nothing was written") from None
     return load_run(outcome.folder)

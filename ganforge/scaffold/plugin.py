@@ -14,7 +14,7 @@ from string import Template
 import ganforge
 from ganforge.api import API_VERSION, UserError, did_you_mean
 
-KINDS = ("loss", "data", "nets", "term", "callback", "metric", "prior", "task", "optimizer")
+KINDS = ("loss", "data", "nets", "term", "callback", "metric", "prior", "task", "optimizer", "tracker")
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 LONGEST = 40
 SECTIONS: Mapping[str, str] = {
@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, str] = {
     "metric": '[[metrics]]\ntype = "{name}"\nevery = 10_000\n',
     "prior": '[prior]\ntype = "{name}"\n',
     "task": '[task]\ntype = "{name}"\n',
+    "tracker": '[[trackers]]\ntype = "{name}"\n',
     "optimizer": '[generator.optimizer]\ntype = "{name}"\n\n[discriminator.optimizer]\ntype = "{name}"\n',
 }
 REQUIRED: Mapping[str, str] = {
@@ -69,6 +70,8 @@ def new_plugin(project: str, kinds: Sequence[str], folder: Path) -> list[Path]:
         ".github/workflows/tests.yml": "ci.yml",
         f"{package}/__init__.py": "__init__.py",
         **{f"{package}/{kind}.py": f"{kind}.py" for kind in wanted},
+        # Imported by name in the tracker's process.
+        **({f"{package}/tracker_sink.py": "tracker_sink.py"} if "tracker" in wanted else {}),
     }
     written = []
     for place, template in files.items():
@@ -111,7 +114,7 @@ def _checked_kinds(kinds: Sequence[str]) -> list[str]:
 def _sections(kinds: Sequence[str], name: str) -> str:
     """The sections of a run file that uses each component."""
     found = [text for kind, text in REQUIRED.items() if kind not in kinds]
-    ordered = sorted(kinds, key=lambda kind: kind in ("term", "callback", "metric"))
+    ordered = sorted(kinds, key=lambda kind: kind in ("term", "callback", "metric", "tracker"))
     return "\n".join([*found, *(SECTIONS[kind].format(name=name) for kind in ordered)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import torch
@@ -91,6 +92,23 @@ def metric(subject: Subject) -> None:
     # As text: a value may be NaN.
     require(str(found[0]) == str(found[1]), f"computed twice: {found[0]}, then {found[1]}")
     require(bool(found[0]), "compute returns no value")
+
+
+@rule(
+    "sink",
+    why="the sink is imported by name in a process of its own, where a fault is found only during a run.",
+    fix='write `sink: ClassVar[str] = "package.module:Class"`, and all methods of `ganforge.api.Sink`.',
+    kinds=("trackers",),
+)
+def sink(subject: Subject) -> None:
+    module, _, name = subject.instance.sink.partition(":")
+    found = getattr(importlib.import_module(module), name, None)
+    require(found is not None, f"module {module} has no class '{name}'")
+    wanted = ("open", "retreat", "rows", "image", "event", "close")
+    missing = [each for each in wanted if not hasattr(found, each)]
+    if getattr(found, "purges", False) and not hasattr(found, "purge"):
+        missing.append("purge")
+    require(not missing, f"{name} lacks {', '.join(missing)}")
 
 
 @rule(

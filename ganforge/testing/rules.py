@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ganforge.testing.subject import Subject
 
-EVERY = ("data", "prior", "nets", "task", "loss", "terms", "optimizer", "callbacks", "metrics")
+EVERY = ("data", "prior", "nets", "task", "loss", "terms", "optimizer", "callbacks", "metrics", "trackers")
 IN_UPDATES = ("prior", "nets", "task", "loss", "terms", "optimizer", "callbacks")
 """Kinds that take part in the update of a player."""
 

@@ -45,6 +45,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     opened = browser.new_page(**getattr(request, "param", {"viewport": {"width": 1280, "height": 900}}))
+    opened.set_default_timeout(120_000)
     said: list[str] = []
     opened.on("console", lambda message: said.append(message.text))
     opened.on("pageerror", lambda error: said.append(str(error)))

@@ -83,6 +83,8 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mirr
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "noting_sink.py").write_text(SINK)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "modules"), *filter(None, sys.path)]))
+    # A busy machine may take long to start a process.
+    monkeypatch.setattr(session, "MIRROR_PATIENCE_S", 300.0)
     started: list[MirrorLink] = []
     begin = MirrorLink.start
 

@@ -69,8 +69,8 @@ def test_one_kind_gets_an_example_that_names_the_rest(tmp_path: Path) -> None:
         ("json", ["loss"], "'json' is a word or a module of Python; choose a name such as json-gan"),
         ("torch", ["loss"], "a module 'torch' is installed already; choose another name"),
         ("ganforge-x", ["loss"], "a module 'ganforge_x' is installed already; choose another name"),
-        ("acme-gan", ["los"], "there is no kind 'los' to start from; did you mean 'loss'? (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer)"),
-        ("acme-gan", [], "expected one kind or several, such as --kind loss (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer)"),
+        ("acme-gan", ["los"], "there is no kind 'los' to start from; did you mean 'loss'? (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
+        ("acme-gan", [], "expected one kind or several, such as --kind loss (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
     ],
 )  # fmt: skip
 def test_names_and_kinds_are_checked(tmp_path: Path, name: str, kinds: list[str], expected: str) -> None:
@@ -114,7 +114,7 @@ def test_a_new_plugin_installs_passes_its_tests_and_trains(
 
     checked = ganforge("ganforge", "plugin", "check", "acme-gan")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert checked.stdout.endswith("9 components: 91 rules kept, 0 broken\n")
+    assert checked.stdout.endswith("10 components: 97 rules kept, 0 broken\n")
     tested = ganforge("pytest", "-q", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout
     short = ("--set", "train.images=2000", "--set", "wandb.mode=disabled", "--out", str(tmp_path / "run"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -31,6 +31,7 @@ from ganforge.api import (
     Shapes,
     Split,
     Term,
+    Tracker,
     Verdict,
     hookimpl,
 )
@@ -214,6 +215,13 @@ class Strict(Headless):
         return Networks(networks.generator, Copying())
 
 
+class Sinkless(Tracker):
+    """Its sink is not there."""
+
+    type: Literal["mine"] = "mine"
+    sink: ClassVar[str] = "ganforge.testing.rules:NoSuchSink"
+
+
 BROKEN: dict[str, tuple[type[Component], str]] = {
     "example": (Needy, "the example cannot run: example of 'mine':1: loss.scale: is missing"),
     "described": (Silent, "keys without a description: scale"),
@@ -223,6 +231,7 @@ BROKEN: dict[str, tuple[type[Component], str]] = {
     "data": (Shuffled, "opened twice, the data differ"),
     "prior": (Global, "the same generator gives other latents"),
     "metric": (Drifting, "compute draws from torch's global generator"),
+    "sink": (Sinkless, "module ganforge.testing.rules has no class 'NoSuchSink'"),
     "heads": (Headless, "a head of width 3 was asked for, and the verdict has heads {} and logits [(3,)]"),
     "device": (OnCpu, "on another device than the CPU: "),
     "offline": (Fetching, "building it opens a connection: socket.connect ('127.0.0.1', 9)"),

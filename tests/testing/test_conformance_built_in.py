@@ -32,7 +32,11 @@ FILES = {
 }
 """Rules that need files which only users have; the tests of these components make such files."""
 ON_A_GPU = {"rmsprop": {"recordable"}}
-JUDGED: dict[str, dict[str, int]] = {"condition_accuracy": {}, "guide": {}, "fjd": {"real": 40, "samples": 40}}
+JUDGED: dict[str, dict[str, int]] = {
+    "condition_accuracy": {},
+    "guide": {},
+    "fjd": {"real": 40, "samples": 40},
+}
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

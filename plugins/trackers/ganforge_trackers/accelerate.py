@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from ganforge.api import Field, Tracker
@@ -18,5 +19,6 @@ class Accelerate(Tracker):
     sink: ClassVar[str] = "ganforge_trackers.accelerate_sink:AccelerateSink"
 
     type: Literal["accelerate"] = "accelerate"
+    example: ClassVar[Mapping[str, Any]] = {"trackers": [{"type": "accelerate", "service": "tensorboard"}]}
     service: str = Field(min_length=1, description="The adapter's name in Accelerate, such as mlflow.")
     options: dict[str, Any] = Field({}, description="Arguments of the adapter.")

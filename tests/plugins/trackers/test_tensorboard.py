@@ -23,9 +23,16 @@ from ganforge.outputs.metrics_log import MetricsLog, truncate_after
 from ganforge.outputs.mirror.files import MirrorStatus
 from ganforge.outputs.mirror.link import MirrorLink
 from ganforge.outputs.run_folder import RunFolder
+from ganforge.training import session
 from ganforge.training.run import resume, start
 from ganforge_trackers.tensorboard import TensorBoard
 from support.toys import toy_config, toy_registry
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take long to start a process."""
+    monkeypatch.setattr(session, "MIRROR_PATIENCE_S", 300.0)
 
 
 @pytest.fixture
@@ -88,7 +95,7 @@ def test_rows_grids_events_and_settings(run: RunFolder, begin: Any) -> None:
     link = begin()
     write(run, 64, 128)
     Image.new("RGB", (16, 12)).save(run.grid(128))
-    assert link.finish(60) == f"TensorBoard: tensorboard --logdir {place(run).absolute()}"
+    assert link.finish(300) == f"TensorBoard: tensorboard --logdir {place(run).absolute()}"
     assert recorded(run) == logged(run)
     found = read(run)
     (image,) = found.Images("grids/samples")
@@ -105,30 +112,30 @@ def test_events_are_texts(run: RunFolder, begin: Any) -> None:
     append_event(
         run.events, {"event": "finding", "images_seen": 64, "diagnosis": "mode_collapse", "what": "alike"}
     )
-    link.finish(60)
+    link.finish(300)
     (text,) = read(run).Tensors("events")
     assert (text.step, text.tensor_proto.string_val[0]) == (64, b"mode_collapse: alike")
 
 
 def test_a_resumed_run_has_no_row_twice(run: RunFolder, begin: Any) -> None:
     write(run, 64, 128, 192)
-    begin().finish(60)
+    begin().finish(300)
     truncate_after(run.metrics, 64)
     link = begin()
     write(run, 128, 192, 256, value=0.7)
-    link.finish(60)
+    link.finish(300)
     assert [step for step, _ in recorded(run)["loss/d"]] == [64, 128, 192, 256]
     assert recorded(run) == logged(run)
 
 
 def test_a_mirror_that_was_killed_before_it_noted_what_it_had_sent(run: RunFolder, begin: Any) -> None:
     write(run, 64, 128, 192)
-    begin().finish(60)
+    begin().finish(300)
     status = MirrorStatus.load(place(run) / "status.json")
     status.images_seen = 64
     status.save(place(run) / "status.json")
     write(run, 256)
-    begin().finish(60)
+    begin().finish(300)
     assert recorded(run) == logged(run)
 
 
