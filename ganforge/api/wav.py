@@ -22,7 +22,7 @@ def write_wav(sample: Tensor, stem: Path, rate: int) -> Path:
     values = (channels.detach().cpu().float().clamp(-1, 1) * 32767).round().to(torch.int16)
     # The name is completed, not changed: a stem may contain dots.
     path = stem.with_name(f"{stem.name}.wav")
-    with wave.open(str(path), "wb") as file:
+    with path.open("wb") as raw, wave.open(raw, "wb") as file:
         file.setnchannels(len(values))
         file.setsampwidth(BYTES)
         file.setframerate(rate)

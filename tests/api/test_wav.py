@@ -1,4 +1,4 @@
-"""Sound files: what is written is what a reader finds."""
+"""Audio files: what is written is what a reader finds."""
 
 from __future__ import annotations
 

@@ -126,7 +126,6 @@ def test_training_needs_neither_torchvision_nor_wandb(tmp_path: Path) -> None:
     done = blocked("run", str(toy), "--out", "mine", *settings)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("finished after 512 images")
-    assert "W&B: not recording: wandb is not installed; install it with: pip install wandb" in done.stdout
     sampled = blocked("sample", "mine", "--out", "a.png")
     assert sampled.returncode == 0, sampled.stderr
     health = blocked("doctor")

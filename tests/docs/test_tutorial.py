@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -48,6 +47,7 @@ class Reader:
             "PYTHONPATH": os.pathsep.join(filter(None, path)),
             "OMP_NUM_THREADS": "1",
             "XDG_CACHE_HOME": str(folder / "cache"),
+            "TMPDIR": str(folder),
         }
         self.done: list[list[str]] = []
 
@@ -89,14 +89,15 @@ class Reader:
         self.done.append(list(command))
 
     def play(self, words: list[str]) -> None:
-        """Serves until the address is printed, then stops as Ctrl-C does."""
+        """Serves until the address is printed."""
         command = [sys.executable, "-u", "-m", "ganforge", *words, "--no-browser"]
         with subprocess.Popen(
             command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
-            process.send_signal(signal.SIGINT)
+            # Not SIGINT, which is ignored below a shell's background job.
+            process.terminate()
         assert line.startswith("http://127.0.0.1:"), line
         self.done.append(command)
 
