@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import webbrowser
 from pathlib import Path
@@ -41,6 +42,8 @@ def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) 
             click.echo(f"{address}  (Ctrl-C ends)")
             if not no_browser and not webbrowser.open(address):
                 click.echo(f"no browser was found; open {address} yourself", err=True)
+            # Otherwise SIGTERM would leave the exported page behind.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             try:
                 serving.serve_forever()
             except KeyboardInterrupt:

@@ -25,12 +25,19 @@ def page(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_page_is_served_on_loopback_until_ctrl_c(page: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_page_is_served_on_loopback_until_a_signal(page: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "ganforge", "play", str(page)]
     # An environment in which no browser is found.
     scene = {**os.environ, "PATH": str(page), "DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}
+    # Where the tests run in the background, SIGINT is ignored, and a new process inherits that.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=scene
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=scene,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         assert running.stdout is not None and running.stderr is not None
         line = running.stdout.readline()
@@ -39,7 +46,7 @@ def test_a_page_is_served_on_loopback_until_ctrl_c(page: Path) -> None:
         with urllib.request.urlopen(found[1]) as answer:
             assert answer.read() == b"index.html"
         assert running.stderr.readline() == f"no browser was found; open {found[1]} yourself\n"
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         assert running.wait(60) == 0
         assert running.stderr.read() == ""
 
