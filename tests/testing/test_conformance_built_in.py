@@ -28,7 +28,6 @@ FILES = {
     ("metrics", "stacked_mnist"): {"metric"},
     "code_accuracy": {"metric"},
     ("metrics", "mutual_information"): {"metric"},
-    "guide": {"shapes", "deterministic", "resumes", "bf16", "recordable", "finite", "processes"},
     "perceptual": {"shapes", "deterministic", "resumes", "bf16", "recordable", "finite", "processes"},
 }
 """Rules that need files which only users have; the tests of these components make such files."""
