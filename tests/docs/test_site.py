@@ -7,7 +7,6 @@ import http.server
 import importlib.util
 import inspect
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from support.chromium import browser as browser
 from support.paths import ROOT
 
 
@@ -188,28 +188,22 @@ def address(built: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_site_is_searched_in_a_browser_without_a_foreign_request(address: str) -> None:
-    api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium")
+def test_the_site_is_searched_in_a_browser_without_a_foreign_request(address: str, browser: Any) -> None:
     requests: list[str] = []
     problems: list[str] = []
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        for name, formulas in (("components/terms/r1.html", 1), ("mathematics.html", 30), ("index.html", 0)):
-            page.goto(f"{address}/{name}", wait_until="networkidle")
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-            assert page.locator("math").count() >= formulas
-        page.set_viewport_size({"width": 1200, "height": 800})
-        hit = page.locator("a[href*='gradient_penalty.html']:visible").first
-        assert hit.count() == 0
-        page.keyboard.press("Control+k")
-        page.keyboard.type("gradient_penalty", delay=20)
-        hit.wait_for(timeout=20_000)
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for name, formulas in (("components/terms/r1.html", 1), ("mathematics.html", 30), ("index.html", 0)):
+        page.goto(f"{address}/{name}", wait_until="networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert page.locator("math").count() >= formulas
+    page.set_viewport_size({"width": 1200, "height": 800})
+    hit = page.locator("a[href*='gradient_penalty.html']:visible").first
+    assert hit.count() == 0
+    page.keyboard.press("Control+k")
+    page.keyboard.type("gradient_penalty", delay=20)
+    hit.wait_for(timeout=20_000)
+    page.close()
     assert problems == []
     assert [url for url in requests if not url.startswith((address, "data:", f"blob:{address}"))] == []
