@@ -29,8 +29,8 @@ SMALL = {
 }
 """Command -> what makes it short."""
 DRAWN = ["--set", "data.scenes=20"]
-ELSEWHERE = ("pip", "source", "python3", ".venv/bin/pip")
-"""Commands that change the installation; an entry point stands in for `pip install .`."""
+ELSEWHERE = ("pip", "source", "python3", ".venv/bin/pip", "tensorboard")
+"""A server, and commands that change the installation; an entry point stands in for `pip install .`."""
 WEB = Path(tempfile.gettempdir()) / "ganforge-web-for-tests"
 """Where the tests of the playground build its runtime, if it is not installed."""
 
