@@ -70,6 +70,7 @@ def check(package: str, verbose: bool) -> None:
             kept += outcome.verdict == "kept"
             if verbose or outcome.verdict != "kept":
                 click.echo(str(outcome))
-    click.echo(f"{len(mine)} components: {kept} rules kept, {wrong} broken")
+    count = "1 component" if len(mine) == 1 else f"{len(mine)} components"
+    click.echo(f"{count}: {kept} rules kept, {wrong} broken")
     if wrong:
         sys.exit(BROKEN)

@@ -225,7 +225,7 @@ def test_plugin_check_reports_each_broken_rule(tmp_path: Path, install: Install)
     lines = done.out.splitlines()
     assert lines[0] == "loss 'acme' breaks rule 'described': class Mine has no docstring"
     assert [line[:7] for line in lines[1:3]] == ["  why: ", "  fix: "]
-    assert lines[-1] == "1 components: 12 rules kept, 1 broken"
+    assert lines[-1] == "1 component: 12 rules kept, 1 broken"
     missed = call(tmp_path, "plugin", "check", "acm")
     assert missed.code == 2
     assert missed.err.startswith("no plugin or distribution 'acm' is installed; did you mean 'acme'? (")
