@@ -41,10 +41,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(place: Path) -> tuple[RunFolder, TrainedGenerator]:
-    from ganforge.components.registry import discover
     from ganforge.evaluation.sample import open_generator
+    from support.installed import installed
 
-    return RunFolder.open(place / "mine"), open_generator(place / "mine", discover(), print)
+    return RunFolder.open(place / "mine"), open_generator(place / "mine", installed(), print)
 
 
 def scripts(page: str) -> list[str]:
