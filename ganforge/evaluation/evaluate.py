@@ -112,7 +112,7 @@ class EvaluationSampler:
 
     def __init__(self, generator: GeneratorSampler, samples: Samples) -> None:
         self.generator = generator
-        self.data = samples
+        self.samples = samples
         self.spec = generator.spec
         self.drawn = 0
         """Samples drawn so far."""
@@ -122,7 +122,7 @@ class EvaluationSampler:
 
     def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
         if cond is None and self.spec.labels.width:
-            self.generator.labels = self.data.labels
+            self.generator.labels = self.samples.labels
         self.drawn += n
         return self.generator.draw(n, seed, cond)
 

@@ -60,7 +60,7 @@ def write_page(run: RunFolder, generator: TrainedGenerator, target: Path) -> int
     refuse_target(target)
     runtime = runtime_files()
     facts = facts_for_page(run, generator)
-    data = generator.data
+    data = generator.dataset
     picture = None if type(data).picture is Dataset.picture else data.picture
     network = to_onnx(generator.sampler, describe(run, generator), picture)
     facts["latent"] = "z" in [each.name for each in network.graph.input]

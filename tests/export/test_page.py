@@ -107,7 +107,7 @@ def test_the_page_gets_what_its_controls_need(trained: Path) -> None:
 def test_what_the_page_cannot_show_is_refused(trained: Path, spec: DataSpec, message: str) -> None:
     _, generator = opened(trained)
     with pytest.raises(UserError) as refused:
-        refuse_what_has_no_picture(TrainedGenerator(generator.sampler, spec, 0, generator.data))
+        refuse_what_has_no_picture(TrainedGenerator(generator.sampler, spec, 0, generator.dataset))
     assert str(refused.value) == message
 
 

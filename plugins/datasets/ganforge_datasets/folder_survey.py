@@ -24,7 +24,7 @@ HEADERS = 2_000
 """Images whose headers are read, evenly spread over the folder: enough for sizes and modes."""
 HEADER_BYTES = 2**17
 """Most headers, with their EXIF data, fit into these bytes; otherwise the whole file is read."""
-LEAST_PER_CLASS = 10
+MIN_PER_CLASS = 10
 """Images per sub-folder, on average, from which sub-folders count as classes unless asked for."""
 GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 TURNED = (5, 6, 7, 8)
@@ -169,7 +169,7 @@ def _labels(
         labels, _, source, _ = found
         if source == "folder" and len(labels.known) < 2:
             continue
-        if source == "folder" and len(labels.of) < LEAST_PER_CLASS * len(labels.known):
+        if source == "folder" and len(labels.of) < MIN_PER_CLASS * len(labels.known):
             reasons.append(
                 f"the {len(labels.known):,} sub-folders hold {len(labels.of):,} images, too few each to be "
                 "classes; --labels folder uses them"
