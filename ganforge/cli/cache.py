@@ -10,7 +10,7 @@ import click
 @click.group(invoke_without_command=True)
 @click.pass_context
 def cache(context: click.Context) -> None:
-    """List what data sets have decoded and kept, and how much space it takes.
+    """List the decoded data and the exported generators that are kept, and the space they take.
 
     The least recently used entries are dropped once all of them exceed GANFORGE_CACHE_GIB (64 by default).
     """
@@ -32,7 +32,7 @@ def cache(context: click.Context) -> None:
 @cache.command()
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 def clear(keys: tuple[str, ...]) -> None:
-    """Delete the entries KEY, or all of them; data sets decode them again when they are needed.
+    """Delete the entries KEY, or all of them; they are made again when they are needed.
 
     A run in progress keeps the entry that it has opened.
     """
