@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Critic, Draw, Play, Role, Stream, Verdict, leaves, mapped
+from ganforge.engine.data.batches import Batch
 from ganforge.engine.loop import Loop
 from ganforge.testing.edges import parts_of
 from ganforge.testing.rules import Violation, require, rule
@@ -104,7 +105,9 @@ def _shared(subject: Subject) -> None:
     for role in ("d", "g"):
         loop = subject.loop(every_update=True)
         batch = loop.batches.at(0)
-        batch = type(batch)(*(x if x is None else x.to(torch.get_default_dtype()) for x in batch))
+        dtype = torch.get_default_dtype()
+        cond, conds = (None if x is None else x.to(dtype) for x in (batch.cond, batch.conds))
+        batch = Batch(batch.real.to(dtype), cond, conds)
         parameters = loop.game.players[role].parameters
         for part, plays in parts_of(subject, loop, role, batch):
             for play in plays:
