@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -79,7 +80,7 @@ def export(
         assert license_name is not None
         # First: the other exports fold the network's parametrizations.
         write_hub(run, generator, choice, hub, license_name, say)
-        click.echo(f"{hub}: upload it with 'hf upload OWNER/NAME {hub}'")
+        click.echo(f"{hub}: upload it with  hf upload OWNER/NAME {shlex.quote(str(hub))}")
     if onnx is not None:
         size = write_onnx(run, generator, onnx)
         click.echo(f"{onnx}: {size / 1e6:.1f} MB; equal to PyTorch for batches of 1, 2 and 7")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def new(name: str, kinds: str, out: Path | None) -> None:
         click.echo(str(file))
     # Without ./ pip would look for the name on PyPI.
     place = folder if folder.is_absolute() else f"./{folder}"
-    click.echo(f"next:  pip install -e {place}  &&  ganforge plugin check {name}")
+    click.echo(f"next:  pip install -e {shlex.quote(str(place))}  &&  ganforge plugin check {name}")
 
 
 @plugin.command()
