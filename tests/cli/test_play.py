@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from ganforge.cli import play
 from support.command_line import call
 
 
@@ -64,7 +64,7 @@ def test_a_signal_during_the_export_leaves_no_folder(
         made.append(folder)
         signal.raise_signal(number)
 
-    monkeypatch.setitem(play.callback.__globals__, "_export", export)
+    monkeypatch.setattr(importlib.import_module("ganforge.cli.play"), "_export", export)
     handlers = [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)]
     try:
         assert call(tmp_path, "play", "mine", "--no-browser").code == 130

@@ -29,4 +29,4 @@ def test_a_weight_is_halved_where_that_only_rounds_it(scale: float, count: int, 
     small = halved(helper.make_model(graph))
     assert (small.graph.initializer[0].data_type == TensorProto.FLOAT16) is stored
     (found,) = ReferenceEvaluator(small).run(None, {"x": np.zeros(count, np.float32)})
-    assert np.abs(found - values).max() <= 2**-11 * np.abs(values).max() * stored
+    assert np.abs(np.asarray(found, np.float32) - values).max() <= 2**-11 * np.abs(values).max() * stored
