@@ -99,7 +99,8 @@ def to_onnx(
 def write_onnx(run: RunFolder, generator: TrainedGenerator, file: Path) -> int:
     """Writes the run's generator to `file`, atomically, and returns its size in bytes."""
     if file.suffix.lower() != ".onnx":
-        raise UserError(f"expected --onnx to be a file such as {file.with_suffix('.onnx')}, got {file}")
+        better = file.with_suffix(".onnx") if file.name else "generator.onnx"
+        raise UserError(f"expected --onnx to be a file such as {better}, got {file}")
     content: bytes = to_onnx(generator.sampler, describe(run, generator)).SerializeToString()
     file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(file, content)
