@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from ganforge.files import open_own
 def write_bytes(path: Path, content: bytes) -> None:
     """Replaces `path` with `content` atomically. Raises `OSError` with `path` as its filename and
     leaves the old file unchanged."""
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     # A leading dot and another suffix: nothing that lists *.png or *.jsonl sees the partial file.
     half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -46,10 +46,10 @@ def sampler_of(config: RunConfig) -> GeneratorSampler:
     return GeneratorSampler(network, config.task, config.prior, config.nets, agreed.spec)
 
 
-def computed(model: Any, z: Tensor, cond: Tensor | None) -> Tensor:
-    """By onnxruntime."""
+def computed(model: Any, z: Tensor, cond: Tensor | None, psi: float = 1) -> Tensor:
+    """By onnxruntime; `psi`: the truncation of all samples, where that is an input."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    given = {"z": z, "cond": cond}
+    given = {"z": z, "cond": cond, "truncation": torch.full((len(z),), psi)}
     feed = {each.name: given[each.name].numpy() for each in session.get_inputs()}
     (samples,) = session.run(["samples"], feed)
     return torch.from_numpy(samples)
@@ -103,6 +103,22 @@ def test_spectral_norm_is_folded_into_the_weights() -> None:
     onnx.fold(sampler.network)
     assert not [name for name, _ in sampler.network.named_modules() if "parametrizations" in name]
     assert torch.equal(sampler.generate(z, cond), before)
+
+
+def test_the_truncation_of_styles_is_an_input() -> None:
+    nets = {"type": "stylegan2", "channel_max": 8, "w_dim": 8, "mapping_layers": 2, "noise": "none"}
+    sampler = sampler_of(toy_config(nets=nets, prior={"dim": 8}, data={"size": 16}))
+    sampler.network.get_buffer("w_mean").normal_(generator=torch.Generator().manual_seed(5))
+    z, cond = sampler.latents(3, seed=2).z, torch.eye(3)
+    model = onnx.to_onnx(sampler, {})
+    pictures = []
+    for psi in (1.0, 0.4):
+        assert sampler.nets.truncate(sampler.network, psi)
+        pictures.append(sampler.generate(z, cond))
+        found = computed(model, z, cond, psi)
+        assert float((found - pictures[-1]).abs().max()) <= onnx.TOLERANCE
+    assert float((pictures[0] - pictures[1]).abs().max()) > 100 * onnx.TOLERANCE
+    assert [each.name for each in model.graph.input] == ["z", "cond", "truncation"]
 
 
 def spoiled(monkeypatch: pytest.MonkeyPatch, forward: Any) -> GeneratorSampler:
@@ -175,6 +191,6 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_example_inputs_are_of_the_datas_kind() -> None:
-    z, cond = onnx.example_inputs(sampler_of(toy_config()), 7)
+    z, cond = onnx.example_inputs(sampler_of(toy_config()), 7).values()
     assert z.shape == (7, 8) and cond.shape == (7, 3)
     assert set(np.unique(cond.numpy())) <= {0.0, 1.0}

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 from ganforge.api import LabelKind, LabelWish, Survey, UserError
 from ganforge_datasets.arrays import read_array
 from ganforge_datasets.formats import formats, is_array_name
-from ganforge_datasets.image_files import LABEL_FILES, ImageFiles, some
+from ganforge_datasets.image_files import ImageFiles, is_label_file, some
 from ganforge_datasets.image_labels import Labels, from_file, from_folders
 
 HEADERS = 2_000
@@ -157,7 +157,7 @@ def _labels(
         return _from_folders(files, names)
     reasons = []
     attempts: tuple[Callable[..., tuple[Labels, LabelKind, str, str]], ...] = (_from_folders,)
-    if any(Path(name).name in LABEL_FILES for name in files.store.names()):
+    if any(is_label_file(name) for name in files.store.names()):
         attempts = (_from_file, _from_folders)
     for attempt in attempts:
         try:
