@@ -23,7 +23,7 @@ from ganforge.outputs.cache import cache_folder
 from ganforge.outputs.run_folder import RunFolder
 
 SUFFIX = ".page"
-MOST = 4 * 2**30
+MAX_BYTES = 4 * 2**30
 """Bytes of an entry that is read."""
 GROUP = "ganforge"
 """The entry points of plugins; that of `ganforge.api`, which imports torch."""
@@ -75,7 +75,7 @@ def read(key: str) -> Kept | None:
     """The entry of that key, which counts as used now; None if there is none, or a damaged one."""
     entry = cache_folder() / f"{key}{SUFFIX}"
     try:
-        digest, _, content = read_regular(entry, MOST).partition(b"\n")
+        digest, _, content = read_regular(entry, MAX_BYTES).partition(b"\n")
         if hashlib.sha256(content).hexdigest().encode() != digest:
             return None
         facts, _, network = content.partition(b"\n")
