@@ -59,7 +59,7 @@ def is_hidden(path: str) -> bool:
 
 
 def why_not_read(path: str) -> str | None:
-    """The reason to pass over a file that its name alone gives; None where there is none."""
+    """The reason to skip a file that its name alone gives; None where there is none."""
     if path.lower().endswith(UNSUPPORTED):
         return "in unsupported formats; convert to PNG"
     if path.lower().endswith(ARCHIVES):
