@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganforge.cli.options import as_json as json_option
+
 if TYPE_CHECKING:
     from ganforge.api import Component
     from ganforge.components.registry import Plugin, Registry
 
 FAULTY = 1
 """Exit code of `plugins doctor` if a plugin cannot be used."""
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(invoke_without_command=True)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from ganforge.components.registry import discover
 from support.command_line import EXAMPLE, TINY, call, contents, refused, sets
+from support.installed import installed
 
 HINGE = '''\
 from typing import Literal
@@ -97,7 +97,7 @@ def test_show_of_what_there_is_not(tmp_path: Path, asked: tuple[str, str], expec
 
 def test_show_lists_the_components_of_a_kind(tmp_path: Path) -> None:
     lines = call(tmp_path, "plugins", "show", "loss").out.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(discover().of("loss"))
+    assert [line.split()[0] for line in lines] == sorted(installed().of("loss"))
     assert (
         "hinge             d_loss = E max(0, m - D(x)) + E max(0, m + D(G(z))), g_loss = -E D(G(z))." in lines
     )

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from support.installed import install, install_ours
+from support.distributions import install, install_ours
 from support.paths import python_path
 from support.shards import png, scenes
 from support.two_processes_run import GANFORGE, PATIENCE_S, environment, start
