@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.options import as_json, checkpoint, device, seed
+from ganforge.cli.options import as_json, checkpoint, count, device, out, seed
 
 if TYPE_CHECKING:
     from ganforge.facade.run import Run
@@ -45,7 +45,7 @@ SUFFIXES = {"walk": (".webp", ".gif"), "project": (".png", ".jpg", ".jpeg", ".we
     "--mixing", is_flag=True, help="Coarse styles from row to row, fine ones across (nets 'stylegan2')."
 )
 @click.option("--condition", "-c", help="As for 'ganforge sample'.  [default: a variety of labels]")
-@click.option("--n", "-n", type=click.IntRange(min=1), help="Samples side by side, or columns of a sheet.")
+@count("Samples side by side, or columns of a sheet.")
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
@@ -62,12 +62,7 @@ SUFFIXES = {"walk": (".webp", ".gif"), "project": (".png", ".jpg", ".jpeg", ".we
 @seed
 @checkpoint
 @device
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    help="The file; .webp or .gif for a film.  [default: walk.webp, interpolation.png, ...]",
-)
+@out("The file; .webp or .gif for a film.  [default: walk.webp, interpolation.png, ...]")
 @as_json
 def latents(
     run_folder: str,

@@ -87,7 +87,7 @@ def _write(
     if pictured:
         cond = condition_rows(labels, [], SAMPLE_COUNT, 0)
         samples = generator.sampler.sample(SAMPLE_COUNT, 0, cond)
-        save_grid(pictures_of(generator.data, samples), folder / SAMPLES)
+        save_grid(pictures_of(generator.dataset, samples), folder / SAMPLES)
     about = provenance(run, generator)
     about["parameters"] = sum(each.numel() for each in generator.sampler.network.parameters())
     about["sha256"] = sha256

@@ -1,4 +1,4 @@
-"""A generator as an ONNX file: z and condition -> samples, for a batch of any size.
+"""A generator as an ONNX file: z, condition, truncation of styles -> samples, for a batch of any size.
 
 The file is checked against PyTorch before it is written.
 """
@@ -18,7 +18,7 @@ from torch.export import Dim, ExportedProgram
 from torch.nn.utils import parametrize
 
 from ganforge.api import Draw, UserError
-from ganforge.components.faults import described, one_line
+from ganforge.components.faults import blame, described, one_line
 from ganforge.components.team import sampled
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -35,12 +35,14 @@ BATCHES = (1, 2, 7)
 """Sizes of batches that are compared with PyTorch; none but 2 was seen by the exporter."""
 TOLERANCE = 1e-4
 """The largest difference to PyTorch; a level of an 8-bit image is 78 times as much."""
+INPUTS = ("z", "cond", "truncation")
+"""Inputs of an exported generator, in this order; one that it does not have is absent."""
 BATCH = "n"
 """The name of the first dimension of every input and output."""
 
 
 class Exported(nn.Module):
-    """z [n, Z], cond [n, ...] or None -> samples [n, *shape]."""
+    """z [n, Z], cond [n, ...] or None, truncation [n] or None -> samples [n, *shape]."""
 
     def __init__(self, sampler: GeneratorSampler, picture: Callable[[Tensor], Tensor] | None) -> None:
         super().__init__()
@@ -48,9 +50,14 @@ class Exported(nn.Module):
         self.sampler = sampler
         self.picture = picture
 
-    def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tensor | None = None, truncation: Tensor | None = None) -> Tensor:
         sampler = self.sampler
-        samples: Tensor = sampled(sampler.task, self.network, sampler.nets, Draw(z, cond, {}))
+        samples: Tensor | None
+        if truncation is None:
+            samples = sampled(sampler.task, self.network, sampler.nets, Draw(z, cond, {}))
+        else:
+            samples = sampler.nets.truncated(self.network, z, cond, truncation)
+        assert samples is not None
         return (samples if self.picture is None else self.picture(samples)).float()
 
 
@@ -70,10 +77,11 @@ def to_onnx(
     module = Exported(sampler, picture)
     sampler.network.eval()
     with torch.no_grad():
-        expected = [module(*each) for each in inputs]
+        expected = [module(**each) for each in inputs]
         fold(sampler.network)
-        program = _program(module, inputs[BATCHES.index(2)], sampler)
-        model = _converted(program, sampler)
+        example = inputs[BATCHES.index(2)]
+        program = _program(module, example, sampler)
+        model = _converted(program, list(example), sampler)
     _tidy(model)
     for key, value in description.items():
         entry = model.metadata_props.add()
@@ -99,20 +107,32 @@ def write_onnx(run: RunFolder, generator: TrainedGenerator, file: Path) -> int:
     return len(content)
 
 
-def example_inputs(sampler: GeneratorSampler, n: int) -> tuple[Tensor, ...]:
-    """Latents [n, Z] of the prior, and conditions [n, ...] of the data's kind if there are any."""
-    z = sampler.latents(n, seed=0).z
+def example_inputs(sampler: GeneratorSampler, n: int) -> dict[str, Tensor]:
+    """By their names in `INPUTS`: latents [n, Z] of the prior; conditions [n, ...] of the data's kind, if the
+    data has any; factors [n], if the generator truncates by itself."""
+    found = {"z": sampler.latents(n, seed=0).z}
     labels = sampler.spec.labels
-    if labels.kind == "none":
-        return (z,)
     rng = generator_for(0, "export")
     if labels.kind == "one_of_k":
-        cond = torch.eye(labels.width)[torch.randint(labels.width, (n,), generator=rng)]
+        found["cond"] = torch.eye(labels.width)[torch.randint(labels.width, (n,), generator=rng)]
     elif labels.kind == "many_of_k":
-        cond = (torch.rand(n, labels.width, generator=rng) < 2 / labels.width).float()
-    else:
-        cond = torch.rand(n, *labels.shape, generator=rng) * 2 - 1
-    return z, cond
+        found["cond"] = (torch.rand(n, labels.width, generator=rng) < 2 / labels.width).float()
+    elif labels.kind != "none":
+        found["cond"] = torch.rand(n, *labels.shape, generator=rng) * 2 - 1
+    if truncates_itself(sampler):
+        found["truncation"] = torch.rand(n, generator=rng)
+    return found
+
+
+@torch.no_grad()
+def truncates_itself(sampler: GeneratorSampler) -> bool:
+    """Whether truncation is an input of the generator (StyleGAN2), rather than a change of its latents."""
+    z = sampler.latents(1, seed=0).z
+    shape = sampler.spec.labels.shape
+    cond = torch.zeros(1, *shape) if shape else None
+    sampler.network.eval()
+    with blame(sampler.nets, "truncated"):
+        return sampler.nets.truncated(sampler.network, z, cond, torch.ones(1)) is not None
 
 
 def fold(network: nn.Module) -> None:
@@ -126,7 +146,7 @@ def fold(network: nn.Module) -> None:
 
 def worst_difference(
     model: ModelProto,
-    inputs: list[tuple[Tensor, ...]],
+    inputs: list[dict[str, Tensor]],
     expected: list[Tensor],
     sampler: GeneratorSampler,
 ) -> float:
@@ -139,8 +159,7 @@ def worst_difference(
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         names = [each.name for each in session.get_inputs()]
         for given, right in zip(inputs, expected, strict=True):
-            feed = {name: each.numpy() for name, each in zip(("z", "cond"), given, strict=False)}
-            (found,) = session.run(None, {name: feed[name] for name in names})
+            (found,) = session.run(None, {name: given[name].numpy() for name in names})
             if found.shape != tuple(right.shape):
                 return float("inf")
             worst = max(worst, float((torch.from_numpy(found) - right).abs().nan_to_num(nan=1e30).max()))
@@ -151,11 +170,11 @@ def worst_difference(
     return worst
 
 
-def _program(module: nn.Module, inputs: tuple[Tensor, ...], sampler: GeneratorSampler) -> ExportedProgram:
+def _program(module: nn.Module, inputs: dict[str, Tensor], sampler: GeneratorSampler) -> ExportedProgram:
     """The traced network. Dim.DYNAMIC, since it alone reports a batch size that the network has fixed."""
-    shapes = {name: {0: Dim.DYNAMIC} for name, _ in zip(("z", "cond"), inputs, strict=False)}
+    shapes = {name: {0: Dim.DYNAMIC} for name in inputs}
     try:
-        return torch.export.export(module, inputs, dynamic_shapes=shapes)
+        return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
     except Exception as error:
         text = one_line(error)
         if "specialized" in text or "Constraints violated" in text:
@@ -168,8 +187,7 @@ def _program(module: nn.Module, inputs: tuple[Tensor, ...], sampler: GeneratorSa
         ) from error
 
 
-def _converted(program: ExportedProgram, sampler: GeneratorSampler) -> ModelProto:
-    names = ["z", "cond"][: len(program.graph_signature.user_inputs)]
+def _converted(program: ExportedProgram, names: list[str], sampler: GeneratorSampler) -> ModelProto:
     noisy = logging.getLogger("torch.onnx")
     level = noisy.level
     noisy.setLevel(logging.ERROR)

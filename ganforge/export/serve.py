@@ -1,4 +1,4 @@
-"""A page over HTTP, on this machine only unless told otherwise."""
+"""A page over HTTP, on this machine only unless told otherwise. Importable without torch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ganforge.api import UserError
 from ganforge.export.page_parts import FOLDER_POLICY
+
+if TYPE_CHECKING:
+    from ganforge.api.errors import UserError
 
 LOOPBACK = "127.0.0.1"
 
@@ -92,8 +94,14 @@ def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
             reason = (
                 f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --host or --port"
             )
-        raise UserError(reason) from error
+        raise _user_error(reason) from error
     except OverflowError as error:
-        raise UserError(f"expected --port 0 to 65535, got {port}") from error
+        raise _user_error(f"expected --port 0 to 65535, got {port}") from error
     found.host = host
     return found
+
+
+def _user_error(message: str) -> UserError:
+    from ganforge.api.errors import UserError
+
+    return UserError(message)

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 import ganforge
 from ganforge.engine.checkpoint.manifest import read_manifest
@@ -49,6 +48,8 @@ def evaluation(sha256: str, value: float) -> dict[str, object]:
 
 def front_matter(folder: Path) -> dict[str, object]:
     _, text, _ = (folder / "README.md").read_text().split("---\n", 2)
+    import yaml
+
     found: dict[str, object] = yaml.safe_load(text)
     return found
 

@@ -42,10 +42,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(place: Path) -> tuple[RunFolder, TrainedGenerator]:
-    from ganforge.components.registry import discover
     from ganforge.evaluation.sample import open_generator
+    from support.installed import installed
 
-    return RunFolder.open(place / "mine"), open_generator(place / "mine", discover(), print)
+    return RunFolder.open(place / "mine"), open_generator(place / "mine", installed(), print)
 
 
 def scripts(page: str) -> list[str]:
@@ -84,7 +84,11 @@ def test_the_page_gets_what_its_controls_need(trained: Path) -> None:
     run, generator = opened(trained)
     facts = facts_for_page(run, generator)
     assert facts["condition"]["kind"] == "many_of_k" and len(facts["condition"]["names"]) == 24
-    assert (facts["shape"], facts["prior"]["width"], facts["truncation"]) == ([3, 16, 16], 100, True)
+    assert (facts["shape"], facts["prior"]["width"], facts["truncation"]) == (
+        [3, 16, 16],
+        100,
+        "latents",
+    )
     golden = facts["golden"][1]
     z = torch.frombuffer(bytearray(base64.b64decode(golden["z"])), dtype=torch.float32)
     assert torch.equal(z, generator.sampler.latents(4, 7).z[3])
@@ -108,7 +112,7 @@ def test_the_page_gets_what_its_controls_need(trained: Path) -> None:
 def test_what_the_page_cannot_show_is_refused(trained: Path, spec: DataSpec, message: str) -> None:
     _, generator = opened(trained)
     with pytest.raises(UserError) as refused:
-        refuse_what_has_no_picture(TrainedGenerator(generator.sampler, spec, 0, generator.data))
+        refuse_what_has_no_picture(TrainedGenerator(generator.sampler, spec, 0, generator.dataset))
     assert str(refused.value) == message
 
 
