@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganforge.api import DataSpec
+from ganforge.api import DataSpec, LabelSpec
 
 
 def card(
@@ -94,14 +94,18 @@ def _summary(about: Mapping[str, Any], spec: DataSpec) -> str:
     )
 
 
+def _condition(part: LabelSpec) -> str:
+    """An example of one, as the command line takes it."""
+    if part.kind == "image":
+        return "FILE.png"
+    return ", ".join(["0"] * part.width) if part.kind == "vector" else part.names[0]
+
+
 def _use(spec: DataSpec) -> str:
-    condition = {
-        "none": "",
-        "image": " --condition FILE.png",
-        "vector": f' --condition "{", ".join(["0"] * spec.labels.width)}"',
-    }.get(spec.labels.kind, "")
-    if spec.labels.kind in ("one_of_k", "many_of_k"):
-        condition = f" --condition {json.dumps(spec.labels.names[0], ensure_ascii=False)}"
+    condition = "".join(
+        f" --condition {json.dumps(name + '=' * bool(name) + _condition(part), ensure_ascii=False)}"
+        for name, part in spec.labels.each.items()
+    )
     return (
         "```sh\n"
         f"ganforge sample FOLDER{condition} --n 8 --seed 0\n"

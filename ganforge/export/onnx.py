@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn.utils import parametrize
 
-from ganforge.api import Draw, UserError
+from ganforge.api import Draw, LabelSpec, Tree, UserError, leaves, mapped
 from ganforge.components.faults import described, one_line
 from ganforge.components.team import sampled
 from ganforge.engine.random import generator_for
@@ -48,7 +48,7 @@ class Exported(nn.Module):
         self.sampler = sampler
         self.picture = picture
 
-    def forward(self, z: Tensor, cond: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree = None) -> Tensor:
         sampler = self.sampler
         samples: Tensor = sampled(sampler.task, self.network, sampler.nets, Draw(z, cond, {}))
         return (samples if self.picture is None else self.picture(samples)).float()
@@ -98,20 +98,27 @@ def write_onnx(run: RunFolder, generator: TrainedGenerator, file: Path) -> int:
     return len(content)
 
 
-def example_inputs(sampler: GeneratorSampler, n: int) -> tuple[Tensor, ...]:
+def example_inputs(sampler: GeneratorSampler, n: int) -> tuple[Any, ...]:
     """Latents [n, Z] of the prior, and conditions [n, ...] of the data's kind if there are any."""
     z = sampler.latents(n, seed=0).z
     labels = sampler.spec.labels
     if labels.kind == "none":
         return (z,)
     rng = generator_for(0, "export")
+    return z, labels.mapped(lambda part: _example(part, n, rng))
+
+
+def _example(labels: LabelSpec, n: int, rng: torch.Generator) -> Tensor:
     if labels.kind == "one_of_k":
-        cond = torch.eye(labels.width)[torch.randint(labels.width, (n,), generator=rng)]
-    elif labels.kind == "many_of_k":
-        cond = (torch.rand(n, labels.width, generator=rng) < 2 / labels.width).float()
-    else:
-        cond = torch.rand(n, *labels.shape, generator=rng) * 2 - 1
-    return z, cond
+        return torch.eye(labels.width)[torch.randint(labels.width, (n,), generator=rng)]
+    if labels.kind == "many_of_k":
+        return (torch.rand(n, labels.width, generator=rng) < 2 / labels.width).float()
+    return torch.rand(n, *labels.shape, generator=rng) * 2 - 1
+
+
+def input_names(labels: LabelSpec) -> list[str]:
+    """`z`, and `cond` if there is a condition, or `cond_NAME` for each of several by name."""
+    return ["z", *(f"cond_{name}" if name else "cond" for name in labels.each)]
 
 
 def fold(network: nn.Module) -> None:
@@ -125,7 +132,7 @@ def fold(network: nn.Module) -> None:
 
 def worst_difference(
     model: ModelProto,
-    inputs: list[tuple[Tensor, ...]],
+    inputs: list[tuple[Any, ...]],
     expected: list[Tensor],
     sampler: GeneratorSampler,
 ) -> float:
@@ -138,7 +145,8 @@ def worst_difference(
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         names = [each.name for each in session.get_inputs()]
         for given, right in zip(inputs, expected, strict=True):
-            feed = {name: each.numpy() for name, each in zip(("z", "cond"), given, strict=False)}
+            arrays = [each.numpy() for each in leaves(given)]
+            feed = dict(zip(input_names(sampler.spec.labels), arrays, strict=True))
             (found,) = session.run(None, {name: feed[name] for name in names})
             if found.shape != tuple(right.shape):
                 return float("inf")
@@ -150,9 +158,12 @@ def worst_difference(
     return worst
 
 
-def _program(module: nn.Module, inputs: tuple[Tensor, ...], sampler: GeneratorSampler) -> ExportedProgram:
+def _program(module: nn.Module, inputs: tuple[Any, ...], sampler: GeneratorSampler) -> ExportedProgram:
     """The traced network. Dim.DYNAMIC, since it alone reports a batch size that the network has fixed."""
-    shapes = {name: {0: Dim.DYNAMIC} for name, _ in zip(("z", "cond"), inputs, strict=False)}
+    shapes = {
+        name: mapped(lambda _: {0: Dim.DYNAMIC}, each)
+        for name, each in zip(("z", "cond"), inputs, strict=False)
+    }
     try:
         return torch.export.export(module, inputs, dynamic_shapes=shapes)
     except Exception as error:
@@ -168,7 +179,7 @@ def _program(module: nn.Module, inputs: tuple[Tensor, ...], sampler: GeneratorSa
 
 
 def _converted(program: ExportedProgram, sampler: GeneratorSampler) -> ModelProto:
-    names = ["z", "cond"][: len(program.graph_signature.user_inputs)]
+    names = input_names(sampler.spec.labels)[: len(program.graph_signature.user_inputs)]
     noisy = logging.getLogger("torch.onnx")
     level = noisy.level
     noisy.setLevel(logging.ERROR)

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Field, Networks, UserError
+from ganforge.api import DataSpec, Field, Networks, Tree, UserError
+from ganforge_architectures.conditioning import planes
 from ganforge_architectures.layers import Layers, normal
 from ganforge_architectures.patch import NoCondition, Norm, Patched, image_condition, norm_of
 
@@ -106,9 +107,8 @@ class Generator(nn.Module):
         self.trunk = nn.Sequential(*trunk, nn.ReflectionPad2d(3))
         self.out = layers.conv(width, outputs, 7)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        assert cond is not None
-        return torch.tanh(self.out(self.trunk(cond)))
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
+        return torch.tanh(self.out(self.trunk(planes(cond))))
 
 
 class Block(nn.Module):
