@@ -45,15 +45,15 @@ def read_named(labels: LabelSpec, file: Path) -> dict[str, Tensor]:
 
 
 def named_rows(
-    labels: LabelSpec, wishes: str | Mapping[str, Any] | Sequence[Any], base: Path = Path()
+    labels: LabelSpec, wishes: str | Path | Mapping[str, Any] | Sequence[Any], base: Path = Path()
 ) -> dict[str, Tensor]:
     """Name -> rows [m, ...] of the conditions that are given; `filled` adds the others.
 
     A folder of images stands for all of them, each with the other conditions of its entry. Raises
     `UserError` for what the data cannot have, and unless all entries name the same conditions.
     """
-    if isinstance(wishes, str):
-        wishes = parsed(labels, wishes)
+    if isinstance(wishes, str | Path):
+        wishes = parsed(labels, str(wishes))
     several = [wishes] if isinstance(wishes, Mapping) else list(wishes)
     entries = []
     for position, wish in enumerate(several):

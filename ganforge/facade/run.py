@@ -186,11 +186,13 @@ class Run(LatentSpace):
         """The same, without those of several by name that were not given."""
         labels = self.spec.labels
         if labels.parts:
-            if isinstance(condition, Path):
-                condition = str(condition)
+            if isinstance(condition, Tensor):
+                raise UserError(f"expected conditions by name ({', '.join(labels.parts)}), got a tensor")
             return None if condition is None else named_rows(labels, condition)
         if condition is None:
             return rows_of(labels, None, None) if labels.kind in ("vector", "image") else None
+        if isinstance(condition, Mapping):
+            raise UserError(f"expected a single condition ({labels.in_words()}), got a dict of several")
         if isinstance(condition, Tensor):
             return given_rows(labels, condition)
         if isinstance(condition, str | Path):
