@@ -44,6 +44,9 @@ class LabelSpec(BaseModel):
     """Many of K: the minimum number of labels per sample."""
     size: tuple[int, ...] = ()
     """An image: its (C, H, W). Empty for every other kind."""
+    paired: bool = True
+    """A sample has a condition of its own; False = conditions are a collection of their own, as
+    `Samples.paired` and `Samples.unpaired` have it, which tasks that need pairs refuse."""
     parts: Mapping[str, LabelSpec] = {}
     """Several by name: what each of them is. Empty for every other kind."""
 
@@ -68,6 +71,8 @@ class LabelSpec(BaseModel):
         found: dict[str, Any] = handler(self)
         if not self.parts:
             found.pop("parts", None)
+        if self.paired:
+            found.pop("paired", None)
         return found
 
     @model_validator(mode="after")

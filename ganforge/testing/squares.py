@@ -29,13 +29,14 @@ class Squares(Dataset):
         if self.labels == "image":
             side = self.small or self.size
             return DataSpec(
-                shape=(3, self.size, self.size), labels=LabelSpec(kind="image", size=(3, side, side))
+                shape=(3, self.size, self.size),
+                labels=LabelSpec(kind="image", size=(3, side, side), paired=self.pairs),
             )
         if self.labels == "named":
             parts = {
                 "color": LabelSpec(kind="one_of_k", names=NAMES),
                 "light": LabelSpec(kind="vector", names=("level", "spread")),
-                "negative": LabelSpec(kind="image", size=(3, self.size, self.size)),
+                "negative": LabelSpec(kind="image", size=(3, self.size, self.size), paired=self.pairs),
             }
             return DataSpec(shape=(3, self.size, self.size), labels=LabelSpec(kind="named", parts=parts))
         names = () if self.labels == "none" else NAMES

@@ -64,6 +64,8 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
     """
     _refuse_contradictions(config)
     spec = spec or spec_of(config.data)
+    if not all(part.paired for part in spec.labels.each.values()):
+        _refuse_unpaired(config)
     heads: dict[str, int] = {}
     owners: dict[str, str] = {}
     for term in config.terms:
@@ -80,11 +82,8 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
 def load_samples(config: RunConfig, spec: DataSpec, context: Context) -> Samples:
     """Opens the training data and checks it against its `spec`."""
     samples = open_data(config.data, "train", spec, context)
-    if config.task.pairs and unpaired(samples):
-        raise UserError(
-            f"task '{config.task.type}' needs paired data, but the samples and conditions of data "
-            f"'{config.data.type}' are two collections; use paired data, or task 'cycle'"
-        )
+    if unpaired(samples):
+        _refuse_unpaired(config)
     return samples
 
 
@@ -146,6 +145,15 @@ def assemble(
     replays = loop.replays is not None
     game.critic.fast_double_backward = prefers_own_double_backward(runtime.device, replays)
     return loop
+
+
+def _refuse_unpaired(config: RunConfig) -> None:
+    """Raises `UserError` where the task needs a condition of its own for each sample."""
+    if config.task.pairs:
+        raise UserError(
+            f"task '{config.task.type}' needs paired data, but the samples and conditions of data "
+            f"'{config.data.type}' are two collections; use paired data, or task 'cycle'"
+        )
 
 
 def _refuse_contradictions(config: RunConfig) -> None:

@@ -89,7 +89,7 @@ class Derived(Dataset):
         )
 
     def _labels(self, size: tuple[int, ...], inner: DataSpec) -> LabelSpec:
-        image = LabelSpec(kind="image", size=size)
+        image = LabelSpec(kind="image", size=size, paired=self.paired)
         return labels_with(self, self.of, image, inner) if self.with_labels else image
 
     def _check_sides(self, height: int, width: int) -> None:

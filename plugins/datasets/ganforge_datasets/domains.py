@@ -61,7 +61,11 @@ class Domains(Dataset):
         if len(set(names)) != len(names) or len(names) < 2:
             raise UserError(f"data 'domains': expected two or more different domains, got {', '.join(names)}")
         domain = LabelSpec(kind="one_of_k", names=names)
-        parts = {"image": LabelSpec(kind="image", size=inner.shape), "origin": domain, "domain": domain}
+        parts = {
+            "image": LabelSpec(kind="image", size=inner.shape, paired=False),
+            "origin": domain.model_copy(update={"paired": False}),
+            "domain": domain,
+        }
         return DataSpec(shape=inner.shape, labels=LabelSpec(kind="named", parts=parts))
 
     def build(self, split: Split, context: Context) -> Samples:

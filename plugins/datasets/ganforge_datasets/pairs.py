@@ -56,7 +56,7 @@ class Pairs(Dataset):
                     f"{spec.shape}; name another data set in [data.{table}]"
                 )
         (_, _, of), (_, _, condition) = specs
-        image = LabelSpec(kind="image", size=condition.shape)
+        image = LabelSpec(kind="image", size=condition.shape, paired=self.paired)
         labels = labels_with(self, self.of, image, of) if self.with_labels else image
         return DataSpec(shape=of.shape, labels=labels)
 

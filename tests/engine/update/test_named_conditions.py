@@ -12,8 +12,7 @@ from ganforge.api import UserError
 from ganforge.config import RunConfig
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.profiling.preflight import preflight
-from ganforge.training.build import load_samples, plan
-from support.contexts import context
+from ganforge.training.build import plan
 from support.games import TASKS
 from support.replayed import ADAM
 from support.toys import run, toy_config, toy_loop, weights_of
@@ -131,7 +130,7 @@ def test_what_does_not_take_them_is_refused(sections: dict[str, Any], message: s
     assert message in str(caught.value)
 
 
-def test_a_collection_of_its_own_is_refused_where_pairs_are_needed(tmp_path: Path) -> None:
+def test_a_collection_of_its_own_is_refused_where_pairs_are_needed() -> None:
     config = config_of(1, data={**SEVERAL, "pairs": False})
     with pytest.raises(UserError, match="task 'generate' needs paired data"):
-        load_samples(config, plan(config).spec, context(tmp_path))
+        plan(config)
