@@ -12,6 +12,9 @@ from PIL import Image
 
 import ganforge
 from ganforge.api import UserError
+from ganforge.components.registry import discover
+from ganforge.evaluation.sample import open_generator
+from ganforge.export.playground import refuse_what_has_no_picture
 from support.command_line import call
 
 FILE = """
@@ -112,8 +115,10 @@ def test_onnx_has_an_input_for_each(place: Path) -> None:
 
 
 def test_the_page_takes_one(place: Path) -> None:
-    done = call(place, "export", "run", "--web", "page")
-    assert done.code != 0 and "the page takes a single condition, got 2 by name (image, label)" in done.err
+    generator = open_generator(place / "run", discover(), print)
+    with pytest.raises(UserError) as caught:
+        refuse_what_has_no_picture(generator)
+    assert str(caught.value) == "the page takes a single condition, got 2 by name (image, label); use --onnx"
 
 
 def test_with_labels_needs_some(tmp_path: Path) -> None:
