@@ -1,7 +1,8 @@
-"""The user's folder of decoded data: what lies in it, and how it is kept from growing without end.
+"""The user's folder of decoded data and exported generators: what lies in it, and how it is kept from growing
+without end.
 
-An entry is `KEY.npy`, with a record `KEY.json` that says what it holds. The time of the record is that of the
-entry's last use. Anything in the folder may be deleted at any time.
+An entry is `KEY.npy` (data) or `KEY.page` (a generator), with a record `KEY.json` that says what it holds.
+The time of the record is that of the entry's last use. Anything in the folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 LIMIT_VARIABLE = "GANFORGE_CACHE_GIB"
 """The environment variable with the most GiB that the folder may hold."""
 LIMIT_GIB = 64.0
+SUFFIXES = (".npy", ".page")
 MAX_EMPTY_S = 60.0
 
 
@@ -44,7 +46,7 @@ def entries(folder: Path) -> list[Entry]:
     found = []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for path in folder.iterdir():
-            if path.suffix == ".npy":
+            if path.suffix in SUFFIXES:
                 with contextlib.suppress(OSError):
                     found.append(_entry(path))
     return sorted(found, key=lambda entry: (-entry.used, entry.key))

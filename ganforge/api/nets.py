@@ -157,6 +157,12 @@ class Architecture(Component):
         truncated (`Prior.truncated`)."""
         return False
 
+    def truncated(self, generator: nn.Module, z: Tensor, cond: Any, limits: Tensor) -> Tensor | None:
+        """Samples [n, *shape] of `generator` in evaluation mode for `z` [n, z_dim], sample i as after
+        `truncate(generator, limits[i])` with `limits` [n]: for exports, in which truncation is an input.
+        `limits` is traced: no decision may depend on it. None, the default, where there is no such input."""
+        return None
+
     def style_mixed(
         self, generator: nn.Module, coarse: Tensor, fine: Tensor, cond: Any, share: float
     ) -> Tensor | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api.nets import Draw, Verdict
+from ganforge.api.stream import Stream
 from ganforge.api.tree import leaves
 
 Role = Literal["d", "g"]
@@ -77,6 +78,11 @@ class Play:
         self.parts: dict[str, Tensor] = {}
         """The objective's parts so far in this update, without their weights: "adversarial", then the terms
         by name in the order of the run file."""
+
+    @property
+    def world(self) -> int:
+        """The number of processes that share the batch; `mean(x.sum()) * world` is the sum over all of it."""
+        return self.rng.world if isinstance(self.rng, Stream) else 1
 
     @property
     def both_learn(self) -> bool:

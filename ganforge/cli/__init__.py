@@ -27,6 +27,7 @@ from ganforge.cli.latents import latents
 from ganforge.cli.launch import LOST
 from ganforge.cli.neighbours import neighbours
 from ganforge.cli.new import new
+from ganforge.cli.options import add_quiet_and_verbose, show_tracebacks
 from ganforge.cli.play import play
 from ganforge.cli.plugin import plugin
 from ganforge.cli.plugins import plugins
@@ -69,8 +70,15 @@ NO_MEMORY = (
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ganforge")
-@click.option("-v", "--verbose", is_flag=True, help="Print the traceback of an error, too.")
-def cli(verbose: bool) -> None:
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=show_tracebacks,
+    help="Print the traceback of an error, too.",
+)
+def cli() -> None:
     """Train any GAN from one validated file; losses, networks and data sets are plugins.
 
     \b
@@ -80,8 +88,6 @@ def cli(verbose: bool) -> None:
                   4 another process of the run was lost,
                   75 stopped before its end, by a signal or --max-minutes, with a checkpoint (resume it)
     """
-    if verbose:
-        os.environ["GANFORGE_TRACEBACK"] = "1"
 
 
 for command in (
@@ -89,6 +95,7 @@ for command in (
     latents, neighbours, compare, completion, doctor, health, sweep, profile, cache, export, play,
 ):  # fmt: skip
     cli.add_command(command)
+add_quiet_and_verbose(cli)
 
 
 def main() -> None:
@@ -96,7 +103,9 @@ def main() -> None:
     _show_control_characters()
     _refuse_names_that_are_no_text()
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        # What -q mutes is the command: errors are shown.
+        with contextlib.redirect_stderr(sys.stderr):
+            sys.exit(cli.main(standalone_mode=False) or 0)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import click
 
+from ganforge.cli.options import as_json
+
 
 @click.group(invoke_without_command=True)
+@as_json
 @click.pass_context
-def cache(context: click.Context) -> None:
-    """List what data sets have decoded and kept, and how much space it takes.
+def cache(context: click.Context, as_json: bool) -> None:
+    """List the decoded data and the exported generators that are kept, and the space they take.
 
     The least recently used entries are dropped once all of them exceed GANFORGE_CACHE_GIB (64 by default).
     """
@@ -21,6 +25,10 @@ def cache(context: click.Context) -> None:
 
     folder = cache_folder()
     found = entries(folder)
+    if as_json:
+        listed = [{"key": e.key, "bytes": e.bytes, "used": e.used, "holds": e.holds} for e in found]
+        click.echo(json.dumps({"folder": str(folder), "limit": int(limit()), "entries": listed}))
+        return
     for entry in found:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         click.echo(f"{_size(entry.bytes):>10}  last used {used}  {entry.key}  {entry.holds}")
@@ -31,8 +39,9 @@ def cache(context: click.Context) -> None:
 
 @cache.command()
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
-def clear(keys: tuple[str, ...]) -> None:
-    """Delete the entries KEY, or all of them; data sets decode them again when they are needed.
+@as_json
+def clear(keys: tuple[str, ...], as_json: bool) -> None:
+    """Delete the entries KEY, or all of them; they are made again when they are needed.
 
     A run in progress keeps the entry that it has opened.
     """
@@ -50,6 +59,9 @@ def clear(keys: tuple[str, ...]) -> None:
     for entry in removed:
         entry.remove()
     sweep(cache_folder())
+    if as_json:
+        click.echo(json.dumps({"deleted": [entry.key for entry in removed]}))
+        return
     click.echo(f"deleted {len(removed)} entries, {_size(sum(entry.bytes for entry in removed))}")
 
 

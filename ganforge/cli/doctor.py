@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import click
+
+from ganforge.cli.options import as_json
 
 Check = Callable[[], str]
 """Returns what it found, in a few words; raises if a run would fail."""
@@ -18,7 +21,8 @@ UNSOUND = 1
 
 @click.command()
 @click.option("--cuda", is_flag=True, help="Fail if there is no CUDA device.")
-def doctor(cuda: bool) -> None:
+@as_json
+def doctor(cuda: bool, as_json: bool) -> None:
     """Check that the installation works: plugins, torch, the device, writable folders.
 
     Exit code 0, or 1 if a check fails.
@@ -32,7 +36,7 @@ def doctor(cuda: bool) -> None:
         "runs": lambda: _writable(Path("runs")),
         "cache": _cache,
     }
-    sound = True
+    sound, results = True, {}
     for name, check in checks.items():
         try:
             found = check()
@@ -40,7 +44,11 @@ def doctor(cuda: bool) -> None:
             sound, found = False, f"FAULT: {fault}"
         except Exception as error:  # one failed check must not hide the others
             sound, found = False, f"FAULT: {one_line(error)}"
-        click.echo(f"{name:8} {found}")
+        results[name] = found
+        if not as_json:
+            click.echo(f"{name:8} {found}")
+    if as_json:
+        click.echo(json.dumps({"works": sound, **results}))
     if not sound:
         sys.exit(UNSOUND)
 

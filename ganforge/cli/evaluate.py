@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import click
 
-from ganforge.cli.options import as_json
+from ganforge.cli.options import as_json, checkpoint, device_option, overrides
 
 JUDGE_MINUTES = 10.0
 
@@ -22,13 +22,7 @@ JUDGE_MINUTES = 10.0
     type=click.Path(path_type=Path),
     help="TOML file with [[metrics]] tables.  [default: those of the run]",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one key, such as metrics.0.repeats=3 or data.root=path; repeatable.",
-)
+@overrides
 @click.option(
     "--seeds", type=click.IntRange(min=1), help="Number of seeds per metric.  [default: its own setting]"
 )
@@ -37,12 +31,8 @@ JUDGE_MINUTES = 10.0
     type=click.Choice(["ema", "raw"]),
     help="Generator weights: moving average, or as trained.  [default: ema if the run keeps one]",
 )
-@click.option(
-    "--checkpoint",
-    default="newest",
-    show_default=True,
-    help="newest, best (by logging.keep_best), or a number of images seen.",
-)
+@checkpoint
+@device_option("auto")
 @click.option(
     "--real",
     is_flag=True,
@@ -68,7 +58,8 @@ def evaluate(
     overrides: tuple[str, ...],
     seeds: int | None,
     network: Literal["ema", "raw"] | None,
-    checkpoint: str,
+    choice: str,
+    device: str,
     real: bool,
     no_train_judge: bool,
     judge_minutes: float,
@@ -89,7 +80,7 @@ def evaluate(
     from ganforge.outputs.cache import data_context
 
     judge = None if no_train_judge or real else JudgeTraining(max_minutes=judge_minutes)
-    asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, checkpoint, judge)
+    asked = evaluation.Evaluation(metrics_file, overrides, seeds, network, choice, judge, device)
     context = data_context(lambda line: click.echo(line, err=True))
     if real:
         record = ceiling.evaluate_real(run_folder, discover(), asked, context)

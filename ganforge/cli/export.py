@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import click
 
-from ganforge.cli.options import checkpoint
+from ganforge.cli.options import as_json, checkpoint
 
 
 @click.command()
@@ -30,6 +32,7 @@ from ganforge.cli.options import checkpoint
     help="License in the card of --hub, such as apache-2.0, cc-by-4.0, or other.",
 )
 @checkpoint
+@as_json
 def export(
     run_folder: Path,
     onnx: Path | None,
@@ -37,6 +40,7 @@ def export(
     hub: Path | None,
     license_name: str | None,
     choice: str,
+    as_json: bool,
 ) -> None:
     """Export the generator of the run folder RUN (its moving average, if it has one).
 
@@ -74,15 +78,23 @@ def export(
     def say(line: str) -> None:
         click.echo(line, err=True)
 
+    def tell(line: str) -> None:
+        if not as_json:
+            click.echo(line)
+
     generator = open_generator(run_folder, discover(), say, choice=choice)
+    sizes: dict[str, int] = {}
     if hub is not None:
         assert license_name is not None
         # First: the other exports fold the network's parametrizations.
         write_hub(run, generator, choice, hub, license_name, say)
-        click.echo(f"{hub}: upload it with 'hf upload OWNER/NAME {hub}'")
+        sizes[str(hub)] = sum(file.stat().st_size for file in hub.rglob("*") if file.is_file())
+        tell(f"{hub}: upload it with  hf upload OWNER/NAME {shlex.quote(str(hub))}")
     if onnx is not None:
-        size = write_onnx(run, generator, onnx)
-        click.echo(f"{onnx}: {size / 1e6:.1f} MB; equal to PyTorch for batches of 1, 2 and 7")
+        sizes[str(onnx)] = size = write_onnx(run, generator, onnx)
+        tell(f"{onnx}: {size / 1e6:.1f} MB; equal to PyTorch for batches of 1, 2 and 7")
     if web is not None:
-        size = write_page(run, generator, web)
-        click.echo(f"{web}: {size / 1e6:.1f} MB")
+        sizes[str(web)] = size = write_page(run, generator, web)
+        tell(f"{web}: {size / 1e6:.1f} MB")
+    if as_json:
+        click.echo(json.dumps({"bytes": sizes}))

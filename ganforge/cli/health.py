@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import click
 
+from ganforge.cli.options import as_json
+
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-def health(run_folder: Path) -> None:
+@as_json
+def health(run_folder: Path, as_json: bool) -> None:
     """Check the run folder RUN for signs of failed training.
 
     Reads only its metrics.jsonl, so it also works for a run that had no sentinel and for one that
@@ -22,6 +27,11 @@ def health(run_folder: Path) -> None:
 
     run = RunFolder.open(run_folder)
     found = sentinel_of(run.read_config().get("health", {})).replay(read_rows(run.metrics))
+    if as_json:
+        events = [event for event in read_events(run.events) if event["event"] != FINDING]
+        findings = [dataclasses.asdict(finding) for finding in found]
+        click.echo(json.dumps({"findings": findings, "events": events}))
+        return
     for finding in found:
         click.echo(finding.line())
         click.echo(f"  try: {finding.advice}")

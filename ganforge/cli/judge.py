@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+
+from ganforge.cli.options import as_json, out, overrides, seed
 
 if TYPE_CHECKING:
     from ganforge.api.judge.judge import Judge
 
 WORST = 5
 
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder to write the judge to."
-)
-set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As for 'ganforge run'."
-)
+folder = out("Folder to write the judge to.", required=True)
 
 
 @click.group()
@@ -27,8 +25,8 @@ def judge() -> None:
 
 @judge.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@out_option
-@set_option
+@folder
+@overrides
 @click.option(
     "--epochs", type=click.IntRange(min=1), default=12, show_default=True, help="Epochs of training."
 )
@@ -37,13 +35,7 @@ def judge() -> None:
     type=click.FloatRange(min=0, min_open=True),
     help="Time limit; the learning rate decays to 0 by then.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of weights, data order and split.",
-)
+@seed
 @click.option(
     "--architecture",
     type=click.Choice(["small_resnet", "plain"]),
@@ -58,6 +50,7 @@ def judge() -> None:
     show_default=True,
     help="Channels of the first stage.",
 )
+@as_json
 def train(
     config: Path,
     out: Path,
@@ -67,6 +60,7 @@ def train(
     seed: int,
     architecture: Literal["small_resnet", "plain"],
     width: int,
+    as_json: bool,
 ) -> None:
     """Train a judge on the real images of CONFIG's section [data].
 
@@ -84,16 +78,16 @@ def train(
     wanted = judging.JudgeTraining(epochs, max_minutes, architecture, width, seed)
     trained = judging.train_judge(settings, wanted, context)
     trained.save(out)
-    click.echo(judge_report(trained))
-    click.echo(f"judge written to {out}")
+    _tell(trained, out, as_json)
 
 
 @judge.command("import")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("config", type=click.Path(path_type=Path))
-@out_option
-@set_option
-def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...]) -> None:
+@folder
+@overrides
+@as_json
+def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Import CHECKPOINT, a published judge {'model': state_dict} of a torchvision ResNet-18 with fc.0.
 
     Its outputs must be the labels of CONFIG's section [data], in the same order.
@@ -107,7 +101,14 @@ def import_(checkpoint: Path, config: Path, out: Path, overrides: tuple[str, ...
     judging.refuse_existing(out)
     imported = import_checkpoint(checkpoint, settings.data.spec())
     imported.save(out)
-    click.echo(judge_report(imported))
+    _tell(imported, out, as_json)
+
+
+def _tell(judge: Judge, out: Path, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"written": str(out), "card": judge.card.model_dump(mode="json")}))
+        return
+    click.echo(judge_report(judge))
     click.echo(f"judge written to {out}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.options import as_json, checkpoint, device, seed
+from ganforge.cli.options import as_json, checkpoint, device, out, overrides, seed
 
 JUDGE_MINUTES = 10.0
 
@@ -15,12 +15,8 @@ JUDGE_MINUTES = 10.0
 @click.command()
 @click.argument("sheet", type=click.Choice(["iclevr", "infogan", "dcgan"]))
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--out", "-o", type=click.Path(path_type=Path), help="Folder for the figures.  [default: RUN/lab]"
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key, such as data.root=path."
-)
+@out("Folder for the figures.  [default: RUN/lab]")
+@overrides
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="Seeds of the accuracy."
 )
@@ -68,7 +64,7 @@ def lab(
 
     def scores() -> list[PerSeed]:
         judge = None if no_train_judge else JudgeTraining(max_minutes=judge_minutes)
-        asked = Evaluation(overrides=overrides, seeds=seeds, checkpoint=choice, judge=judge)
+        asked = Evaluation(overrides=overrides, seeds=seeds, checkpoint=choice, judge=judge, device=device)
         context = data_context(lambda line: click.echo(line, err=True))
         return per_seed(run_folder, discover(), asked, context, lambda name: name.endswith("_accuracy"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.options import as_json, checkpoint, device, seed
+from ganforge.cli.options import as_json, checkpoint, count, device, out, seed
 
 if TYPE_CHECKING:
     from ganforge.facade.run import Run
@@ -20,6 +20,8 @@ DEFAULT_OUT = {
     "truncation": "truncation.png",
     "mixing": "mixing.png",
 }
+SUFFIXES = {"walk": (".webp", ".gif"), "project": (".png", ".jpg", ".jpeg", ".webp")}
+"""Of what takes long to make, so that a name that cannot be is refused before."""
 
 
 @click.command()
@@ -43,7 +45,7 @@ DEFAULT_OUT = {
     "--mixing", is_flag=True, help="Coarse styles from row to row, fine ones across (nets 'stylegan2')."
 )
 @click.option("--condition", "-c", help="As for 'ganforge sample'.  [default: a variety of labels]")
-@click.option("--n", "-n", type=click.IntRange(min=1), help="Samples side by side, or columns of a sheet.")
+@count("Samples side by side, or columns of a sheet.")
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
@@ -60,12 +62,7 @@ DEFAULT_OUT = {
 @seed
 @checkpoint
 @device
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    help="The file; .webp or .gif for a film.  [default: walk.webp, interpolation.png, ...]",
-)
+@out("The file; .webp or .gif for a film.  [default: walk.webp, interpolation.png, ...]")
 @as_json
 def latents(
     run_folder: str,
@@ -94,9 +91,15 @@ def latents(
         raise click.UsageError(
             "expected one of --walk, --interpolate A B, --project IMAGE, --truncation-sheet and --mixing"
         )
+    out = out or Path(DEFAULT_OUT[chosen[0]])
+    suffixes = SUFFIXES.get(chosen[0], (out.suffix.lower(),))
+    if out.suffix.lower() not in suffixes:
+        raise click.UsageError(
+            f"--out {out}: --{chosen[0]} writes a file that ends in {' or '.join(suffixes)}"
+        )
     from ganforge.facade.run import load_run
 
-    run, out = load_run(run_folder, choice, device), out or Path(DEFAULT_OUT[chosen[0]])
+    run = load_run(run_folder, choice, device)
     result: dict[str, Any] = {"written": str(out), "seed": seed}
     if project is not None:
         result |= _project(run, project, condition, steps or 300, seed, out)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli.options import as_json, checkpoint, count, device, out, overrides, seed
+
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--n", type=click.IntRange(min=1), default=8, show_default=True, help="Number of samples to draw."
-)
+@count("Samples to show.", default=8)
 @click.option("--k", type=click.IntRange(min=1), default=3, show_default=True, help="Neighbours per sample.")
 @click.option(
     "--judge",
@@ -25,17 +25,12 @@ import click
     show_default=True,
     help="Number of samples and of real images used for the summary.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the latents.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key, such as data.root=path."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("neighbours.png"),
-    show_default=True,
-    help="Image to write; the numbers go to a .json next to it.",
-)
+@seed
+@overrides
+@checkpoint
+@device
+@out("Image to write; the numbers go to a .json next to it.", default=Path("neighbours.png"))
+@as_json
 def neighbours(
     run_folder: Path,
     n: int,
@@ -44,7 +39,10 @@ def neighbours(
     count: int,
     seed: int,
     overrides: tuple[str, ...],
+    choice: str,
+    device: str,
     out: Path,
+    as_json: bool,
 ) -> None:
     """Show the training images nearest to samples of the run in the folder RUN.
 
@@ -57,7 +55,11 @@ def neighbours(
     from ganforge.evaluation.neighbours import Search, find_neighbours
     from ganforge.outputs.cache import data_context
 
-    asked = Search(n, k, judge, count, seed, overrides)
+    asked = Search(n, k, judge, count, seed, overrides, choice, device)
     context = data_context(lambda line: click.echo(line, err=True))
-    click.echo(find_neighbours(run_folder, discover(), asked, out, context))
+    text = find_neighbours(run_folder, discover(), asked, out, context)
+    if as_json:
+        click.echo(out.with_suffix(".json").read_text("utf-8"), nl=False)
+        return
+    click.echo(text)
     click.echo(f"wrote {out} and {out.with_suffix('.json')}")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
+from ganforge.cli.options import as_json, seed
+
 if TYPE_CHECKING:
     from ganforge.api import LabelWish, Survey
     from ganforge.components.registry import Registry
@@ -40,7 +42,9 @@ CPU_MINUTES, GPU_MINUTES = 30.0, 120.0
     type=click.Choice(["dcgan", "stylegan2"]),
     help="Networks.  [default: dcgan on a CPU, stylegan2 on a GPU]",
 )
-@click.option("--batch-size", type=click.IntRange(min=2), default=32, show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(min=2), default=32, show_default=True, help="Images of an iteration."
+)
 @click.option("--mirror/--no-mirror", default=True, help="Flip images left to right at random.")
 @click.option(
     "--minutes",
@@ -48,10 +52,16 @@ CPU_MINUTES, GPU_MINUTES = 30.0, 120.0
     help="Estimated length of the run on this machine.  [default: 30 on a CPU, 120 on a GPU]",
 )
 @click.option("--images", type=click.IntRange(min=1), help="Length of the run, instead of --minutes.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="cpu, cuda, or auto.",
+)
+@seed
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print the inventory and the estimate as JSON.")
+@as_json
 @click.pass_context
 def new(
     context: click.Context, /, file: Path, root: Path, labels: str, force: bool, as_json: bool, **given: Any
@@ -89,7 +99,8 @@ def _refuse(file: Path, force: bool) -> None:
     from ganforge.api.errors import UserError
 
     if file.suffix.lower() != ".toml":
-        raise UserError(f"{file}: a run file is TOML; name it {file.with_suffix('.toml').name}")
+        better = file.with_suffix(".toml").name if file.name else "my.toml"
+        raise UserError(f"{file}: a run file is TOML; name it {better}")
     if file.exists() and not force:
         raise UserError(f"{file} already exists; choose another name, or replace it with --force")
     if not file.parent.is_dir():

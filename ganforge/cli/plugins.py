@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganforge.cli.options import as_json as json_option
+
 if TYPE_CHECKING:
     from ganforge.api import Component
     from ganforge.components.registry import Plugin, Registry
 
 FAULTY = 1
 """Exit code of `plugins doctor` if a plugin cannot be used."""
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(invoke_without_command=True)
@@ -67,7 +67,8 @@ def doctor(as_json: bool) -> None:
     """
     from ganforge.components.registry import discover
 
-    registry = discover()
+    # Its warnings, slow imports among them, are part of what is printed.
+    registry = discover(say=lambda line: None)
     if as_json:
         click.echo(json.dumps(_report(registry), indent=1))
     else:
@@ -86,7 +87,8 @@ def doctor(as_json: bool) -> None:
 def _list(as_json: bool) -> None:
     from ganforge.components.registry import discover
 
-    registry = discover()
+    # Its warnings, slow imports among them, are part of what is printed.
+    registry = discover(say=lambda line: None)
     if as_json:
         click.echo(json.dumps(_report(registry), indent=1))
         return

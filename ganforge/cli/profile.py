@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from pathlib import Path
 
 import click
+
+from ganforge.cli.options import as_json, out, overrides
 
 
 @click.command()
@@ -17,15 +21,12 @@ import click
     show_default=True,
     help="Iterations to time, after a warm-up.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Also write a trace of a few iterations, a .json for chrome://tracing or ui.perfetto.dev.",
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the file; repeatable."
-)
-def profile(config: Path, iterations: int, out: Path | None, overrides: tuple[str, ...]) -> None:
+@out("Also write a trace of a few iterations, a .json for chrome://tracing or ui.perfetto.dev.")
+@overrides
+@as_json
+def profile(
+    config: Path, iterations: int, out: Path | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """Profile an iteration of CONFIG: time spent in data loading, forward and backward passes, terms,
     optimizers, moving average and logging.
 
@@ -41,6 +42,9 @@ def profile(config: Path, iterations: int, out: Path | None, overrides: tuple[st
     settings = load(config, discover(), overrides)
     context = data_context(lambda line: click.echo(line, err=True))
     found = profile_run(settings, iterations, context, out)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found)))
+        return
     click.echo("\n".join(found.lines()))
     if out is not None:
         click.echo(f"trace: {out}")

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli.options import as_json, out, written
+
 if TYPE_CHECKING:
     from ganforge.outputs.figures import Format
 
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the plots.  [default: RUN/plots]")
+@out("Folder for the plots.  [default: RUN/plots]")
 @click.option(
     "--format",
     "formats",
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="3.4 inches for a column of a paper, 7 for a page, 8 for a screen.",
 )
-def plot(run_folder: Path, out: Path | None, formats: tuple[Format, ...], width: str) -> None:
+@as_json
+def plot(run_folder: Path, out: Path | None, formats: tuple[Format, ...], width: str, as_json: bool) -> None:
     """Plot the curves of the run folder RUN: losses, scores, metrics, health and more, one file each.
 
     For a paper: --format pdf --width column; fonts are embedded as TrueType.
@@ -36,17 +39,13 @@ def plot(run_folder: Path, out: Path | None, formats: tuple[Format, ...], width:
     from ganforge.outputs.plots import SIZES, plot_run
     from ganforge.outputs.run_folder import RunFolder
 
-    for file in plot_run(RunFolder.open(run_folder), out, formats or ("png", "svg"), SIZES[width]):
-        click.echo(str(file))
+    files = plot_run(RunFolder.open(run_folder), out, formats or ("png", "svg"), SIZES[width])
+    written(files, as_json)
 
 
 @click.command()
 @click.argument("run_folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The page.  [default: RUN/report.html; for several runs report.html]",
-)
+@out("The page.  [default: RUN/report.html; for several runs report.html]")
 @click.option(
     "--max-mb",
     type=click.FloatRange(min=0, min_open=True),
@@ -54,7 +53,8 @@ def plot(run_folder: Path, out: Path | None, formats: tuple[Format, ...], width:
     show_default=True,
     help="Size of the page at most; pictures are reduced to it.",
 )
-def report(run_folders: tuple[Path, ...], out: Path | None, max_mb: float) -> None:
+@as_json
+def report(run_folders: tuple[Path, ...], out: Path | None, max_mb: float, as_json: bool) -> None:
     """Write one self-contained HTML page of one or several runs, for reading offline and for mail.
 
     A verdict, a film of the training, interactive curves (those of several runs in one chart), evaluations,
@@ -65,4 +65,4 @@ def report(run_folders: tuple[Path, ...], out: Path | None, max_mb: float) -> No
 
     runs = [RunFolder.open(folder) for folder in run_folders]
     out = out or (Path("report.html") if len(runs) > 1 else None)
-    click.echo(str(write_report(*runs, out=out, max_bytes=int(max_mb * 1e6))))
+    written([write_report(*runs, out=out, max_bytes=int(max_mb * 1e6))], as_json)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from ganforge.cli.options import as_json
+
 
 @click.command()
 @click.argument("folder", metavar="[FOLDER]", type=click.Path(path_type=Path), default=Path("runs"))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@as_json
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs in FOLDER (runs by default): state, images seen, best metric, age.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.options import as_json, checkpoint, device, seed
+from ganforge.cli.options import as_json, checkpoint, count, device, out, seed
 
 if TYPE_CHECKING:
     from ganforge.facade.drawn import DrawnSamples
@@ -32,12 +32,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help='JSON file with a list of conditions, such as [["red cube"], ["gray sphere", "blue cube"]].',
 )
-@click.option(
-    "-n",
-    "--n",
-    type=click.IntRange(min=1),
-    help="Samples per condition; rows with --grid and --traverse.  [default: 8, or 1 with --conditions]",
-)
+@count("Samples per condition; rows with --grid and --traverse.  [default: 8, or 1 with --conditions]")
 @click.option("--grid", is_flag=True, help="Conditions across, one noise a row.  [default: each label alone]")
 @click.option(
     "--code",
@@ -56,14 +51,10 @@ if TYPE_CHECKING:
 )
 @checkpoint
 @device
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("samples.png"),
-    show_default=True,
-    help="A .png, .jpg or .webp file: a grid, 8 per row. A folder: one file per sample (PNG, or .npy), and "
+@out(
+    "A .png, .jpg or .webp file: a grid, 8 per row. A folder: one file per sample (PNG, or .npy), and "
     "samples.json.",
+    default=Path("samples.png"),
 )
 @as_json
 def sample(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganforge.cli.options import as_json, out, written
 from ganforge.cli.train import REQUEUE
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def sweep() -> None:
 
 @sweep.command(name="run")
 @click.argument("file", metavar="SWEEP", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="The sweep folder.  [default: sweeps/<name of SWEEP>]"
-)
+@out("The sweep folder.  [default: sweeps/<name of SWEEP>]")
 @click.option("--trials", type=click.IntRange(min=1), help="Total number of trials.  [default: set in SWEEP]")
 @click.option(
     "--max-minutes",
@@ -70,7 +69,8 @@ def run_sweep(file: Path, out: Path | None, trials: int | None, max_minutes: flo
 
 @sweep.command(name="report")
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
-def report(folder: Path) -> None:
+@as_json
+def report(folder: Path, as_json: bool) -> None:
     """Write FOLDER/report.html: the trials, parameter importance, and learning curves."""
     from ganforge.sweep.study import need_optuna
 
@@ -78,7 +78,7 @@ def report(folder: Path) -> None:
     from ganforge.sweep.folder import SweepFolder
     from ganforge.sweep.report import write_report
 
-    click.echo(str(write_report(SweepFolder(folder))))
+    written([write_report(SweepFolder(folder))], as_json)
 
 
 def _tell(outcome: Outcome, page: Path, again: str, reason: str | None) -> None:

@@ -15,6 +15,7 @@ import click
 from ganforge.cli import cores
 from ganforge.cli.launch import launch, processes, wanted
 from ganforge.cli.loading import loading
+from ganforge.cli.options import out, overrides
 
 if TYPE_CHECKING:
     from ganforge.engine.distributed.stop_request import StopRequest
@@ -68,24 +69,13 @@ quiet = click.option(
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The run folder.  [default: runs/<name of CONFIG>, or runs/<name>-2, ... if that holds a run]",
-)
+@out("The run folder.  [default: runs/<name of CONFIG>, or runs/<name>-2, ... if that holds a run]")
 @click.option(
     "--overwrite",
     is_flag=True,
     help="Replace the run in the folder, once this one has started; refused for anything but a run folder.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one key of the file, such as train.batch_size=32 or terms.0.weight=5; repeatable.",
-)
+@overrides
 @minutes
 @processes
 @log_format

@@ -28,6 +28,7 @@ from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.default_metrics import default_metrics
+from ganforge.evaluation.sample import device_of
 from ganforge.evaluation.train_judge import JudgeTraining
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
@@ -116,7 +117,7 @@ class EvaluationSampler:
 
     def __init__(self, generator: GeneratorSampler, samples: Samples) -> None:
         self.generator = generator
-        self.data = samples
+        self.samples = samples
         self.spec = generator.spec
         self.drawn = 0
         """Samples drawn so far."""
@@ -126,7 +127,7 @@ class EvaluationSampler:
 
     def draw(self, n: int, seed: int, cond: Tree = None) -> tuple[Tensor, Draw]:
         if cond is None and self.spec.labels.kind != "none":
-            self.generator.labels = self.data.labels
+            self.generator.labels = self.samples.labels
         self.drawn += n
         return self.generator.draw(n, seed, cond)
 
@@ -146,6 +147,8 @@ class Evaluation:
     """See `checkpoint.load_chosen`."""
     judge: JudgeTraining | None = None
     """How to train the judge of a run that names no metrics; None = such a run is refused."""
+    device: str = "auto"
+    """See `sample.device_of`."""
 
 
 def evaluate(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
@@ -228,7 +231,7 @@ def open_generator(
         made.load_state_dict(tensors[group])
     except checkpoint.MISFITS as error:
         raise run.misfit(one_line(error)) from error
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = device_of(asked.device)
     sampler = GeneratorSampler(made.to(device), config.task, config.prior, config.nets, spec, device)
     file = run.checkpoints / f"{images_seen:012d}" / f"{group}.safetensors"
     return Generator(sampler, which, images_seen, _weights_sha256(file))

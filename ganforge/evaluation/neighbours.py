@@ -44,6 +44,8 @@ class Search:
     """Number of samples and of real images used for the summary."""
     seed: int = 0
     overrides: Sequence[str] = ()
+    checkpoint: str = "newest"
+    device: str = "cpu"
 
 
 class Neighbours(NamedTuple):
@@ -65,7 +67,7 @@ def find_neighbours(folder: Path, registry: Registry, asked: Search, out: Path, 
 
     Raises `UserError` for incompatible arguments, and then nothing is written.
     """
-    generator = open_generator(folder, registry, context.say)
+    generator = open_generator(folder, registry, context.say, choice=asked.checkpoint, device=asked.device)
     spec = generator.spec
     if not spec.is_image:
         raise UserError(f"expected a run on images; the samples of {folder} have shape {spec.shape}")

@@ -40,7 +40,7 @@ class TrainedGenerator:
     sampler: GeneratorSampler
     spec: DataSpec
     images_seen: int
-    data: Dataset
+    dataset: Dataset
     """Of the run file; it is not opened."""
 
 

@@ -1,4 +1,4 @@
-"""A generator as an ONNX file: z and condition -> samples, for a batch of any size.
+"""A generator as an ONNX file: z, condition, truncation of styles -> samples, for a batch of any size.
 
 The file is checked against PyTorch before it is written.
 """
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn.utils import parametrize
 
-from ganforge.api import Draw, LabelSpec, Tree, UserError, leaves, mapped
-from ganforge.components.faults import described, one_line
+from ganforge.api import Draw, LabelSpec, Tree, UserError, mapped
+from ganforge.components.faults import blame, described, one_line
 from ganforge.components.team import sampled
 from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
@@ -35,12 +35,14 @@ BATCHES = (1, 2, 7)
 """Sizes of batches that are compared with PyTorch; none but 2 was seen by the exporter."""
 TOLERANCE = 1e-4
 """The largest difference to PyTorch; a level of an 8-bit image is 78 times as much."""
+INPUTS = ("z", "cond", "truncation")
+"""Inputs of an exported generator, in this order; one that it does not have is absent."""
 BATCH = "n"
 """The name of the first dimension of every input and output."""
 
 
 class Exported(nn.Module):
-    """z [n, Z], cond [n, ...] or None -> samples [n, *shape]."""
+    """z [n, Z], cond [n, ...] or a dict of such or None, truncation [n] or None -> samples [n, *shape]."""
 
     def __init__(self, sampler: GeneratorSampler, picture: Callable[[Tensor], Tensor] | None) -> None:
         super().__init__()
@@ -48,9 +50,14 @@ class Exported(nn.Module):
         self.sampler = sampler
         self.picture = picture
 
-    def forward(self, z: Tensor, cond: Tree = None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree = None, truncation: Tensor | None = None) -> Tensor:
         sampler = self.sampler
-        samples: Tensor = sampled(sampler.task, self.network, sampler.nets, Draw(z, cond, {}))
+        samples: Tensor | None
+        if truncation is None:
+            samples = sampled(sampler.task, self.network, sampler.nets, Draw(z, cond, {}))
+        else:
+            samples = sampler.nets.truncated(self.network, z, cond, truncation)
+        assert samples is not None
         return (samples if self.picture is None else self.picture(samples)).float()
 
 
@@ -70,10 +77,11 @@ def to_onnx(
     module = Exported(sampler, picture)
     sampler.network.eval()
     with torch.no_grad():
-        expected = [module(*each) for each in inputs]
+        expected = [module(**each) for each in inputs]
         fold(sampler.network)
-        program = _program(module, inputs[BATCHES.index(2)], sampler)
-        model = _converted(program, sampler)
+        example = inputs[BATCHES.index(2)]
+        program = _program(module, example, sampler)
+        model = _converted(program, list(by_name(example)), sampler)
     _tidy(model)
     for key, value in description.items():
         entry = model.metadata_props.add()
@@ -91,21 +99,25 @@ def to_onnx(
 def write_onnx(run: RunFolder, generator: TrainedGenerator, file: Path) -> int:
     """Writes the run's generator to `file`, atomically, and returns its size in bytes."""
     if file.suffix.lower() != ".onnx":
-        raise UserError(f"expected --onnx to be a file such as {file.with_suffix('.onnx')}, got {file}")
+        better = file.with_suffix(".onnx") if file.name else "generator.onnx"
+        raise UserError(f"expected --onnx to be a file such as {better}, got {file}")
     content: bytes = to_onnx(generator.sampler, describe(run, generator)).SerializeToString()
     file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(file, content)
     return len(content)
 
 
-def example_inputs(sampler: GeneratorSampler, n: int) -> tuple[Any, ...]:
-    """Latents [n, Z] of the prior, and conditions [n, ...] of the data's kind if there are any."""
-    z = sampler.latents(n, seed=0).z
+def example_inputs(sampler: GeneratorSampler, n: int) -> dict[str, Any]:
+    """By their names in `INPUTS`: latents [n, Z] of the prior; conditions [n, ...] of the data's kind, if the
+    data has any; factors [n], if the generator truncates by itself."""
+    found: dict[str, Any] = {"z": sampler.latents(n, seed=0).z}
     labels = sampler.spec.labels
-    if labels.kind == "none":
-        return (z,)
     rng = generator_for(0, "export")
-    return z, labels.mapped(lambda part: _example(part, n, rng))
+    if labels.kind != "none":
+        found["cond"] = labels.mapped(lambda part: _example(part, n, rng))
+    if truncates_itself(sampler):
+        found["truncation"] = torch.rand(n, generator=rng)
+    return found
 
 
 def _example(labels: LabelSpec, n: int, rng: torch.Generator) -> Tensor:
@@ -116,9 +128,23 @@ def _example(labels: LabelSpec, n: int, rng: torch.Generator) -> Tensor:
     return torch.rand(n, *labels.shape, generator=rng) * 2 - 1
 
 
-def input_names(labels: LabelSpec) -> list[str]:
-    """`z`, and `cond` if there is a condition, or `cond_NAME` for each of several by name."""
-    return ["z", *(f"cond_{name}" if name else "cond" for name in labels.each)]
+def by_name(inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The inputs as ONNX has them, in their order: several conditions are `cond_NAME` each."""
+    found: dict[str, Tensor] = {}
+    for name, value in inputs.items():
+        parts = {f"{name}_{part}": each for part, each in value.items()} if isinstance(value, Mapping) else {}
+        found |= parts or {name: value}
+    return found
+
+
+@torch.no_grad()
+def truncates_itself(sampler: GeneratorSampler) -> bool:
+    """Whether truncation is an input of the generator (StyleGAN2), rather than a change of its latents."""
+    z = sampler.latents(1, seed=0).z
+    cond = sampler.spec.labels.mapped(lambda part: torch.zeros(1, *part.shape))
+    sampler.network.eval()
+    with blame(sampler.nets, "truncated"):
+        return sampler.nets.truncated(sampler.network, z, cond, torch.ones(1)) is not None
 
 
 def fold(network: nn.Module) -> None:
@@ -132,7 +158,7 @@ def fold(network: nn.Module) -> None:
 
 def worst_difference(
     model: ModelProto,
-    inputs: list[tuple[Any, ...]],
+    inputs: list[dict[str, Any]],
     expected: list[Tensor],
     sampler: GeneratorSampler,
 ) -> float:
@@ -145,9 +171,8 @@ def worst_difference(
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         names = [each.name for each in session.get_inputs()]
         for given, right in zip(inputs, expected, strict=True):
-            arrays = [each.numpy() for each in leaves(given)]
-            feed = dict(zip(input_names(sampler.spec.labels), arrays, strict=True))
-            (found,) = session.run(None, {name: feed[name] for name in names})
+            arrays = {name: each.numpy() for name, each in by_name(given).items()}
+            (found,) = session.run(None, {name: arrays[name] for name in names})
             if found.shape != tuple(right.shape):
                 return float("inf")
             worst = max(worst, float((torch.from_numpy(found) - right).abs().nan_to_num(nan=1e30).max()))
@@ -158,14 +183,11 @@ def worst_difference(
     return worst
 
 
-def _program(module: nn.Module, inputs: tuple[Any, ...], sampler: GeneratorSampler) -> ExportedProgram:
+def _program(module: nn.Module, inputs: dict[str, Any], sampler: GeneratorSampler) -> ExportedProgram:
     """The traced network. Dim.DYNAMIC, since it alone reports a batch size that the network has fixed."""
-    shapes = {
-        name: mapped(lambda _: {0: Dim.DYNAMIC}, each)
-        for name, each in zip(("z", "cond"), inputs, strict=False)
-    }
+    shapes = mapped(lambda _: {0: Dim.DYNAMIC}, inputs)
     try:
-        return torch.export.export(module, inputs, dynamic_shapes=shapes)
+        return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
     except Exception as error:
         text = one_line(error)
         if "specialized" in text or "Constraints violated" in text:
@@ -178,8 +200,7 @@ def _program(module: nn.Module, inputs: tuple[Any, ...], sampler: GeneratorSampl
         ) from error
 
 
-def _converted(program: ExportedProgram, sampler: GeneratorSampler) -> ModelProto:
-    names = input_names(sampler.spec.labels)[: len(program.graph_signature.user_inputs)]
+def _converted(program: ExportedProgram, names: list[str], sampler: GeneratorSampler) -> ModelProto:
     noisy = logging.getLogger("torch.onnx")
     level = noisy.level
     noisy.setLevel(logging.ERROR)

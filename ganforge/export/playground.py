@@ -11,6 +11,8 @@ from torch import Tensor
 from ganforge.api import Architecture, UserError
 from ganforge.evaluation.sample import TrainedGenerator
 from ganforge.export.description import describe
+from ganforge.export.onnx import truncates_itself
+from ganforge.export.page_parts import as_argument
 from ganforge.outputs.run_folder import RunFolder
 
 GOLDEN = ((0, 0), (7, 3))
@@ -35,7 +37,7 @@ def facts_for_page(run: RunFolder, generator: TrainedGenerator) -> dict[str, Any
     return {
         "name": name,
         "file": re.sub(r"[^\w-]+", "-", name) or "sample",
-        "command": _as_argument(str(run.path)),
+        "command": as_argument(str(run.path)),
         "facts": _facts(generator),
         "about": _about(source, labels.in_words()),
         "prior": described["prior"],
@@ -66,16 +68,19 @@ def refuse_what_has_no_picture(generator: TrainedGenerator) -> None:
         )
 
 
-def truncates(generator: TrainedGenerator) -> bool:
-    """Whether truncation moves normal latents; not so where a network truncates by itself (StyleGAN2)."""
+def truncates(generator: TrainedGenerator) -> str | None:
+    """What truncation moves: "styles", by an input of the network (StyleGAN2), or "latents" of a normal
+    prior; None where the page has nothing to move."""
     sampler = generator.sampler
-    itself = type(sampler.nets).truncate is not Architecture.truncate
-    return sampler.prior.type_name() == "normal" and not itself
+    if truncates_itself(sampler):
+        return "styles"
+    elsewhere = type(sampler.nets).truncate is not Architecture.truncate
+    return "latents" if sampler.prior.type_name() == "normal" and not elsewhere else None
 
 
 def _golden(generator: TrainedGenerator, seed: int, index: int) -> dict[str, Any]:
     z = generator.sampler.latents(index + 1, seed).z[index:]
-    cut = generator.sampler.prior.truncated(z, LIMIT) if truncates(generator) else None
+    cut = generator.sampler.prior.truncated(z, LIMIT) if truncates(generator) == "latents" else None
     return {
         "seed": seed,
         "index": index,
@@ -121,8 +126,3 @@ def _about(source: dict[str, Any], labels: str) -> list[tuple[str, str]]:
         ("Commit", commit),
     ]
     return [(term, str(text)) for term, text in rows if text is not None]
-
-
-def _as_argument(path: str) -> str:
-    """As a shell takes it."""
-    return path if re.fullmatch(r"[\w./~-]+", path) else "'" + path.replace("'", "'\\''") + "'"

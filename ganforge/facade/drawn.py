@@ -25,7 +25,7 @@ class DrawnSamples:
 
     def __init__(self, sheet: Sheet, generator: TrainedGenerator, seed: int | None) -> None:
         self._sheet = sheet
-        self._data = generator.data
+        self._data = generator.dataset
         self._labels = generator.spec.labels
         self.seed = seed
         """None if the latents were given."""

@@ -22,6 +22,15 @@ class Rows(list[dict[str, Any]]):
         frame = pd.DataFrame(list(self))
         return frame.set_index("images_seen") if "images_seen" in frame else frame
 
+    def _repr_html_(self) -> str | None:
+        """A notebook's table; None, for the list as text, without pandas."""
+        try:
+            frame = self.to_frame()
+        except UserError:
+            return None
+        html: str = frame.to_html(max_rows=12, max_cols=20, border=0, float_format="{:.4g}".format)
+        return html
+
     def column(self, key: str) -> tuple[list[int], list[float]]:
         """The images seen and the values of the rows that have `key`, such as `loss/g`."""
         found = [(row["images_seen"], row[key]) for row in self if row.get(key) is not None]

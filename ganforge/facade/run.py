@@ -34,6 +34,8 @@ from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.recorded import load_recorded
 
+MOST_GENERATORS = 8
+
 
 def load_run(path: str | Path, checkpoint: str | int = "newest", device: str = "cpu") -> Run:
     """The run in a folder, or in `hf://owner/name` on the Hugging Face Hub.
@@ -162,8 +164,11 @@ class Run(LatentSpace):
         return DrawnSamples(sheet, generator, seed)
 
     def _generator(self, truncation: float | None) -> TrainedGenerator:
-        """An architecture may truncate in its generator, so each value has a generator of its own."""
+        """An architecture may truncate in its generator, so each value has a generator of its own; the latest
+        `MOST_GENERATORS` are kept."""
         if truncation not in self._generators:
+            while len(self._generators) >= MOST_GENERATORS:
+                del self._generators[next(iter(self._generators))]
             self._generators[truncation] = open_generator(
                 self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device
             )

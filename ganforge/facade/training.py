@@ -35,6 +35,23 @@ class Checked:
         """What components advise against, one line each."""
         return self.preflight.advice
 
+    def as_json(self) -> dict[str, Any]:
+        """Sizes, memory in bytes, seconds of the whole run; null where it is not known."""
+        found, seconds = self.preflight, self.preflight.seconds_per_image
+        return {
+            "file": self.name,
+            "shape": list(found.spec.shape),
+            "labels": found.spec.labels.in_words(),
+            "generator_parameters": found.g_parameters,
+            "discriminator_parameters": found.d_parameters,
+            "peak_bytes": found.peak_bytes,
+            "images": found.images,
+            "seconds": None if seconds is None else found.images * seconds,
+            "device": found.device,
+            "warnings": list(self.warnings),
+            "notes": list(found.notes),
+        }
+
     def __str__(self) -> str:
         return preflight_report(self.name, self.preflight, self.config)
 

@@ -47,17 +47,22 @@ class Progress:
         self._rates = 0
         self._losses: dict[str, str] = {}
         self._metric: dict[str, str] = {}
+        self._start = start
         self._bar: tqdm[Any] | None = None
-        if style() == "text" and (self.stream.isatty() or in_notebook()):
+        """Made by the first update: what only says something has no bar."""
+
+    def _made_bar(self) -> tqdm[Any] | None:
+        if self._bar is None and style() == "text" and (self.stream.isatty() or in_notebook()):
             self._bar = tqdm(
-                total=total_images,
-                initial=start,
+                total=self.total,
+                initial=self._start,
                 unit="images",
                 file=self.stream,
                 dynamic_ncols=self.stream.isatty(),
                 ncols=None if self.stream.isatty() else NOTEBOOK_COLUMNS,
                 bar_format=WIDE,
             )
+        return self._bar
 
     def update(self, images_seen: int, row: Mapping[str, Any]) -> None:
         """Moves to `images_seen` and shows the row; an empty row only moves the bar."""
@@ -73,7 +78,8 @@ class Progress:
         losses = {f"loss_{name}": value for name, value in _figures(row, "loss/").items()}
         # On the bar each value stays until there is a newer one: a row of metrics has no losses.
         self._losses = losses or self._losses
-        if self._bar is not None:
+        bar = self._made_bar()
+        if bar is not None:
             if row:
                 kept = [f"{key} {value}" for key, value in (self._losses | self._metric).items()]
                 # In a notebook there is no terminal to be narrow.
@@ -81,10 +87,10 @@ class Progress:
                 narrow = columns < NARROW_COLUMNS
                 speed = self._rate_and_eta(images_seen)
                 shown = _fitting([*kept, *reversed(speed)], columns - 8) if narrow else [*speed, *kept]
-                self._bar.bar_format = NARROW if narrow else WIDE
-                self._bar.set_postfix_str("  ".join(shown), refresh=False)
-            self._bar.n = images_seen
-            self._bar.refresh()
+                bar.bar_format = NARROW if narrow else WIDE
+                bar.set_postfix_str("  ".join(shown), refresh=False)
+            bar.n = images_seen
+            bar.refresh()
         elif row:
             shown = self._rate_and_eta(images_seen) + [f"{k} {v}" for k, v in (losses | metrics).items()]
             self.say("  ".join([f"{images_seen:,}/{self.total:,} images", *shown]))

@@ -151,7 +151,7 @@ def device(subject: Subject) -> None:
         raise Violation(f"on another device than the CPU: {' '.join(str(error).split())}") from error
 
 
-def _check_networks(subject: Subject, networks: Networks, spec: Any, latent: int) -> None:
+def _check_networks(subject: Subject, networks: Networks, spec: Any, z_dim: int) -> None:
     stray = [
         name
         for network in networks
@@ -163,7 +163,7 @@ def _check_networks(subject: Subject, networks: Networks, spec: Any, latent: int
     with torch.no_grad():
         task = subject.config.task
         if type(task).__name__ == "Generate":
-            fake = networks.generator(torch.empty(N, latent, device="meta"), cond)
+            fake = networks.generator(torch.empty(N, z_dim, device="meta"), cond)
             require(fake.device.type == "meta", "the generator's output is on the CPU")
             networks.discriminator(fake, cond)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ganforge.cli import cli
 from ganforge.cli.loading import NOTICE, loading
 from support.command_line import EXAMPLE, TINY, call, sets
 
@@ -72,17 +71,6 @@ def test_the_shell_completes_commands() -> None:
     program = "import sys; sys.argv = ['ganforge']; from ganforge.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["plain,run", "plain,runs"]
-
-
-def test_options_that_mean_the_same_are_called_the_same() -> None:
-    for name, command in cli.commands.items():
-        for parameter in command.params:
-            if "-o" in parameter.opts:
-                assert "--out" in parameter.opts, name
-            if "-n" in parameter.opts:
-                assert "--n" in parameter.opts, name
-            if "-q" in parameter.opts:
-                assert "--quiet" in parameter.opts, name
 
 
 def test_names_with_escape_sequences_do_not_reach_the_terminal(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ganforge.api import UserError
-from ganforge.components.registry import discover
 from ganforge.config import RunConfig, load
+from support.installed import installed
 
-REGISTRY = discover()
+REGISTRY = installed()
 TEXT = '[data]\ntype = "image_folder"\nroot = "{root}"\n[nets]\ntype = "dcgan"\n'
 
 

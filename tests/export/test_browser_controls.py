@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from support.command_line import EXAMPLE, TINY, call
+from support.deferred import deferred
 from support.lively import lively_run
 from support.pages import LEVELS, Page, by_pytorch, served
 from support.paths import EXAMPLES
 
-pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
+deferred("onnxruntime", reason="the extra [export] is not installed")
 pytestmark = pytest.mark.slow
 
 HOSTILE = '</script><img src=x onerror=alert(1)>"&'
@@ -92,3 +93,27 @@ def test_a_prior_that_the_page_does_not_know_has_stored_latents(
         assert np.abs(page.pixels() - expected).max() <= LEVELS
         assert page.tab.text_content("h1") == HOSTILE and page.complaints == []
         page.close()
+
+
+def test_the_truncation_of_styles_is_that_of_the_command_line(
+    tmp_path: Path, browser: Any, runtime: Path
+) -> None:
+    example = EXAMPLES / "stylegan2_ada" / "iclevr64.toml"
+    small = ("data.scenes=4", "data.image_size=16", "nets.channel_max=16", "nets.w_dim=16")
+    overrides = (*(each for each in TINY if not each.startswith(("data.", "nets."))), *small)
+    lively_run(tmp_path, "mine", example, overrides)
+    done = call(tmp_path, "export", "mine", "--web", "page.html")
+    assert done.code == 0, done.err
+    page = Page(browser).open(f"{(tmp_path / 'page.html').as_uri()}#condition=red+cube&seed=4")
+    asked = ("--condition", "red cube", "--seed", 4, "-n", 1)
+    (plain,) = by_pytorch(tmp_path, *asked)
+    assert np.abs(page.pixels() - plain).max() <= LEVELS
+    page.fill("#truncation", 0.4)
+    (expected,) = by_pytorch(tmp_path, *asked, "--truncation", 0.4)
+    assert np.abs(page.pixels() - expected).max() <= LEVELS
+    assert np.abs(expected - plain).max() > 5 * LEVELS
+    assert page.tab.text_content("#command").endswith("--truncation 0.4")
+    page.fill("#truncation", 1)
+    assert np.abs(page.pixels() - plain).max() <= LEVELS
+    assert page.tab.text_content("#truncation-value") == "off" and page.complaints == []
+    page.close()

@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganforge.api import UserError
-from ganforge.components.registry import discover
 from ganforge.config import dump, load, validate
 from ganforge.config.explain import MAX_MISTAKES
 from ganforge.config.load import MAX_BYTES, parse_override
 from support.fuzz import ANY_TEXT, MIB, answer, damaged, fuzz, no_hang
+from support.installed import installed
 from support.paths import EXAMPLES
 
-REGISTRY = discover()
+REGISTRY = installed()
 FILE = Path(tempfile.mkdtemp()) / "x.toml"
 TEXTS = [file.read_text() for file in sorted(EXAMPLES.rglob("*.toml"))]
 WORDS = sorted(

@@ -119,7 +119,7 @@ def test_the_undamaged_files_are_read() -> None:
         ("labels.json", b"[" * 100_000, ":1: is nested too deeply"),
         ("labels.json", b"9" * 5000, ":1: is not JSON: Exceeds the limit (4300 digits) for integer string conversion: "
          "value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit"),
-        ("labels.json", b'{"a\xff": 1}', ": is not UTF-8 text (byte 3)"),
+        ("labels.json", b'{"a\xff": 1}', ": is not UTF-8 text (byte 3); save it as UTF-8 (Excel: 'CSV UTF-8')"),
         ("labels.json", b'{"cat/a.png": "\\ud800"}', ":1: label '\ud800' is not one of data.names"),
     ],
 )  # fmt: skip

@@ -62,6 +62,17 @@ def test_bar_shows_where_it_is_the_losses_and_the_last_metric() -> None:
     assert "41.2 images/s  eta 24h11m  loss_d 0.69  loss_g 0.71  fid 31.25" in last
 
 
+def test_what_only_says_something_has_no_bar() -> None:
+    stream = Terminal()
+    speaking, shown = Progress(100, stream), Progress(100, stream)
+    speaking.say("data: 100 images")
+    shown.update(50, ROW)
+    shown.close()
+    assert stream.getvalue().startswith("data: 100 images\n\r")
+    # A second bar would be drawn below the first one.
+    assert "\x1b[A" not in stream.getvalue()
+
+
 def test_at_60_columns_the_losses_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     stream = Terminal()

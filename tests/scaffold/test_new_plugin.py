@@ -69,6 +69,7 @@ def test_one_kind_gets_an_example_that_names_the_rest(tmp_path: Path) -> None:
         ("json", ["loss"], "'json' is a word or a module of Python; choose a name such as json-gan"),
         ("torch", ["loss"], "a module 'torch' is installed already; choose another name"),
         ("ganforge-x", ["loss"], "a module 'ganforge_x' is installed already; choose another name"),
+        ("dcgan", ["loss", "nets"], "plugin 'architectures' (ganforge 0.1.0) has architecture 'dcgan' already, and run files could use neither of two; choose another name, such as my-dcgan"),
         ("zeta-gan", ["los"], "there is no kind 'los' to start from; did you mean 'loss'? (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
         ("zeta-gan", [], "expected one kind or several, such as --kind loss (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
     ],

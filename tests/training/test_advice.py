@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ganforge.api import Advice, Loss, RunView, UserError
-from ganforge.components.registry import discover
 from ganforge.config import RunConfig
 from ganforge.config.load import validate
 from ganforge.training.advice import advice_on, in_lines
 from ganforge.training.build import plan
+from support.installed import installed
 
-REGISTRY = discover()
+REGISTRY = installed()
 DATA = {"type": "iclevr", "image_size": 32}
 
 

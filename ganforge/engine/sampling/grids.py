@@ -27,10 +27,10 @@ MAX_LABELS = 24
 
 
 class Backdrop(NamedTuple):
-    """Background for 2-D samples: the data, and the critic's logits over the plane."""
+    """Background for 2-D samples: real points, and the critic's logits over the plane."""
 
-    data: Tensor
-    """[m, 2] real points."""
+    real: Tensor
+    """[m, 2] points of the data set."""
     logits: Tensor
     """[MESH, MESH]: row by row from the bottom, over the square from -extent to extent."""
     extent: float
@@ -90,11 +90,11 @@ def noises(rows: int) -> tuple[str, ...]:
     return tuple(f"noise {row}" for row in range(1, rows + 1))
 
 
-def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, data: Images, count: int) -> Grid:
+def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, real: Images, count: int) -> Grid:
     """2-D samples over a `backdrop`; any others unchanged."""
     if spec.shape != (2,) or spec.labels.kind != "none":
         return grid
-    return grid._replace(backdrop=backdrop(critic, data, count))
+    return grid._replace(backdrop=backdrop(critic, real, count))
 
 
 def _with_images(sampler: GeneratorSampler, name: str, seed: int) -> Grid:
@@ -104,7 +104,7 @@ def _with_images(sampler: GeneratorSampler, name: str, seed: int) -> Grid:
     images = sampler.generate(sampler.latents(len(given), seed).z, cond)
     channels, *side = images.shape[1:]
     shown = F.interpolate(given, side, mode="nearest")
-    # Grey next to colour, and whatever has more channels by its first ones.
+    # Grey next to color, and whatever has more channels by its first ones.
     shown = shown.expand(-1, channels, -1, -1) if shown.shape[1] == 1 else shown[:, :channels]
     images = images if shown.shape[1] == channels else images[:, : shown.shape[1]]
     pairs = torch.stack([shown, images], dim=1).flatten(0, 1)
@@ -128,16 +128,16 @@ def _grid_name(condition: str) -> str:
 
 
 @torch.no_grad()
-def backdrop(critic: nn.Module, data: Images, count: int) -> Backdrop:
-    """For 2-D data: `count` points of it, and the critic's logits around them.
+def backdrop(critic: nn.Module, real: Images, count: int) -> Backdrop:
+    """For 2-D data: `count` real points, and the critic's logits around them.
 
     The critic must be unconditional: a 2-D plot has no axis for a condition.
     """
-    data = data[:count].float().cpu()
-    extent = 1.25 * float(data.abs().max())
+    real = real[:count].float().cpu()
+    extent = 1.25 * float(real.abs().max())
     axis = torch.linspace(-extent, extent, MESH)
     places = torch.cartesian_prod(axis, axis).flip(1)
     device = next(critic.parameters()).device
     with kept_buffers([critic]):
         logits = per_sample(critic(places.to(device), None).logits)
-    return Backdrop(data, logits.float().cpu().view(MESH, MESH), extent)
+    return Backdrop(real, logits.float().cpu().view(MESH, MESH), extent)

@@ -5,9 +5,10 @@
   const SAMPLES = 16;
   const STRIP = 8;
   const CLOUD = 1024;
-  const OFF = 3;
   const by = (id) => document.getElementById(id);
   const model = JSON.parse(by("model").textContent);
+  /** Where the slider of truncation ends, and there is none. */
+  const OFF = model.truncation === "styles" ? 1 : 3;
   const flat = model.shape.length === 1;
   const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
   const golden = model.golden.map((each) => ({
@@ -17,7 +18,7 @@
   }));
   const source = new Latents.Source(model.prior, golden, floats(model.table));
   const codes = Latents.columns(model.prior);
-  const state = State.read(location.hash, SAMPLES, codes);
+  const state = State.read(location.hash, SAMPLES, codes, OFF);
   let network = null;
 
   by("name").textContent = document.title = model.name;
@@ -44,6 +45,7 @@
   by("latent-card").hidden = !model.latent;
   by("seed-row").hidden = !source.seeded;
   by("truncation-row").hidden = !model.truncation;
+  Object.assign(by("truncation"), OFF === 1 ? { min: 0.05, max: OFF, step: 0.05 } : { min: 0.2, max: OFF, step: 0.1 });
   by("index-row").hidden = flat;
   if (!source.seeded) by("latent-hint").textContent = `${source.rows} latents of the prior are stored in this page.`;
   if (!source.seeded) by("index").max = source.rows - 1;
@@ -62,18 +64,26 @@
 
   function latentOf(point, index = point.index) {
     let z = source.latent(point.seed, index);
-    if (model.truncation && point.truncation !== null) z = Latents.truncated(z, point.truncation);
+    if (model.truncation === "latents" && point.truncation !== null) z = Latents.truncated(z, point.truncation);
     return Latents.withCodes(z, model.prior, point.codes);
   }
 
-  const inputOf = (point, index) => [latentOf(point, index), conditionOf(point)];
+  const inputOf = (point, index) => ({
+    z: latentOf(point, index),
+    cond: conditionOf(point),
+    truncation: Float32Array.of(point.truncation ?? 1),
+  });
 
-  function between([z, cond], [w, other], t) {
-    return [Latents.between(z, w, t, model.prior.type), cond && Latents.mixed(cond, other, t)];
+  function between(a, b, t) {
+    return {
+      z: Latents.between(a.z, b.z, t, model.prior.type),
+      cond: a.cond && Latents.mixed(a.cond, b.cond, t),
+      truncation: Latents.mixed(a.truncation, b.truncation, t),
+    };
   }
 
   const samplesOf = async (inputs) => {
-    const result = await network.run(inputs.map(([z]) => z), inputs.map(([, cond]) => cond));
+    const result = await network.run(inputs);
     timing(inputs.length, result.milliseconds);
     return result.data;
   };
@@ -281,7 +291,7 @@
   });
 
   try {
-    network = await Network.open({ z: [model.prior.width], cond: model.condition_shape }, model.inline);
+    network = await Network.open({ z: [model.prior.width], cond: model.condition_shape, truncation: [] }, model.inline);
     by("loading").hidden = true;
     refresh();
   } catch (error) {

@@ -18,29 +18,29 @@ const Network = (() => {
   }
 
   class Generator {
-    /** `shapes`: of a latent, a condition and a sample, without the batch. */
+    /** `shapes`: of each input by its name, without the batch. */
     constructor(session, shapes) {
       this.session = session;
       this.shapes = shapes;
       this.busy = Promise.resolve();
     }
 
-    /** Latents and conditions (arrays of Float32Array; conditions may be null) -> n samples, one after another. */
-    run(zs, conds) {
-      const turn = this.busy.then(() => this.now(zs, conds));
+    /** For each of n samples its inputs by name (Float32Array; of those that the network has) -> the samples, one
+        after another. */
+    run(inputs) {
+      const turn = this.busy.then(() => this.now(inputs));
       this.busy = turn.catch(() => {});
       return turn;
     }
 
-    async now(zs, conds) {
-      const n = zs.length;
+    async now(inputs) {
+      const n = inputs.length;
       const feeds = {};
       for (const name of this.session.inputNames) {
-        const rows = name === "z" ? zs : conds;
         const shape = this.shapes[name];
         const width = shape.reduce((a, b) => a * b, 1);
         const data = new Float32Array(n * width);
-        rows.forEach((row, i) => data.set(row, i * width));
+        inputs.forEach((each, i) => data.set(each[name], i * width));
         feeds[name] = new ort.Tensor("float32", data, [n, ...shape]);
       }
       const started = performance.now();

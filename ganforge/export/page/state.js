@@ -21,13 +21,14 @@ const State = (() => {
     return parts;
   }
 
-  /** A point from its parts; anything damaged is left at its default. `codes`: name -> {kind, width}. */
-  function pointOf(parts, samples, codes) {
+  /** A point from its parts; anything damaged is left at its default. `codes`: name -> {kind, width};
+      `off`: the truncation that is none. */
+  function pointOf(parts, samples, codes, off) {
     const point = fresh();
     point.seed = whole(parts.get("seed"), 0, Number.MAX_SAFE_INTEGER, 0);
     point.index = whole(parts.get("sample"), 0, samples - 1, 0);
     const limit = Number(parts.get("truncation"));
-    point.truncation = limit > 0 && limit < 3 ? limit : null;
+    point.truncation = limit > 0 && limit < off ? limit : null;
     point.condition = parts.get("condition");
     for (const [name, { kind, width }] of codes) {
       const text = parts.get(`code.${name}`);
@@ -47,14 +48,14 @@ const State = (() => {
     return `#${parts}`;
   }
 
-  function read(fragment, samples, codes) {
+  function read(fragment, samples, codes, off) {
     const parts = new URLSearchParams(fragment.replace(/^#/, ""));
-    const pinned = (name) => (parts.get(name) ? pointOf(new URLSearchParams(parts.get(name)), samples, codes) : null);
+    const pinned = (name) => (parts.get(name) ? pointOf(new URLSearchParams(parts.get(name)), samples, codes, off) : null);
     const [a, b] = [pinned("a"), pinned("b")];
     const view = VIEWS.includes(parts.get("view")) ? parts.get("view") : "one";
     const mix = Number(parts.get("mix") ?? 0.5);
     return {
-      point: pointOf(parts, samples, codes),
+      point: pointOf(parts, samples, codes, off),
       view: view === "mix" && !(a && b) ? "one" : view,
       a,
       b,

@@ -146,15 +146,16 @@ Embedding = Callable[[int, int], nn.Module]
 
 
 class LatentInput(nn.Module):
-    """The latent [N, z_dim], concatenated with the embedded condition [N, `dim`] if the scheme says so
-    (Mirza & Osindero 2014, arXiv:1411.1784). `dim` 0 appends the condition itself."""
+    """The latent [N, z_dim], concatenated with the embedded condition [N, `condition_dim`] if the
+    scheme says so (Mirza & Osindero 2014, arXiv:1411.1784). `condition_dim` 0 appends the
+    condition itself."""
 
-    def __init__(self, z_dim: int, how: Scheme, dim: int, layer: Embedding = fan_in_linear) -> None:
+    def __init__(self, z_dim: int, how: Scheme, condition_dim: int, layer: Embedding = fan_in_linear) -> None:
         """`layer`: makes the embedding, of its width and that of its result."""
         super().__init__()
         self.concat = how.generator in ("concat", "both")
-        self.embed = layer(how.width, dim) if self.concat and dim else nn.Identity()
-        self.width = z_dim + (dim or how.width) * self.concat
+        self.embed = layer(how.width, condition_dim) if self.concat and condition_dim else nn.Identity()
+        self.width = z_dim + (condition_dim or how.width) * self.concat
 
     def forward(self, z: Tensor, cond: Tree) -> Tensor:
         if not self.concat:

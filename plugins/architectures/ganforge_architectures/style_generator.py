@@ -124,6 +124,12 @@ class StyleGenerator(nn.Module):
         unbounded: Tensor = self.synthesis(w)
         return unbounded
 
+    def truncated(self, z: Tensor, cond: Tree, psi: Tensor) -> Tensor:
+        """Images [N, C, H, W] in [-1, 1] with a factor `psi` [N] for each, in place of `truncation`."""
+        w = torch.lerp(self.get_buffer("w_mean"), self.mapping(z, cond), psi[:, None, None])
+        images: Tensor = self.synthesis(w)
+        return images.clamp(-1, 1)
+
     def mixed(self, coarse: Tensor, fine: Tensor, cond: Tree, share: float) -> Tensor:
         """Images [N, C, H, W] in [-1, 1] with the styles of latents `coarse` [N, z_dim] in the first `share`
         of the layers, at least one, and those of `fine` in the others; truncated as any other."""

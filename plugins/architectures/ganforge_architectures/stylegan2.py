@@ -108,6 +108,9 @@ class StyleGAN2(Architecture):
             return True
         return False
 
+    def truncated(self, generator: nn.Module, z: Tensor, cond: Any, limits: Tensor) -> Tensor | None:
+        return generator.truncated(z, cond, limits) if isinstance(generator, StyleGenerator) else None
+
     def style_mixed(
         self, generator: nn.Module, coarse: Tensor, fine: Tensor, cond: Any, share: float
     ) -> Tensor | None:

@@ -15,9 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganforge.api import UserError
 from ganforge_datasets.arrays import read_array, scale_16_bits, to_levels
+from ganforge_datasets.bmp_alpha import add_alpha
 from ganforge_datasets.formats import formats, is_array_name
 
-FORMAT = 2
+FORMAT = 3
 """Version of how files become bytes; part of every cache key."""
 LARGE = 16_000_000
 """Pixels from which images are decoded one at a time, JPEGs at a fraction of their size. A smaller one takes
@@ -89,6 +90,7 @@ def decode_image(data: bytes, where: str, form: Form) -> Decoded:
         with Image.open(io.BytesIO(data), formats=formats()) as image:
             _refuse_size(image, where)
             with _one_large if image.width * image.height > LARGE else nullcontext():
+                add_alpha(image, data)
                 return _decoded(image, where, form)
     except UserError:
         raise

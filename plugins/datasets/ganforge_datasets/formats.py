@@ -14,6 +14,18 @@ SUFFIXES = (
 """Names of images end so, in either case."""
 ARRAYS = (".npy", ".npz")
 """Names of arrays that are images where there are no files of another format."""
+UNSUPPORTED = (
+    *(".heic", ".heif", ".hif", ".jxl", ".ico", ".psd", ".psb", ".svg", ".exr", ".hdr", ".dds", ".eps"),
+    *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+)
+"""Images that are not read. Many of a camera's raw formats look like TIFF, of which the first page is a small
+preview."""
+ARCHIVES = (
+    *(".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lmdb", ".tfrecord", ".parquet"),
+)
+"""Files that hold others."""
+HIDDEN = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+"""Folders of macOS in zips, of Synology next to images (with thumbnails), and of Windows on every drive."""
 HEAD = 32
 """Bytes at the start of a file that tell its format."""
 
@@ -43,7 +55,16 @@ def is_array_name(path: str) -> bool:
 def is_hidden(path: str) -> bool:
     """Whether the file or a folder on its way is hidden. macOS leaves '._a.png' next to 'a.png', and a
     folder '__MACOSX' of them in zips; these are no images."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(path).parts)
+    return any(part.startswith(".") or part in HIDDEN for part in PurePosixPath(path).parts)
+
+
+def why_not_read(path: str) -> str | None:
+    """The reason to pass over a file that its name alone gives; None where there is none."""
+    if path.lower().endswith(UNSUPPORTED):
+        return "in unsupported formats; convert to PNG"
+    if path.lower().endswith(ARCHIVES):
+        return "archives; unpack them"
+    return None
 
 
 def is_image_head(head: bytes) -> bool:

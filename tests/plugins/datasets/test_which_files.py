@@ -13,6 +13,7 @@ from PIL import Image
 
 from ganforge.api import UserError
 from ganforge_datasets.decode import Form, decode_image
+from ganforge_datasets.image_files import ImageFiles
 from support.contexts import opened, refused
 from support.encoded import blank_png, encoded
 from support.pictures import content, data, folder, png, zipped
@@ -71,8 +72,60 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     said = list[str]()
     opened(dataset, tmp_path / "cache", said=said)
     assert said == [
-        f"data: 5 images in {root}; skipped 1 links to a folder they are in (bird/again), 1 not images (bird/gone)"
+        f"data: 5 images in {root}; skipped 1 broken links (bird/gone), 1 links to a folder they are in (bird/again)"
     ]
+
+
+def test_formats_that_are_not_read_and_archives_are_told_apart(tmp_path: Path) -> None:
+    """A raw file of a camera begins like a TIFF, whose first page would be its preview."""
+    files = {
+        "a.png": png(1),
+        "b.HEIC": b"x",
+        "c.dng": encoded(RED, "TIFF"),
+        "d.zip": b"PK",
+        "@eaDir/a.png": png(2),
+    }
+    said = list[str]()
+    root = folder(tmp_path / "data", files)
+    assert len(opened(data(root), tmp_path / "cache", said=said)) == 1
+    assert said == [
+        f"data: 1 images in {root}; skipped 1 archives; unpack them (d.zip), 1 hidden (@eaDir/a.png), "
+        "2 in unsupported formats; convert to PNG (b.HEIC, c.dng)"
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folder(tmp_path / "data", {"a.png": png(1), "cat/b.png": png(2)})
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("cat"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert ImageFiles(root).skips() == "skipped 1 folders that cannot be listed (cat: Permission denied)"
+
+
+def test_names_of_any_length_with_line_breaks_stay_in_one_line(tmp_path: Path) -> None:
+    root = folder(tmp_path / "data", {"a.png": png(1), "b\nc.txt": "", "d" * 200 + ".txt": ""})
+    assert ImageFiles(root).skips() == f"skipped 2 not images (b\\nc.txt, ...{'d' * 76}.txt)"
+
+
+def test_splits_are_no_classes(tmp_path: Path) -> None:
+    files = {"train/cat/a.png": png(1), "train/dog/b.png": png(2), "test/cat/c.png": png(3)}
+    root = folder(tmp_path / "data", files)
+    message = f"{root} holds test and train, each with folders of its own; set data.root to one of them, {root}/train"
+    assert refused(data(root, labels="folder", names=("cat", "dog")), tmp_path) == message
+    followed = data(root / "train", labels="folder", names=("cat", "dog"))
+    assert content(followed, tmp_path) == {1: ["cat"], 2: ["dog"]}
+    # Where they are named, or hold the images, they are classes all the same.
+    assert set(content(data(root, labels="folder", names=("train", "test")), tmp_path)) == {1, 2, 3}
+    flat = folder(tmp_path / "flat", {"train/a.png": png(1), "test/b.png": png(2)})
+    assert content(data(flat, labels="folder", names=("test", "train")), tmp_path) == {
+        2: ["test"],
+        1: ["train"],
+    }
 
 
 def test_links_that_were_copied_as_files_are_named(tmp_path: Path) -> None:
