@@ -25,15 +25,14 @@ class WeightClip(Callback):
     def advice(self, run: RunView) -> list[Advice]:
         if has_spectral_norm(run.networks.discriminator):
             text = (
-                "callback 'weight_clip' has no effect on layers with spectral norm, whose weights are divided "
-                "by their largest singular value (Miyato et al., 2018, arXiv:1802.05957); remove one of the two"
+                "callback 'weight_clip' has no effect on layers with spectral norm, whose weights are "
+                "divided by their largest singular value (Miyato et al., 2018, arXiv:1802.05957); remove one"
             )
             return [Advice("weight_clip.spectral_norm", text)]
         if run.has("gradient_penalty"):
             text = (
-                "callback 'weight_clip' and term 'gradient_penalty' both bound the critic's slope, the penalty "
-                "in place of clipping (Gulrajani et al., 2017, arXiv:1704.00028, section 4); "
-                "remove 'weight_clip'"
+                "callback 'weight_clip' and term 'gradient_penalty' both bound the critic's slope; use one "
+                "(Gulrajani et al., 2017, arXiv:1704.00028, section 4)"
             )
             return [Advice("weight_clip.gradient_penalty", text)]
         return []
