@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import tempfile
 import threading
@@ -81,7 +82,6 @@ def _export(run_folder: Path, choice: str, folder: Path) -> None:
     """Writes the page of a run; the generator is exported once, and kept."""
     from ganforge.export import kept
     from ganforge.export.page_folder import runtime_files, write_folder
-    from ganforge.export.page_parts import as_argument
     from ganforge.outputs.run_folder import RunFolder
 
     run = RunFolder.open(run_folder)
@@ -91,7 +91,7 @@ def _export(run_folder: Path, choice: str, folder: Path) -> None:
     if found is None:
         found = _exported(run, choice, key)
     # The folder may be given in another way than it was then.
-    write_folder(folder, {**found.facts, "command": as_argument(str(run.path))}, runtime, found.network)
+    write_folder(folder, {**found.facts, "command": shlex.quote(str(run.path))}, runtime, found.network)
 
 
 def _exported(run: RunFolder, choice: str, key: str | None) -> Kept:

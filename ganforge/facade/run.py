@@ -34,7 +34,7 @@ from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.recorded import load_recorded
 
-MOST_GENERATORS = 8
+MOST_TRUNCATED = 8
 
 
 def load_run(path: str | Path, checkpoint: str | int = "newest", device: str = "cpu") -> Run:
@@ -164,11 +164,12 @@ class Run(LatentSpace):
         return DrawnSamples(sheet, generator, seed)
 
     def _generator(self, truncation: float | None) -> TrainedGenerator:
-        """An architecture may truncate in its generator, so each value has a generator of its own; the latest
-        `MOST_GENERATORS` are kept."""
+        """An architecture may truncate in its generator, so each value has a generator of its own; the one
+        without truncation is kept, and of the others the latest `MOST_TRUNCATED`."""
         if truncation not in self._generators:
-            while len(self._generators) >= MOST_GENERATORS:
-                del self._generators[next(iter(self._generators))]
+            others = [each for each in self._generators if each is not None]
+            if len(others) >= MOST_TRUNCATED:
+                del self._generators[others[0]]
             self._generators[truncation] = open_generator(
                 self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device
             )

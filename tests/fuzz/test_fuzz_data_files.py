@@ -11,9 +11,7 @@ import gzip
 import io
 import json
 import struct
-import tempfile
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +25,9 @@ from ganforge_datasets.uint8_cache import cached
 from support.contexts import context, refused
 from support.fuzz import ANY_TEXT, MIB, answer, damaged, fuzz, json_values
 from support.pictures import FILES, data, folder
+from support.scratch import scratch
 
-PLACE = Path(tempfile.mkdtemp())
+PLACE = scratch()
 ROOT = folder(PLACE / "data", FILES)
 IMAGES = [*FILES, "a.png", "c.png", "no.png", "", "../cat/a.png", "/cat/a.png", "cat//a.png", "cat\\a.png"]
 NAMES = ("cat", "dog")
