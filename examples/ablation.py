@@ -21,7 +21,7 @@ HEAD = [
     "| run | settings | result | judge | images | time | device | seed |",
     "|---|---|---|---|---|---|---|---|",
 ]
-LEFT_OUT = ("train.images", "logging", "wandb", "data.root", "metrics")
+LEFT_OUT = ("train.images", "logging", "wandb", "trackers", "data.root", "metrics")
 """Settings that are no part of a method."""
 ABSENT = object()
 
@@ -57,7 +57,7 @@ def changes(folder: Path, first: Path) -> str:
     differ = []
     for key in sorted(now.keys() | before.keys()):
         old, new = before.get(key, ABSENT), now.get(key, ABSENT)
-        if old != new and not _is_path(new):
+        if old != new and not _is_path(old) and not _is_path(new):
             differ.append(f"{key} {'absent' if new is ABSENT else json.dumps(new)}")
     return ", ".join(f"`{each}`" for each in differ) or "-"
 
@@ -106,6 +106,8 @@ def table(folders: list[Path]) -> str:
 
 
 def main() -> None:
+    if not sys.argv[1:]:
+        sys.exit("expected run folders: python examples/ablation.py RUN RUN ...")
     page = HERE / "README.md"
     above, rest = page.read_text().split(BEGIN)
     _, below = rest.split(END)

@@ -58,7 +58,10 @@ def table(runs: Path, before: str = "") -> str:
     for folder in sorted(path.parent for path in runs.glob("*/run.json")):
         info = json.loads((folder / "run.json").read_text())
         config = tomllib.loads((folder / "config.toml").read_text())
-        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        log = folder / "metrics.jsonl"
+        rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        if not rows:
+            continue  # has only just been started
         seconds = max(row.get("seconds", 0.0) for row in rows)
         images = f"{rows[-1]['images_seen']:,}"
         cells = [folder.name, results(folder, rows), images, f"{seconds / 60:.0f} min", device(folder, info)]
@@ -105,6 +108,8 @@ def in_checkpoint(folder: Path) -> int | None:
 
 
 def main() -> None:
+    if len(sys.argv) < 3 or sys.argv[1] not in ("run", "table"):
+        sys.exit("expected: python examples/results.py run RUNS EXAMPLE ...  (or: table RUNS)")
     verb, runs, *wanted = sys.argv[1:]
     if verb == "run":
         run(Path(runs), wanted)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ganforge.api.errors import UserError
 
 MIB = 2**20
-MOST = {"config.toml": MIB, "run.json": 16 * MIB, "manifest.json": 16 * MIB, "best.json": MIB}
+MAX_BYTES = {"config.toml": MIB, "run.json": 16 * MIB, "manifest.json": 16 * MIB, "best.json": MIB}
 """Bytes that a record of that name has at most: far more than ganforge writes."""
-MOST_ROWS = 2**30
+MAX_LOG_BYTES = 2**30
 """Bytes of a file with one JSON object per line."""
-MOST_PICTURE = 64 * MIB
+MAX_PICTURE_BYTES = 64 * MIB
 """Bytes of a grid or a plot."""
 
 _KINDS = (
@@ -52,11 +52,11 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def read_regular(path: Path, most: int | None = None) -> bytes:
-    """The content of a regular file of at most `most` bytes, by default `MOST` for its name.
+    """The content of a regular file of at most `most` bytes, by default `MAX_BYTES` for its name.
 
     Raises `UserError` for a pipe, a device or a larger file, without reading it, and `OSError` as `open`.
     """
-    limit = MOST[path.name] if most is None else most
+    limit = MAX_BYTES[path.name] if most is None else most
     # Without O_NONBLOCK, opening a pipe waits for a writer, forever if there is none.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -19,10 +20,16 @@ def nearest(word: str, choices: Iterable[str], most: int = 3) -> list[str]:
     return difflib.get_close_matches(word, list(choices), n=most, cutoff=0.6)
 
 
+def _folded(text: str) -> str:
+    """Equal for texts that differ in case, width, ligatures and the like."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """`"; did you mean 'margin'?"`, or nothing where no choice is close to `word`. Letters that are no ASCII
     are shown as code points as well, since two of them may look alike."""
-    close = nearest(word, choices, most=1)
+    choices = list(choices)
+    close = nearest(word, choices, most=1) or [each for each in choices if _folded(each) == _folded(word)]
     if not close:
         return ""
     apart = "" if (word + close[0]).isascii() else f" (got {word!a}, and that is {close[0]!a})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
@@ -29,13 +29,21 @@ class Loss(Component):
     """`[loss]`: the adversarial game, as two functions from logits to a scalar.
 
     Logits are [N] for a critic that judges whole samples, and [N, ...] for one that judges patches; of a
-    critic with several outputs (scales, periods) both functions are called for each, and summed.
+    critic with several outputs (scales, periods) both functions are called for each, and summed. A loss that
+    needs more than logits implements `__call__` in place of the two.
     """
 
     kind: ClassVar[str] = "loss"
 
     paired: ClassVar[bool] = False
     """`g_loss` needs logits on real samples too (relativistic losses)."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.__call__ is not Loss.__call__:
+            # Whoever overrides what calls them does without.
+            cls.__abstractmethods__ = cls.__abstractmethods__ - {"d_loss", "g_loss"}
 
     @abstractmethod
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.api.nets import Draw, Verdict
+from ganforge.api.stream import Stream
 from ganforge.api.tree import leaves
 
 Role = Literal["d", "g"]
@@ -48,7 +49,7 @@ class Play:
         self.real = real
         """[N, C, H, W] in [-1, 1], or points [N, D]."""
         self.cond = cond
-        """[N, K], an image [N, C, H, W], or None: the condition of `real`."""
+        """[N, K], an image [N, C, H, W], a dict of such by name, or None: the condition of `real`."""
         self.fake = fake
         """Like `real`; attached to the generator's graph only in the generator's own update."""
         self.fake_cond = draw.cond if fake_cond is ... else fake_cond
@@ -77,6 +78,11 @@ class Play:
         self.parts: dict[str, Tensor] = {}
         """The objective's parts so far in this update, without their weights: "adversarial", then the terms
         by name in the order of the run file."""
+
+    @property
+    def world(self) -> int:
+        """The number of processes that share the batch; `mean(x.sum()) * world` is the sum over all of it."""
+        return self.rng.world if isinstance(self.rng, Stream) else 1
 
     @property
     def both_learn(self) -> bool:

@@ -44,8 +44,9 @@ class Stored(ABC):
         return self.shape[0]
 
     def __getitem__(self, which: Tensor | slice) -> Tensor:
-        rows = torch.arange(len(self))[which] if isinstance(which, slice) else which.cpu().long()
-        return self.read(rows)
+        if isinstance(which, slice):
+            return self.read(torch.arange(*which.indices(len(self))))
+        return self.read(which.cpu().long())
 
 
 Images = Tensor | Stored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -89,7 +90,7 @@ def export(
         # First: the other exports fold the network's parametrizations.
         write_hub(run, generator, choice, hub, license_name, say)
         sizes[str(hub)] = sum(file.stat().st_size for file in hub.rglob("*") if file.is_file())
-        tell(f"{hub}: upload it with 'hf upload OWNER/NAME {hub}'")
+        tell(f"{hub}: upload it with  hf upload OWNER/NAME {shlex.quote(str(hub))}")
     if onnx is not None:
         sizes[str(onnx)] = size = write_onnx(run, generator, onnx)
         tell(f"{onnx}: {size / 1e6:.1f} MB; equal to PyTorch for batches of 1, 2 and 7")

@@ -20,6 +20,8 @@ DEFAULT_OUT = {
     "truncation": "truncation.png",
     "mixing": "mixing.png",
 }
+SUFFIXES = {"walk": (".webp", ".gif"), "project": (".png", ".jpg", ".jpeg", ".webp")}
+"""Of what takes long to make, so that a name that cannot be is refused before."""
 
 
 @click.command()
@@ -89,9 +91,15 @@ def latents(
         raise click.UsageError(
             "expected one of --walk, --interpolate A B, --project IMAGE, --truncation-sheet and --mixing"
         )
+    out = out or Path(DEFAULT_OUT[chosen[0]])
+    suffixes = SUFFIXES.get(chosen[0], (out.suffix.lower(),))
+    if out.suffix.lower() not in suffixes:
+        raise click.UsageError(
+            f"--out {out}: --{chosen[0]} writes a file that ends in {' or '.join(suffixes)}"
+        )
     from ganforge.facade.run import load_run
 
-    run, out = load_run(run_folder, choice, device), out or Path(DEFAULT_OUT[chosen[0]])
+    run = load_run(run_folder, choice, device)
     result: dict[str, Any] = {"written": str(out), "seed": seed}
     if project is not None:
         result |= _project(run, project, condition, steps or 300, seed, out)

@@ -99,7 +99,8 @@ def _refuse(file: Path, force: bool) -> None:
     from ganforge.api.errors import UserError
 
     if file.suffix.lower() != ".toml":
-        raise UserError(f"{file}: a run file is TOML; name it {file.with_suffix('.toml').name}")
+        better = file.with_suffix(".toml").name if file.name else "my.toml"
+        raise UserError(f"{file}: a run file is TOML; name it {better}")
     if file.exists() and not force:
         raise UserError(f"{file} already exists; choose another name, or replace it with --force")
     if not file.parent.is_dir():

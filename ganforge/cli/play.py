@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import signal
 import tempfile
+import threading
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +40,7 @@ def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) 
     from ganforge.export.page_folder import is_page
     from ganforge.export.serve import server
 
-    with tempfile.TemporaryDirectory(prefix="ganforge-play-") as scratch:
+    with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="ganforge-play-") as scratch:
         exported = is_page(run_folder)
         folder = run_folder if exported else Path(scratch) / "page"
         # Before the export, which takes a while: a port may be in use.
@@ -45,21 +49,39 @@ def play(run_folder: Path, choice: str, port: int, host: str, no_browser: bool) 
                 _export(run_folder, choice, folder)
             address = f"http://{host}:{serving.server_address[1]}/"
             click.echo(f"{address}  (Ctrl-C ends)")
-            if not no_browser and not webbrowser.open(address):
-                click.echo(f"no browser was found; open {address} yourself", err=True)
-            # Otherwise SIGTERM would leave the exported page behind.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            if not no_browser:
+                threading.Thread(target=_open, args=(address,), daemon=True).start()
             try:
                 serving.serve_forever()
             except KeyboardInterrupt:
                 click.echo("")
 
 
+def _open(address: str) -> None:
+    """In a thread: a browser in the terminal does not return before it is left, and waits for the page."""
+    if not webbrowser.open(address):
+        click.echo(f"no browser was found; open {address} yourself", err=True)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Signals that end a process (of `kill`, and of a terminal that is closed) do as Ctrl-C does, from the
+    export on: otherwise they would leave the exported page behind. One that is ignored stays so (nohup)."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    changed = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _export(run_folder: Path, choice: str, folder: Path) -> None:
     """Writes the page of a run; the generator is exported once, and kept."""
     from ganforge.export import kept
     from ganforge.export.page_folder import runtime_files, write_folder
-    from ganforge.export.page_parts import as_argument
     from ganforge.outputs.run_folder import RunFolder
 
     run = RunFolder.open(run_folder)
@@ -69,7 +91,7 @@ def _export(run_folder: Path, choice: str, folder: Path) -> None:
     if found is None:
         found = _exported(run, choice, key)
     # The folder may be given in another way than it was then.
-    write_folder(folder, {**found.facts, "command": as_argument(str(run.path))}, runtime, found.network)
+    write_folder(folder, {**found.facts, "command": shlex.quote(str(run.path))}, runtime, found.network)
 
 
 def _exported(run: RunFolder, choice: str, key: str | None) -> Kept:

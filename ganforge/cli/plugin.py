@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def new(name: str, kinds: str, out: Path | None, as_json: bool) -> None:
         return
     # Without ./ pip would look for the name on PyPI.
     place = folder if folder.is_absolute() else f"./{folder}"
-    click.echo(f"next:  pip install -e {place}  &&  ganforge plugin check {name}")
+    click.echo(f"next:  pip install -e {shlex.quote(str(place))}  &&  ganforge plugin check {name}")
 
 
 @plugin.command()

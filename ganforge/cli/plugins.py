@@ -67,7 +67,8 @@ def doctor(as_json: bool) -> None:
     """
     from ganforge.components.registry import discover
 
-    registry = discover()
+    # Its warnings, slow imports among them, are part of what is printed.
+    registry = discover(lambda line: None)
     if as_json:
         click.echo(json.dumps(_report(registry), indent=1))
     else:
@@ -86,7 +87,8 @@ def doctor(as_json: bool) -> None:
 def _list(as_json: bool) -> None:
     from ganforge.components.registry import discover
 
-    registry = discover()
+    # Its warnings, slow imports among them, are part of what is printed.
+    registry = discover(lambda line: None)
     if as_json:
         click.echo(json.dumps(_report(registry), indent=1))
         return

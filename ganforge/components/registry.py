@@ -7,13 +7,12 @@ with its reason; the others are used.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -22,11 +21,14 @@ from typing import Literal, get_args, get_origin
 import pluggy
 
 from ganforge.api import API_VERSION, GROUP, KINDS, Component, UserError, did_you_mean, hooks
+from ganforge.components.containment import contained
 from ganforge.components.faults import KIND_NOUNS, one_line
 
 DISABLE = "GANFORGE_DISABLE_PLUGINS"
-SLOW_S = 5.0
+SLOW_S = 2.0
 """An import that takes longer is reported, in seconds."""
+OWN = "ganforge"
+"""The distribution of the built-in plugins, which nobody can go without."""
 
 
 @dataclass(frozen=True)
@@ -125,32 +127,44 @@ class Registry:
         return f"{KIND_NOUNS[kind]} '{name}' is provided by {listed}; disable one with {DISABLE}={culprit}"
 
 
-def discover() -> Registry:
+def _to_stderr(line: str) -> None:
+    """One process of a run speaks."""
+    if os.environ.get("RANK", "0") == "0":
+        sys.stderr.write(f"{line}\n")
+
+
+def discover(say: Callable[[str], None] = _to_stderr) -> Registry:
     """The registry of all installed plugins, less those that GANFORGE_DISABLE_PLUGINS names
-    (comma-separated, by plugin or by distribution)."""
+    (comma-separated, by plugin or by distribution). `say` gets a line about each slow import."""
     disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     modules: list[tuple[Plugin, ModuleType]] = []
     seconds: dict[Plugin, float] = {}
     broken: list[Broken] = []
+    warned: list[Warned] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
         plugin = _plugin_of(entry)
         if {plugin.name, plugin.distribution} & disabled:
             continue
         started = time.monotonic()
         try:
-            # What a plugin prints must not mix with the output of a command, which may be JSON.
-            with contextlib.redirect_stdout(sys.stderr):
+            with contained() as changed:
                 modules.append((plugin, entry.load()))
+            if changed:
+                warned.append(Warned(plugin, _undone(changed)))
         except (Exception, SystemExit) as error:  # a plugin may raise anything at import
             broken.append(Broken(plugin, f"does not import: {one_line(error)}"))
-        seconds[plugin] = time.monotonic() - started
+        seconds[plugin] = duration = time.monotonic() - started
+        if duration > SLOW_S:
+            without = f"{DISABLE}={plugin.name} goes without it"
+            warned.append(Warned(plugin, f"took {duration:.0f} s to import; {without}"))
+            if plugin.distribution != OWN:
+                say(f"loading {plugin} took {duration:.0f} s; {without}")
     found = Registry.from_modules(modules, broken)
-    slow = tuple(
-        Warned(plugin, f"took {duration:.0f} s to import; {DISABLE}={plugin.name} goes without it")
-        for plugin, duration in seconds.items()
-        if duration > SLOW_S
-    )
-    return replace(found, seconds=seconds, warned=found.warned + slow)
+    return replace(found, seconds=seconds, warned=(*found.warned, *warned))
+
+
+def _undone(changed: Sequence[str]) -> str:
+    return f"changes, when it is imported, {', '.join(changed)}; this was undone"
 
 
 def _plugin_of(entry: EntryPoint) -> Plugin:
@@ -166,13 +180,16 @@ def _collect(modules: list[tuple[Plugin, object]], broken: list[Broken]) -> Regi
     for plugin, module in modules:
         try:
             old = _negotiated(module)
-            classes = _components_of(plugin, module)
+            with contained() as changed:
+                classes = _components_of(plugin, module)
         except (Exception, SystemExit) as error:  # a hook is the plugin author's code
             broken.append(Broken(plugin, one_line(error)))
             continue
         plugins.append(plugin)
         if old is not None:
             warned.append(Warned(plugin, old))
+        if changed:
+            warned.append(Warned(plugin, _undone(changed)))
         for component in classes:
             component.provider = str(plugin)
             claims.setdefault((component.kind, component.type_name()), []).append((plugin, component))

@@ -16,9 +16,9 @@ Networks = Literal["dcgan", "stylegan2"]
 LARGEST = {"dcgan": 64, "stylegan2": 128}
 """Image size in pixels up to which the networks are proposed without being asked for."""
 SMALLEST = 16
-FEW = 20_000
+SMALL_DATASET = 20_000
 """Images below which the discriminator memorizes them within the run unless it sees them augmented."""
-VERY_FEW = 100
+TINY_DATASET = 100
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _dcgan(survey: Survey) -> list[str]:
         'type = "hinge"',
         "",
     ]
-    if survey.images < FEW:
+    if survey.images < SMALL_DATASET:
         lines += [
             "[[callbacks]]",
             f'type = "diff_augment"  # few images ({survey.images:,}): without it the discriminator '

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ganforge.engine.checkpoint import checkpoint
+from ganforge.engine.checkpoint import checkpoint, optimizer_state
 from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
 
@@ -18,7 +18,7 @@ def pack_game(game: Game) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]
     players: dict[str, Any] = {}
     for role, player in game.players.items():
         tensors[f"network_{role}"] = checkpoint.weights(player.network)
-        tensors[f"optimizer_{role}"], groups = checkpoint.pack_optimizer(player.optimizer)
+        tensors[f"optimizer_{role}"], groups = optimizer_state.pack(player.optimizer)
         scaler = player.scaler.state_dict()
         players[role] = {"updates": player.updates, "groups": groups, "scaler": scaler}
     tensors |= game.live.state()
@@ -35,7 +35,7 @@ def unpack_game(game: Game, tensors: Mapping[str, Mapping[str, Tensor]], state: 
     for role, player in game.players.items():
         saved = state["players"][role]
         player.network.load_state_dict(dict(tensors[f"network_{role}"]))
-        checkpoint.unpack_optimizer(player.optimizer, tensors[f"optimizer_{role}"], saved["groups"])
+        optimizer_state.unpack(player.optimizer, tensors[f"optimizer_{role}"], saved["groups"])
         player.updates = saved["updates"]
         if game.runtime.device.type == "cuda":
             keep_on_device(player.optimizer, game.runtime.device)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import Context, DataSpec, Draw, Samples, UserError
+from ganforge.api import Context, DataSpec, Draw, Samples, UserError, taken
 from ganforge.api.judge.features import real
 from ganforge.components.registry import Registry
 from ganforge.engine.random import generator_for
@@ -21,7 +21,7 @@ class RealSampler(EvaluationSampler):
     """Real images in the role of a generator."""
 
     def __init__(self, samples: Samples, spec: DataSpec) -> None:
-        self.data = samples
+        self.samples = samples
         self.spec = spec
         self.drawn = 0
 
@@ -32,14 +32,14 @@ class RealSampler(EvaluationSampler):
                 "real images cannot be generated for a given condition; for metrics of conditions the "
                 "judge's own accuracy is the upper bound: see its judge.json"
             )
-        if n > len(self.data):
+        if n > len(self.samples):
             raise UserError(
                 f"{n:,} samples requested, but the half of the real images used in their place has "
-                f"{len(self.data):,}; set samples = {len(self.data)} or less"
+                f"{len(self.samples):,}; set samples = {len(self.samples)} or less"
             )
-        rows = torch.randperm(len(self.data), generator=generator_for(seed, "real samples"))[:n]
+        rows = torch.randperm(len(self.samples), generator=generator_for(seed, "real samples"))[:n]
         self.drawn += n
-        return real(self.data, rows), Draw(torch.zeros(n, 0), None, {})
+        return real(self.samples, rows), Draw(torch.zeros(n, 0), None, {})
 
 
 def evaluate_real(folder: Path, registry: Registry, asked: Evaluation, context: Context) -> dict[str, Any]:
@@ -71,6 +71,6 @@ def halves(samples: Samples) -> tuple[Samples, Samples]:
 
 def _only(samples: Samples, rows: Tensor) -> Samples:
     rows = rows.to(samples.images.device)
-    labels = None if samples.labels is None else samples.labels[rows]
+    labels = taken(samples.labels, rows)
     groups = None if samples.groups is None else samples.groups[rows.to(samples.groups.device)]
     return Samples(samples.images[rows], labels, samples.mirror, groups)

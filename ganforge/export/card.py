@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganforge.api import DataSpec
+from ganforge.api import DataSpec, LabelSpec
+from ganforge.api.data import quoted
+
+ODD = re.compile("[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""What may not stand for itself in a quoted text of YAML (1.2, section 5.1), and its line breaks."""
 
 
 def card(
@@ -58,11 +64,11 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _front_matter(
     about: Mapping[str, Any], spec: DataSpec, rows: Sequence[Mapping[str, Any]], license_name: str
 ) -> list[str]:
-    """YAML, of which JSON is a part: every text is quoted as JSON."""
+    """YAML, of which JSON is nearly a part: every text is quoted as JSON."""
     lines = [
-        f"license: {json.dumps(license_name)}",
+        f"license: {_yaml(license_name)}",
         "library_name: ganforge",
-        f"tags: {json.dumps(['gan', 'ganforge', *sorted(set(map(str, about['components'].values())))])}",
+        f"tags: {_yaml(['gan', 'ganforge', *sorted(set(map(str, about['components'].values())))])}",
     ]
     if spec.is_image and spec.labels.kind == "none":
         lines.append("pipeline_tag: unconditional-image-generation")
@@ -75,7 +81,7 @@ def _front_matter(
             }
             for row in rows
         ]
-        lines.append(f"model-index: {json.dumps([{'name': about['run'], 'results': results}])}")
+        lines.append(f"model-index: {_yaml([{'name': about['run'], 'results': results}])}")
     return lines
 
 
@@ -94,14 +100,19 @@ def _summary(about: Mapping[str, Any], spec: DataSpec) -> str:
     )
 
 
+def _condition(part: LabelSpec) -> str:
+    """An example of one, as the command line takes it."""
+    if part.kind == "image":
+        return "FILE.png"
+    if part.kind == "vector":
+        return ", ".join(["0"] * part.width)
+    return ", ".join(map(quoted, part.names[: max(1, part.least)]))
+
+
 def _use(spec: DataSpec) -> str:
-    condition = {
-        "none": "",
-        "image": " --condition FILE.png",
-        "vector": f' --condition "{", ".join(["0"] * spec.labels.width)}"',
-    }.get(spec.labels.kind, "")
-    if spec.labels.kind in ("one_of_k", "many_of_k"):
-        condition = f" --condition {json.dumps(spec.labels.names[0], ensure_ascii=False)}"
+    options = [name + "=" * bool(name) + _condition(part) for name, part in spec.labels.each.items()]
+    # A reader copies it into a shell.
+    condition = "".join(f" --condition {shlex.quote(each)}" for each in options if each.isprintable())
     return (
         "```sh\n"
         f"ganforge sample FOLDER{condition} --n 8 --seed 0\n"
@@ -123,8 +134,9 @@ def _metrics(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         spread = f" ± {row['std']:.4g}" if row["std"] is not None else ""
         lines.append(
-            f"| {row['metric']}: {row['name']} | {row['value']:.4g}{spread} | {row['seeds']} | "
-            f"{row['samples'] or ''} | {row['data']} | `{str(row['fingerprint'])[:12]}` |"
+            f"| {_plain(row['metric'])}: {_plain(row['name'])} | {row['value']:.4g}{spread} "
+            f"| {row['seeds']} | {_plain(row['samples'] or '')} | {_plain(row['data'])} "
+            f"| `{_plain(row['fingerprint'])[:12]}` |"
         )
     return "\n".join(lines) + "\n\nThe records with all settings are in `evaluations.jsonl`.\n"
 
@@ -142,11 +154,18 @@ def _provenance(about: Mapping[str, Any]) -> str:
         "started": about.get("started"),
         "SHA-256 of the weights": about["sha256"],
     }
-    lines = [f"- {name}: {_plain(str(value))}" for name, value in facts.items() if value is not None]
+    lines = [f"- {name}: {_plain(value)}" for name, value in facts.items() if value is not None]
     more = "All settings are in `config.toml`, versions of packages and plugins in `run.json`."
     return "\n".join([*lines, "", more, ""])
 
 
-def _plain(text: str) -> str:
-    """A name without what Markdown or HTML would make of it."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|&" else sign for sign in text)
+def _plain(value: object) -> str:
+    """A name on one line, without what Markdown or HTML would make of it."""
+    line = " ".join(str(value).split())
+    return "".join(f"\\{sign}" if sign in "\\`*{}[]<>#|&" else sign for sign in line)
+
+
+def _yaml(value: object) -> str:
+    """JSON that YAML reads as well, which has no surrogate pairs."""
+    plain = json.dumps(value, ensure_ascii=False)
+    return ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", plain)

@@ -35,6 +35,8 @@ SAMPLE_COUNT = 32
 
 def refuse_taken(target: Path) -> None:
     """Raises `UserError` unless `target` is a new or an empty folder."""
+    if not target.name:
+        raise UserError(f"expected --hub to be the name of a new folder, got {target}")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} already exists and is not an empty folder; choose another with --hub")
 
@@ -71,7 +73,7 @@ def _write(
     group = "generator" if tables.get("ema", {}).get("halflife") else "network_g"
     tensors, state = checkpoint.load_chosen(run.checkpoints, choice, say, groups={group})
     kept = {key: info[key] for key in PUBLIC if key in info}
-    public = RunFolder.create(folder, without_paths(tables), kept)
+    public = RunFolder.create(folder, without_paths(_without_trackers(tables)), kept)
     for unused in (public.grids, public.wandb):
         unused.rmdir()
     saved = checkpoint.save(public.checkpoints, {group: tensors[group]}, _bare(state), keep=1)
@@ -81,11 +83,11 @@ def _write(
         lines = "".join(json.dumps(without_paths(each)) + "\n" for each in evaluations)
         write_bytes(folder / RECORD, lines.encode())
     labels = generator.spec.labels
-    pictured = labels.kind not in ("image", "vector")
+    pictured = all(part.kind not in ("image", "vector") for part in labels.each.values())
     if pictured:
         cond = condition_rows(labels, [], SAMPLE_COUNT, 0)
         samples = generator.sampler.sample(SAMPLE_COUNT, 0, cond)
-        save_grid(pictures_of(generator.data, samples), folder / SAMPLES)
+        save_grid(pictures_of(generator.dataset, samples), folder / SAMPLES)
     about = provenance(run, generator)
     about["parameters"] = sum(each.numel() for each in generator.sampler.network.parameters())
     about["sha256"] = sha256
@@ -93,13 +95,21 @@ def _write(
     write_bytes(folder / CARD, text.encode())
 
 
+def _without_trackers(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Without where the run was recorded as well: accounts, addresses of servers, arguments of clients."""
+    return {key: value for key, value in tables.items() if key != "trackers"} | {
+        "wandb": {"mode": "disabled"}
+    }
+
+
 def without_paths(value: Any) -> Any:
-    """Tables in which of an absolute path only the last part is left: the rest is of one machine."""
+    """Tables in which of an absolute path, or one in a home, only the last part is left: the rest is of one
+    machine."""
     if isinstance(value, Mapping):
         return {key: without_paths(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [without_paths(item) for item in value]
-    if isinstance(value, str) and os.path.isabs(value):
+    if isinstance(value, str) and (os.path.isabs(value) or value.startswith(("~", "file:"))):
         return Path(value).name or "data"
     return value
 

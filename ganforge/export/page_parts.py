@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import html
 import json
-import re
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
@@ -59,11 +58,6 @@ def single_page(model: Mapping[str, Any], runtime: Mapping[str, bytes], network:
         data="\n".join([_json_block(model), *(_block(name, content) for name, content in blocks.items())]),
         scripts="\n".join(f"<script>{_inline(script)}</script>" for script in scripts),
     )
-
-
-def as_argument(path: str) -> str:
-    """As a shell takes it."""
-    return path if re.fullmatch(r"[\w./~-]+", path) else "'" + path.replace("'", "'\\''") + "'"
 
 
 def _page(model: Mapping[str, Any], **parts: str) -> str:

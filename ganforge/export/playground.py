@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shlex
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +13,6 @@ from ganforge.api import Architecture, UserError
 from ganforge.evaluation.sample import TrainedGenerator
 from ganforge.export.description import describe
 from ganforge.export.onnx import truncates_itself
-from ganforge.export.page_parts import as_argument
 from ganforge.outputs.run_folder import RunFolder
 
 GOLDEN = ((0, 0), (7, 3))
@@ -37,7 +37,8 @@ def facts_for_page(run: RunFolder, generator: TrainedGenerator) -> dict[str, Any
     return {
         "name": name,
         "file": re.sub(r"[^\w-]+", "-", name) or "sample",
-        "command": as_argument(str(run.path)),
+        # Its path would be that of the machine that exports, in a page that others read.
+        "command": shlex.quote(name),
         "facts": _facts(generator),
         "about": _about(source, labels.in_words()),
         "prior": described["prior"],
@@ -56,6 +57,11 @@ def refuse_what_has_no_picture(generator: TrainedGenerator) -> None:
         raise UserError(
             "the page shows images with 1, 3 or 4 channels and points in the plane, got samples of shape "
             f"{shape}; use --onnx"
+        )
+    if labels.parts:
+        raise UserError(
+            f"the page takes a single condition, got {len(labels.parts)} by name "
+            f"({', '.join(labels.parts)}); use --onnx"
         )
     if labels.kind == "image" and labels.size[0] not in (1, 3):
         raise UserError(

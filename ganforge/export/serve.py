@@ -6,6 +6,7 @@ import errno
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +40,38 @@ class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:
         """Requests of one's own browser are no news."""
 
-    def list_directory(self, path: Any) -> None:
-        """Only files that are named."""
-        self.send_error(404)
+    def send_head(self) -> Any:
+        """The file that is named, no listing of a folder, and nothing that a link leads to elsewhere."""
+        assert isinstance(self.server, _Server)
+        name = self.headers.get("Host", "")
+        if not self.server.answers_to(name.rpartition(":")[0] or name):
+            self.send_error(403, "Unknown host", f"expected {self.server.host} in the address, see --host")
+            return None
+        if not self._is_in_folder():
+            self.send_error(404)
+            return None
+        return super().send_head()
+
+    def _is_in_folder(self) -> bool:
+        try:
+            named = Path(self.translate_path(self.path))
+            real = (named / "index.html" if named.is_dir() else named).resolve()
+            return real.is_file() and real.is_relative_to(Path(self.directory).resolve())
+        except (OSError, ValueError):
+            return False
 
 
 class _Server(ThreadingHTTPServer):
     """Forgives a browser that leaves in the middle of a file."""
+
+    host = LOOPBACK
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a request may call this server so. On loopback only by its own names: otherwise any page
+        of the web could have its name point here, and read what is served (DNS rebinding)."""
+        address = str(self.server_address[0])
+        own = (self.host.lower(), address, LOOPBACK, "localhost")
+        return not ip_address(address).is_loopback or name.lower() in own
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
@@ -58,7 +84,7 @@ def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
     Raises `UserError` if it cannot have them.
     """
     try:
-        return _Server((host, port), partial(_Handler, directory=str(folder)))
+        found = _Server((host, port), partial(_Handler, directory=str(folder)))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason = f"port {port} is in use; choose another with --port, or leave it out for any free one"
@@ -71,6 +97,8 @@ def server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
         raise _user_error(reason) from error
     except OverflowError as error:
         raise _user_error(f"expected --port 0 to 65535, got {port}") from error
+    found.host = host
+    return found
 
 
 def _user_error(message: str) -> UserError:

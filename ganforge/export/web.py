@@ -38,7 +38,7 @@ def refuse_target(target: Path) -> None:
 def exported(run: RunFolder, generator: TrainedGenerator) -> tuple[dict[str, Any], ModelProto]:
     """What the page of a run has to know, and its network."""
     facts = facts_for_page(run, generator)
-    data = generator.data
+    data = generator.dataset
     picture = None if type(data).picture is Dataset.picture else data.picture
     network = to_onnx(generator.sampler, describe(run, generator), picture)
     facts["latent"] = "z" in [each.name for each in network.graph.input]

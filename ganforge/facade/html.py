@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ganforge.api import DataSpec, UserError
 from ganforge.files import read_regular
@@ -23,13 +24,14 @@ class Card(NamedTuple):
 def card(run: RunFolder, spec: DataSpec) -> Card:
     """What was trained, how far, and the newest grid. All text in `html` is escaped."""
     config = run.read_config()
-    train, names = config.get("train", {}), [config.get(key, {}).get("type") for key in ("nets", "data")]
+    names = [_in(config, key, "type") for key in ("nets", "data")]
+    length = _in(config, "train", "images")
     rows = read_rows(run.metrics)
     seen = max((row["images_seen"] for row in rows if isinstance(row.get("images_seen"), int)), default=0)
     shape = "x".join(map(str, spec.shape))
     plain = (
         f"{names[0]} on {names[1]} ({shape}, {spec.labels.in_words()}), {seen:,} of "
-        f"{train.get('images', 0):,} images seen"
+        f"{length if isinstance(length, int) else 0:,} images seen"
     )
     found = f"<p><b>{html.escape(str(run.path))}</b><br>{html.escape(plain)}</p>"
     grids = run.grid_files()
@@ -43,3 +45,9 @@ def card(run: RunFolder, spec: DataSpec) -> Card:
             picture = base64.b64encode(content).decode()
             found += f'<img alt="samples after {images:,} images" src="data:image/png;base64,{picture}">'
     return Card(plain, found)
+
+
+def _in(config: Mapping[str, Any], table: str, key: str) -> Any:
+    """A value of a config.toml that nobody has validated; None if it is absent."""
+    found = config.get(table)
+    return found.get(key) if isinstance(found, Mapping) else None

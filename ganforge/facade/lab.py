@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,22 +124,33 @@ def write_lab(
     accuracy as JSON. Returns the files, and what could not be drawn."""
     lab = Lab(run, seed, scores, [])
     written = []
-    try:
+
+    def write(name: str, content: bytes) -> None:
+        with _refused(out):
+            write_bytes(out / name, content)
+        written.append(out / name)
+
+    with _refused(out):
         out.mkdir(parents=True, exist_ok=True)
-        for part in PARTS[kind]:
-            try:
-                figures = list(part(lab))
-            except UserError as error:
-                lab.missing.append(f"{part.__name__}: {error}")
-                continue
-            for name, figure in figures:
-                for form in FORMATS:
-                    write_bytes(out / f"{name}.{form}", render(figure, form))
-                    written.append(out / f"{name}.{form}")
-        if lab.measured:
-            rows = [vars(each) for each in lab.measured]
-            write_bytes(out / "accuracy.json", (json.dumps(rows, indent=1) + "\n").encode())
-            written.append(out / "accuracy.json")
+    for part in PARTS[kind]:
+        try:
+            figures = list(part(lab))
+        except UserError as error:
+            lab.missing.append(f"{part.__name__}: {error}")
+            continue
+        for name, figure in figures:
+            for form in FORMATS:
+                write(f"{name}.{form}", render(figure, form))
+    if lab.measured:
+        rows = [vars(each) for each in lab.measured]
+        write("accuracy.json", (json.dumps(rows, indent=1) + "\n").encode())
+    return written, list(dict.fromkeys(lab.missing))
+
+
+@contextmanager
+def _refused(out: Path) -> Iterator[None]:
+    """Names the folder that cannot be written; a file of the data that cannot be read is another matter."""
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{out}: {error.strerror}; choose another folder with --out") from error
-    return written, list(dict.fromkeys(lab.missing))

@@ -37,8 +37,8 @@ def how_shown(shape: tuple[int, ...]) -> str | None:
 def _on_white(samples: Tensor) -> Tensor:
     """[n, 4, H, W] -> [n, 3, H, W], of the same type."""
     whole = samples.float() / 255 if not samples.is_floating_point() else (samples.float() + 1) / 2
-    colour, alpha = whole[:, :3].clamp(0, 1), whole[:, 3:].clamp(0, 1)
-    mixed = colour * alpha + (1 - alpha)
+    color, alpha = whole[:, :3].clamp(0, 1), whole[:, 3:].clamp(0, 1)
+    mixed = color * alpha + (1 - alpha)
     if samples.is_floating_point():
         return mixed * 2 - 1
     return (mixed * 255).round().to(samples.dtype)

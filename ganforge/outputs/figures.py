@@ -64,8 +64,8 @@ def curves(waves: Floats) -> Figure:
     return figure
 
 
-def plane(points: Floats, data: Floats, logits: Floats, extent: float) -> Figure:
-    """Samples [n, 2] over data [m, 2] and the contours of the critic's logits [S, S] on the
+def plane(points: Floats, real: Floats, logits: Floats, extent: float) -> Figure:
+    """Samples [n, 2] over real points [m, 2] and the contours of the critic's logits [S, S] on the
     square from -extent to extent; brighter is more real."""
     figure = blank(6, 5)
     axes = figure.add_subplot()
@@ -73,7 +73,7 @@ def plane(points: Floats, data: Floats, logits: Floats, extent: float) -> Figure
     if np.isfinite(logits).all():
         contours = axes.contourf(axis, axis, logits, levels=16, cmap="Greys_r", alpha=0.8)
         figure.colorbar(contours, ax=axes, label="critic's logit")
-    axes.scatter(data[:, 0], data[:, 1], s=4, alpha=0.5, linewidths=0, color="tab:orange", label="data")
+    axes.scatter(real[:, 0], real[:, 1], s=4, alpha=0.5, linewidths=0, color="tab:orange", label="data")
     axes.scatter(points[:, 0], points[:, 1], s=4, alpha=0.6, linewidths=0, color="tab:cyan", label="samples")
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
     axes.legend(loc="upper right", markerscale=3)

@@ -82,13 +82,13 @@ def _write_as(png: bytes, path: Path) -> None:
     write_bytes(path, file.getvalue())
 
 
-def save_plane(points: Tensor, data: Tensor, logits: Tensor, extent: float, path: Path) -> None:
-    """Writes points [n, 2] over the data [m, 2] and the contours of the critic's logits [S, S],
+def save_plane(points: Tensor, real: Tensor, logits: Tensor, extent: float, path: Path) -> None:
+    """Writes points [n, 2] over real points [m, 2] and the contours of the critic's logits [S, S],
     which cover the square from -extent to extent, row by row from the bottom."""
     from ganforge.outputs.figures import plane, render
 
-    samples, real, field = (part.detach().to("cpu", torch.float32).numpy() for part in (points, data, logits))
-    write_bytes(path, render(plane(samples, real, field, extent), "png"))
+    shown, below, field = (part.detach().to("cpu", torch.float32).numpy() for part in (points, real, logits))
+    write_bytes(path, render(plane(shown, below, field, extent), "png"))
 
 
 def save_sample(sample: Tensor, stem: Path) -> Path:

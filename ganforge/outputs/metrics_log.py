@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.files import MOST_ROWS, open_own, read_regular
+from ganforge.files import MAX_LOG_BYTES, open_own, read_regular
 from ganforge.outputs.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class MetricsLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.is_file() and path.stat().st_size:
-            data = read_regular(path, MOST_ROWS)
+            data = read_regular(path, MAX_LOG_BYTES)
             whole = data.rfind(b"\n") + 1
             if whole < len(data):
                 file = open_own(path, os.O_WRONLY)
@@ -155,7 +155,7 @@ def _lines(path: Path) -> list[bytes]:
     """The lines that hold a row, validated."""
     if not path.is_file():
         return []
-    lines = read_regular(path, MOST_ROWS).split(b"\n")
+    lines = read_regular(path, MAX_LOG_BYTES).split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
             if line:

@@ -81,6 +81,7 @@ def _summary(run: RunFolder) -> RunSummary:
         return RunSummary(run.path, "unreadable", age_s=_age(run), trouble=str(error).splitlines()[0])
     train, logging = config.get("train", {}), config.get("logging", {})
     images = train.get("images", 0) if isinstance(train, dict) else 0
+    images = images if isinstance(images, int) else 0
     seen = max((row["images_seen"] for row in rows), default=0)
     if _in_use(run.path):
         state: State = "running"

@@ -13,6 +13,8 @@ from string import Template
 
 import ganforge
 from ganforge.api import API_VERSION, UserError, did_you_mean
+from ganforge.components.faults import KIND_NOUNS
+from ganforge.components.registry import discover
 
 KINDS = ("loss", "data", "nets", "term", "callback", "metric", "prior", "task", "optimizer", "tracker")
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
@@ -46,6 +48,7 @@ def new_plugin(project: str, kinds: Sequence[str], folder: Path) -> list[Path]:
     if folder.exists():
         raise UserError(f"{folder} exists already; choose another name, or another folder with --out")
     name = package.removesuffix("_gan") or package
+    _refuse_taken(name, wanted)
     title = "".join(part.capitalize() for part in name.split("_"))
     fields = {
         "project": project,
@@ -109,6 +112,19 @@ def _checked_kinds(kinds: Sequence[str]) -> list[str]:
     if not kinds:
         raise UserError(f"expected one kind or several, such as --kind loss (kinds: {', '.join(KINDS)})")
     return list(dict.fromkeys(kinds))
+
+
+def _refuse_taken(name: str, kinds: Sequence[str]) -> None:
+    """Of two components of a kind with the same name, neither could be used by a run file."""
+    registry = discover()
+    for kind in kinds:
+        plural = kind if kind in registry.components else f"{kind}s"
+        if name in registry.of(plural):
+            owner = registry.provider(registry.of(plural)[name])
+            raise UserError(
+                f"{owner} has {KIND_NOUNS[plural]} '{name}' already, and run files could use neither of two; "
+                f"choose another name, such as my-{name.replace('_', '-')}"
+            )
 
 
 def _sections(kinds: Sequence[str], name: str) -> str:

@@ -17,7 +17,7 @@ from ganforge.sweep.space import category
 from ganforge.sweep.spec import Parameter, Sweep
 from ganforge.sweep.summary import Summary, TrialRecord
 
-COLOURS = colormaps["viridis"]
+COLORS = colormaps["viridis"]
 FADED = "0.75"
 
 
@@ -49,7 +49,7 @@ def learning(summary: Summary, sweep: Sweep) -> Figure | None:
         return None
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot()
-    color = _colours(shown)
+    color = _colors(shown)
     for trial in shown:
         seen = sorted(trial.values)
         style = color(trial.value) if trial.state == "complete" else FADED
@@ -67,7 +67,7 @@ def parallel(summary: Summary, sweep: Sweep) -> Figure:
     others = [trial for trial in summary.trials if trial.state != "complete"]
     figure = Figure(figsize=(max(8.0, 2.0 * (len(parameters) + 1)), 4.5), layout="constrained")
     axes = figure.add_subplot()
-    color = _colours(complete)
+    color = _colors(complete)
     low, high = _range(_values(complete))
     for trial in others:
         axes.plot([_height(each, trial) for each in parameters], color=FADED, linewidth=0.8, alpha=0.7)
@@ -88,7 +88,7 @@ def parallel(summary: Summary, sweep: Sweep) -> Figure:
     )
     if complete:
         figure.colorbar(
-            ScalarMappable(Normalize(low, high), COLOURS), ax=axes, label=sweep.objective.metric, pad=0.08
+            ScalarMappable(Normalize(low, high), COLORS), ax=axes, label=sweep.objective.metric, pad=0.08
         )
     return figure
 
@@ -146,9 +146,9 @@ def _title(parameter: Parameter) -> str:
     return f"{table}\n{key}" if table else key
 
 
-def _colours(trials: Sequence[TrialRecord]) -> Any:
+def _colors(trials: Sequence[TrialRecord]) -> Any:
     low, high = _range(_values([trial for trial in trials if trial.state == "complete"]))
-    return lambda value: COLOURS((value - low) / (high - low))
+    return lambda value: COLORS((value - low) / (high - low))
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ganforge.api import Play, Role, UserError, Verdict, mapped
+from ganforge.engine.data.batches import Batch
 from ganforge.engine.loop import Loop
 from ganforge.testing.rules import Violation, require, rule
 from ganforge.testing.subject import Subject
@@ -63,8 +64,11 @@ def _check(subject: Subject, loop: Loop, role: Role, change: Callable[[Tensor], 
         require(not lost, f"{role}'s update, {edge}: a gradient is not finite")
 
 
-def parts_of(subject: Subject, loop: Loop, role: Role) -> Sequence[tuple[Any, list[Play]]]:
-    """The loss or terms of this class that the objective of `role` has, each with the plays of an update."""
+def parts_of(
+    subject: Subject, loop: Loop, role: Role, batch: Batch | None = None
+) -> Sequence[tuple[Any, list[Play]]]:
+    """The loss or terms of this class that the objective of `role` has, each with the plays of an update,
+    on the run's first batch by default."""
     live = loop.game.live
     candidates: list[Any] = [live.loss] if subject.kind == "loss" else list(live.terms)
     mine = [part for part in candidates if part.type == subject.name]
@@ -73,7 +77,7 @@ def parts_of(subject: Subject, loop: Loop, role: Role) -> Sequence[tuple[Any, li
     found = []
     for part in mine:
         loop.game._begin(role)
-        plays = loop.game._plays(role, loop.batches.at(0))
+        plays = loop.game._plays(role, loop.batches.at(0) if batch is None else batch)
         for play in plays:
             # A term may need the loss of the same update, such as an adaptive weight.
             if subject.kind == "terms":

@@ -44,7 +44,7 @@ class Tape(TorchDispatchMode):
         self.operations: list[tuple[Any, Any, dict[str, Any], Any]] = []
         self.known: set[int] = set()
         """The generators that may be drawn from, by the address of their state; torch's own always may."""
-        self._before: dict[int, tuple[Tensor, Tensor]] = {}
+        self._before: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
         self._own: set[int] = set()
 
     @contextmanager
@@ -55,7 +55,8 @@ class Tape(TorchDispatchMode):
         finally:
             kept = tuple(tensor for tensor, _ in self._before.values())
             with torch.no_grad(), _unsafe_preserve_version_counter(kept):
-                for tensor, value in self._before.values():
+                # The last first: of two views that overlap, the later copy has the change of the earlier one.
+                for tensor, value in reversed(self._before.values()):
                     tensor.copy_(value)
 
     def replay(self) -> None:
@@ -92,8 +93,9 @@ class Tape(TorchDispatchMode):
 
     def _keep(self, tensor: Tensor) -> None:
         place = tensor.untyped_storage().data_ptr()
-        if place not in self._own and tensor.data_ptr() not in self._before:
-            self._before[tensor.data_ptr()] = (tensor.detach(), tensor.detach().clone())
+        view = (tensor.data_ptr(), tensor.dtype, *tensor.shape, *tensor.stride())
+        if place not in self._own and view not in self._before:
+            self._before[view] = (tensor.detach(), tensor.detach().clone())
 
 
 def _tensors(tree: Any) -> list[Tensor]:

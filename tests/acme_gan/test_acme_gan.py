@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ def test_they_import_the_api_and_nothing_else_of_ganforge() -> None:
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     assert {name for name in imported if name.startswith("ganforge")} == {"ganforge.api"}
-    assert len(files) == 5
+    assert len(files) == 7
 
 
 def test_the_unet_judges_the_image_and_each_pixel() -> None:
@@ -86,6 +87,34 @@ def test_projected_features_do_not_train() -> None:
         (2, 1, 2, 2),
         (2, 1, 1, 1),
     ]
+
+
+REAL, FAKE = torch.tensor([[1.0], [3.0], [-0.5]]), torch.tensor([[0.5], [-2.0], [0.25]])
+
+
+def judged(role: Literal["d", "g"] = "d") -> Play:
+    """A play whose logits are the samples themselves."""
+    return play(lambda x, cond: Verdict(x.squeeze(1)), REAL, FAKE, role)
+
+
+def test_the_dual_contrastive_loss_is_that_of_the_paper() -> None:
+    loss = FOUND.find("loss", "acme_dual").model_validate({"type": "acme_dual"})
+    real, fake = REAL.flatten().double().numpy(), FAKE.flatten().double().numpy()
+    of_real = [np.log(np.exp(x) / (np.exp(x) + np.exp(fake).sum())) for x in real]
+    of_fake = [np.log(np.exp(-x) / (np.exp(-x) + np.exp(-real).sum())) for x in fake]
+    expected = np.mean(of_real) + np.mean(of_fake)
+    assert float(loss(judged("d"))) == pytest.approx(-expected, rel=1e-5)  # type: ignore[operator]
+    assert float(loss(judged("g"))) == pytest.approx(expected, rel=1e-5)  # type: ignore[operator]
+
+
+def test_lecam_is_the_distance_from_the_average_of_the_other_side() -> None:
+    term = FOUND.find("terms", "acme_lecam").model_validate({"type": "acme_lecam"})
+    real, fake = REAL.flatten().numpy(), FAKE.flatten().numpy()
+    a_real = a_fake = 0.0
+    for _ in range(2):
+        a_real, a_fake = 0.99 * a_real + 0.01 * real.mean(), 0.99 * a_fake + 0.01 * fake.mean()
+        expected = np.mean((real - a_fake) ** 2) + np.mean((fake - a_real) ** 2)
+        assert float(term(judged())) == pytest.approx(expected, rel=1e-5)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(("logit", "expected"), [(1.0, 4 / 1000), (-1.0, 0.0)])

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from ganforge.api import ImageDataset, Samples, UserError
-from ganforge.components.registry import discover
 from ganforge.config.load import validate
 from ganforge.training.run import refuse
+from support.installed import installed
 
-REGISTRY = discover()
+REGISTRY = installed()
 DATA: dict[str, tuple[dict[str, Any], int]] = {
     "iclevr": ({"image_size": 16}, 16),
     "celeba": ({"root": "/nowhere", "image_size": 16}, 16),

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from ganforge.api import Survey
-from ganforge.components.registry import discover
 from ganforge.config import load
 from ganforge.config.starter import Wishes, buildable, image_size, rounded, starter
 from ganforge.training.build import plan
 from support.command_line import call, refused
+from support.installed import installed
 from support.paths import ROOT
 
 FAST = ("--images", "64", "--image-size", "16", "--device", "cpu", "--batch-size", "16")
@@ -75,7 +75,7 @@ def test_the_file_is_valid_and_the_same_again(tmp_path: Path) -> None:
         "  sample it:    ganforge sample runs/my --n 16 --out grid.png",
     ] or lines[-1].endswith("ganforge play runs/my")
     text = (tmp_path / "my.toml").read_text()
-    config = load(tmp_path / "my.toml", discover())
+    config = load(tmp_path / "my.toml", installed())
     assert config.data.spec().shape == (3, 16, 16)
     assert (config.train.images, config.train.batch_size) == (64, 16)
     assert call(tmp_path, "check", "my.toml", "--data").code == 0
@@ -119,7 +119,7 @@ def test_every_starter_builds(tmp_path: Path, networks: str, keys: dict[str, obj
     for median in (10, 28, 100, 480):
         text = starter(survey(median=median, **keys), Wishes(networks=networks, images=1_000))  # type: ignore[arg-type]
         (tmp_path / "run.toml").write_text(text)
-        config = load(tmp_path / "run.toml", discover())
+        config = load(tmp_path / "run.toml", installed())
         assert plan(config).spec.labels.names == tuple(keys.get("names", ()))  # type: ignore[arg-type]
 
 

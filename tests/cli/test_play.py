@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -49,6 +50,29 @@ def test_a_page_is_served_on_loopback_until_a_signal(page: Path, number: signal.
         running.send_signal(number)
         assert running.wait(60) == 0
         assert running.stderr.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_export_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """As of `kill`, or of a terminal that is closed."""
+    made = []
+
+    def export(run: Path, choice: str, folder: Path) -> None:
+        folder.mkdir()
+        made.append(folder)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(importlib.import_module("ganforge.cli.play"), "_export", export)
+    handlers = [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)]
+    try:
+        assert call(tmp_path, "play", "mine", "--no-browser").code == 130
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        for each, handler in zip((signal.SIGTERM, signal.SIGHUP), handlers, strict=True):
+            signal.signal(each, handler)
+    assert made[0].parent.name.startswith("ganforge-play-") and not made[0].parent.exists()
 
 
 def test_a_folder_that_is_neither_a_run_nor_a_page_is_refused(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from ganforge.components.registry import discover
 from support.command_line import EXAMPLE, TINY, call, contents, refused, sets
+from support.installed import installed
 
 HINGE = '''\
 from typing import Literal
@@ -94,7 +97,7 @@ def test_show_of_what_there_is_not(tmp_path: Path, asked: tuple[str, str], expec
 
 def test_show_lists_the_components_of_a_kind(tmp_path: Path) -> None:
     lines = call(tmp_path, "plugins", "show", "loss").out.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(discover().of("loss"))
+    assert [line.split()[0] for line in lines] == sorted(installed().of("loss"))
     assert (
         "hinge             d_loss = E max(0, m - D(x)) + E max(0, m + D(G(z))), g_loss = -E D(G(z))." in lines
     )
@@ -180,6 +183,57 @@ def test_json_is_json_whatever_a_plugin_prints_or_raises(tmp_path: Path, install
     shown = json.loads(call(tmp_path, "plugins", "show", "optimizer", "adam", "--json").out)
     assert shown["plugin"]["distribution"] == "ganforge"
     assert "lr" in shown["schema"]["properties"]
+
+
+RUDE = """\
+import os, random
+import numpy, torch
+os.chdir("/")
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(0), numpy.random.seed(0), random.seed(0)
+""" + NOISY.replace(
+    "@hookimpl\ndef ganforge_components():\n", '@hookimpl\ndef ganforge_components():\n    print("again")\n'
+)
+
+
+def test_what_a_plugin_does_to_the_process_is_undone(tmp_path: Path, install: Install) -> None:
+    install("rude", RUDE)
+    torch.manual_seed(7), np.random.seed(7), random.seed(7)
+    expected = random.Random(7).random(), np.random.RandomState(7).rand(), torch.get_rng_state()
+    here = Path.cwd()
+    done = call(tmp_path, "plugins", "list", "--json")
+    found = json.loads(done.out)
+    assert done.err == "a banner of another project\nagain\n"
+    assert {"kind": "loss", "name": "noisy", "plugin": "rude"} in found["components"]
+    assert found["warnings"] == [
+        {
+            "name": "rude",
+            "distribution": "rude-gan",
+            "version": "0.2",
+            "warning": "changes, when it is imported, the working folder, torch's default dtype, the global "
+            "random state; this was undone",
+        }
+    ]
+    assert Path.cwd() == here
+    assert torch.get_default_dtype() == torch.float32
+    assert (random.random(), np.random.rand()) == expected[:2]
+    assert torch.equal(torch.get_rng_state(), expected[2])
+
+
+def test_a_command_that_waits_for_an_import_says_so(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganforge.components.registry.SLOW_S", -1.0)
+    install("acme", HINGE.replace('"hinge"', '"acme"'))
+    told = "loading plugin 'acme' (acme-gan 0.2) took 0 s; GANFORGE_DISABLE_PLUGINS=acme goes without it\n"
+    checked = call(tmp_path, "check", EXAMPLE, *sets(*TINY))
+    assert (checked.code, checked.err) == (0, told)
+    shown = call(tmp_path, "plugins", "show", "loss", "--json")
+    assert "acme" in json.loads(shown.out)
+    assert shown.err == told
+    # Another process of a run leaves it to the first.
+    monkeypatch.setenv("RANK", "1")
+    assert call(tmp_path, "plugins", "show", "loss").err == ""
 
 
 def test_doctor_names_what_cannot_be_used_and_what_is_slow(

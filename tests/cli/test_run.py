@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 import ganforge
-from ganforge.components.registry import discover
 from ganforge.config import dump, load
 from support.command_line import EXAMPLE, TINY, Done, call, contents, sets
+from support.installed import installed
 
 SMALL = ("data.scenes=20", "nets.width=8", "train.images=192", "train.batch_size=32", "train.device=cpu",
          "logging.every=32", "logging.grid_every=64", "logging.grid_samples=12", "logging.checkpoint_every=64",
@@ -52,8 +52,8 @@ def test_a_run_ends_by_saying_what_to_type_next(ran: Done) -> None:
 
 
 def test_the_resolved_file_is_the_run(ran: Done, place: Path) -> None:
-    again = load(place / "mine" / "config.toml", discover())
-    assert dump(again) == dump(load(EXAMPLE, discover(), SMALL))
+    again = load(place / "mine" / "config.toml", installed())
+    assert dump(again) == dump(load(EXAMPLE, installed(), SMALL))
 
 
 def test_the_record_names_what_ran(ran: Done, place: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_run_continues_for_longer(ran: Done, place: Path) -> None:
     more = call(place, "resume", "mine", "--set", "train.images=256")
     assert (more.code, more.out.splitlines()[0]) == (0, "finished after 256 images; the run is in mine")
     assert [row["images_seen"] for row in rows(place / "mine")] == list(range(32, 257, 32))
-    assert load(place / "mine" / "config.toml", discover()).train.images == 256
+    assert load(place / "mine" / "config.toml", installed()).train.images == 256
 
 
 def test_check_says_how_big_and_how_long_and_writes_nothing(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from ganforge.api import UserError
@@ -82,6 +81,8 @@ def test_data_sets_are_nested_as_deep_as_one_likes(tmp_path: Path) -> None:
 
 def test_the_schema_has_the_inner_tables() -> None:
     schema = run_schema(REGISTRY)
+    import jsonschema
+
     validator = jsonschema.Draft7Validator(schema)
     good = {
         "data": {"type": "derived", "condition": "grey", "of": {"type": "mnist", "image_size": 32}},

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ganforge.api import UserError
-from ganforge.components.registry import discover
 from ganforge.config import load
+from support.installed import installed
 
-REGISTRY = discover()
+REGISTRY = installed()
 HEAD = '[data]\ntype = "image_folder"\nroot = '
 TAIL = '\n[nets]\ntype = "dcgan"\n'
 PLAIN = f'{HEAD}"/x"{TAIL}'

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ganforge.cli.train import REQUEUE
-from ganforge.components.registry import discover
 from ganforge.config import load
+from support.installed import installed
 from support.paths import ROOT, TESTS
 
 DOCKER = ROOT / "docker"
@@ -40,6 +38,8 @@ def tool(name: str) -> str:
 
 
 def manifest(name: str) -> Any:
+    import yaml
+
     return yaml.safe_load((DOCKER / name).read_text())
 
 
@@ -134,6 +134,8 @@ def node_pod() -> dict[str, Any]:
 
 def test_the_trainjob_is_what_kubeflow_takes() -> None:
     schema = json.loads((TESTS / "support" / "trainer.schema.json").read_text())
+    import jsonschema
+
     for name in ("trainjob.yaml", "runtime.yaml"):
         jsonschema.validate(manifest(f"kubernetes/{name}"), schema)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "node"}, "spec": node_pod()}
@@ -205,7 +207,7 @@ def test_each_recipe_runs_what_the_laptop_runs() -> None:
     compose = manifest("compose.yaml")["services"]["train"]
     assert job["args"] == trainer["args"] == compose["command"] == LAPTOP
     assert job["image"] == trainer["image"] == compose["image"] == "ganforge:cuda"
-    settings = load(ROOT / LAPTOP[1], discover(), LAPTOP[3:])
+    settings = load(ROOT / LAPTOP[1], installed(), LAPTOP[3:])
     assert settings.train.resume == "auto"
     nodes = trainer["numNodes"] * trainer["numProcPerNode"]
     assert settings.train.batch_size % nodes == 0

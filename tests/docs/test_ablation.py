@@ -77,6 +77,24 @@ def test_what_the_first_run_has_and_another_lacks(ablation: ModuleType, tmp_path
     assert ablation.changes(write_run(tmp_path / "b", 32), first) == "`terms.1.type absent`"
 
 
+def test_paths_and_trackers_are_no_settings(ablation: ModuleType, tmp_path: Path) -> None:
+    first = write_run(tmp_path / "a", 32, more='judge = "/a/judge"')
+    second = write_run(tmp_path / "b", 32, more='[[trackers]]\ntype = "tensorboard"')
+    assert ablation.changes(second, first) == ablation.changes(first, second) == "-"
+
+
+def test_without_runs_the_table_stays(
+    ablation: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(f"{ablation.BEGIN}\nold\n{ablation.END}\n")
+    monkeypatch.setattr(ablation, "HERE", tmp_path)
+    monkeypatch.setattr("sys.argv", ["ablation.py"])
+    with pytest.raises(SystemExit, match="expected run folders: python"):
+        ablation.main()
+    assert page.read_text() == f"{ablation.BEGIN}\nold\n{ablation.END}\n"
+
+
 def test_the_table_replaces_the_one_before(
     ablation: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

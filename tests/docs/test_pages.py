@@ -13,9 +13,9 @@ import tomli_w
 
 from ganforge.cli import cli
 from ganforge.components.faults import KIND_NOUNS
-from ganforge.components.registry import discover
 from ganforge.config import load
 from ganforge.engine.health.diagnoses import DIAGNOSES
+from support.installed import installed
 from support.page_blocks import Block, blocks, commands
 from support.paths import EXAMPLES, ROOT
 
@@ -71,7 +71,7 @@ def test_each_run_file_is_valid(page: Path, tmp_path: Path) -> None:
             continue
         whole = completed(document)
         (tmp_path / "run.toml").write_text(tomli_w.dumps(whole))
-        load(tmp_path / "run.toml", discover())
+        load(tmp_path / "run.toml", installed())
 
 
 def completed(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,3 +79,19 @@ def test_the_table_is_renewed_and_keeps_the_rows_of_other_runs(
     assert page.read_text() == expected
     results.main()
     assert page.read_text() == expected
+
+
+def test_a_run_without_rows_is_left_out(results: ModuleType, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "toy-a")
+    (write_run(tmp_path / "runs" / "toy-b") / "metrics.jsonl").write_text("")
+    (write_run(tmp_path / "runs" / "toy-c") / "metrics.jsonl").unlink()
+    assert [line[:8] for line in results.table(tmp_path / "runs").splitlines()[2:]] == ["| toy-a "]
+
+
+@pytest.mark.parametrize("arguments", [[], ["table"], ["tables", "runs"]])
+def test_what_to_type_is_said(
+    results: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["results.py", *arguments])
+    with pytest.raises(SystemExit, match="expected: python"):
+        results.main()

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from support.command_line import call
+from support.deferred import deferred
 from support.lively import lively_run
 from support.pages import LEVELS, Page, by_pytorch, read, served
 
-pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
+deferred("onnxruntime", reason="the extra [export] is not installed")
 pytestmark = pytest.mark.slow
 
 

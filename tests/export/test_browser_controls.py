@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from support.command_line import EXAMPLE, TINY, call
+from support.deferred import deferred
 from support.lively import lively_run
 from support.pages import LEVELS, Page, by_pytorch, served
 from support.paths import EXAMPLES
 
-pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
+deferred("onnxruntime", reason="the extra [export] is not installed")
 pytestmark = pytest.mark.slow
 
 HOSTILE = '</script><img src=x onerror=alert(1)>"&'

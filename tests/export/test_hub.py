@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 import ganforge
 from ganforge.engine.checkpoint.manifest import read_manifest
@@ -24,7 +23,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [evaluation(sha256, 0.625), evaluation("0" * 64, 0.125)]
     (folder / "mine" / "evaluations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = call(folder, "export", "mine", "--hub", "hub", "--license", "cc-by-4.0")
-    assert (done.code, done.out) == (0, "hub: upload it with 'hf upload OWNER/NAME hub'\n"), done.err
+    assert (done.code, done.out) == (0, "hub: upload it with  hf upload OWNER/NAME hub\n"), done.err
     return folder
 
 
@@ -49,6 +48,8 @@ def evaluation(sha256: str, value: float) -> dict[str, object]:
 
 def front_matter(folder: Path) -> dict[str, object]:
     _, text, _ = (folder / "README.md").read_text().split("---\n", 2)
+    import yaml
+
     found: dict[str, object] = yaml.safe_load(text)
     return found
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import socket
 import sys
@@ -41,10 +42,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(place: Path) -> tuple[RunFolder, TrainedGenerator]:
-    from ganforge.components.registry import discover
     from ganforge.evaluation.sample import open_generator
+    from support.installed import installed
 
-    return RunFolder.open(place / "mine"), open_generator(place / "mine", discover(), print)
+    return RunFolder.open(place / "mine"), open_generator(place / "mine", installed(), print)
 
 
 def scripts(page: str) -> list[str]:
@@ -91,7 +92,7 @@ def test_the_page_gets_what_its_controls_need(trained: Path) -> None:
     golden = facts["golden"][1]
     z = torch.frombuffer(bytearray(base64.b64decode(golden["z"])), dtype=torch.float32)
     assert torch.equal(z, generator.sampler.latents(4, 7).z[3])
-    assert "command" not in json.dumps(facts["about"])
+    assert facts["command"] == "mine" and str(trained) not in json.dumps(facts)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_the_page_gets_what_its_controls_need(trained: Path) -> None:
 def test_what_the_page_cannot_show_is_refused(trained: Path, spec: DataSpec, message: str) -> None:
     _, generator = opened(trained)
     with pytest.raises(UserError) as refused:
-        refuse_what_has_no_picture(TrainedGenerator(generator.sampler, spec, 0, generator.data))
+        refuse_what_has_no_picture(TrainedGenerator(generator.sampler, spec, 0, generator.dataset))
     assert str(refused.value) == message
 
 
@@ -166,6 +167,35 @@ def test_the_server_gives_the_policy_and_nothing_else_than_the_folder(address: s
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"{address}{path}")
         assert refused.value.code == 404
+
+
+@pytest.mark.parametrize("name", ["evil.example", "evil.example:80", "localhost.evil.example", ""])
+def test_a_page_elsewhere_whose_name_points_here_reads_nothing(address: str, name: str) -> None:
+    """DNS rebinding: the browser sends the name that it asked for."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(f"{address}/", headers={"Host": name}))
+    assert refused.value.code == 403
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:8000", "127.0.0.1"])
+def test_the_server_answers_to_its_own_names(address: str, name: str) -> None:
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/", headers={"Host": name})) as answer:
+        assert answer.read() == b"<p>hello"
+
+
+def test_the_server_follows_no_link_out_of_the_folder(tmp_path: Path, address: str) -> None:
+    (tmp_path / "site" / "key").symlink_to(tmp_path / "secret")
+    (tmp_path / "site" / "up").symlink_to(tmp_path)
+    (tmp_path / "site" / "own").symlink_to("index.html")
+    (tmp_path / "site" / "folder").mkdir()
+    (tmp_path / "site" / "folder" / "index.html").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "site" / "pipe")
+    for path in ("/key", "/up/secret", "/folder/", "/pipe", "/%00"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{address}{path}", timeout=60)
+        assert refused.value.code == 404, path
+    with urllib.request.urlopen(f"{address}/own") as answer:
+        assert answer.read() == b"<p>hello"
 
 
 def test_a_port_in_use_is_one_message(tmp_path: Path) -> None:

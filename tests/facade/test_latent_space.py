@@ -13,6 +13,8 @@ from PIL import Image
 
 import ganforge
 from ganforge.api import UserError
+from ganforge.evaluation.per_seed import PerSeed
+from ganforge.facade.lab import write_lab
 from ganforge.outputs.grid import save_png
 from ganforge_priors.codes import Codes
 from ganforge_priors.normal import Normal
@@ -144,6 +146,30 @@ def test_exactly_one_thing_is_asked_for(place: Path) -> None:
     assert json.loads(done.out) == {"written": "way.gif", "seed": 0}
     with Image.open(place / "way.gif") as film:
         assert film.n_frames == 4
+
+
+def test_what_takes_long_is_refused_before_for_its_name(place: Path) -> None:
+    for options, expected in (
+        (("--walk", "-o", "walk.png"), "--out walk.png: --walk writes a file that ends in .webp or .gif"),
+        (
+            ("--project", "goal.png", "-o", "."),
+            "--out .: --project writes a file that ends in .png or .jpg or .jpeg or .webp",
+        ),
+    ):
+        assert refused(place, "latents", "no-run", *options)[-1] == f"Error: {expected}"
+
+
+def test_a_lab_sheet_names_the_folder_that_cannot_be_written_and_no_other(place: Path, run: Any) -> None:
+    (place / "file").touch()
+    with pytest.raises(UserError) as caught:
+        write_lab("dcgan", run, place / "file")
+    assert str(caught.value) == f"{place / 'file'}: File exists; choose another folder with --out"
+
+    def scores() -> list[PerSeed]:
+        raise FileNotFoundError(2, "No such file or directory", "data.bin")
+
+    with pytest.raises(FileNotFoundError, match=r"data\.bin"):
+        write_lab("iclevr", run, place / "unmeasured", scores=scores)
 
 
 def test_a_lab_sheet_has_its_figures_and_names_what_is_missing(place: Path) -> None:

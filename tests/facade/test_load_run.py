@@ -18,6 +18,7 @@ from PIL import Image
 
 import ganforge
 from ganforge.api import UserError
+from ganforge.facade.run import MOST_TRUNCATED
 from ganforge.outputs.grid import to_uint8
 from support.command_line import EXAMPLE, TINY, call, sets
 
@@ -144,16 +145,22 @@ def test_runs_checkpoints_and_devices_that_are_not_there(place: Path) -> None:
 
 
 def test_a_run_of_the_hub_is_fetched_without_pickles(
-    place: Path, monkeypatch: pytest.MonkeyPatch, run: Any
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Any
 ) -> None:
     asked: list[Any] = []
+    # The client's cache has links to the files, which lie elsewhere.
+    for file in (place / "mine").rglob("*"):
+        link = tmp_path / "snapshot" / file.relative_to(place / "mine")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_file():
+            link.symlink_to(file)
 
     def snapshot_download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
         asked.append((name, revision))
         assert not any(pattern.endswith((".bin", ".pt", ".pth", ".pkl", "*")) for pattern in allow_patterns)
         if name == "me/none":
             raise OSError("404 Client Error\n for this repository")
-        return str(place / "mine")
+        return str(tmp_path / "snapshot")
 
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
@@ -172,3 +179,13 @@ def test_a_run_of_the_hub_is_fetched_without_pickles(
 def test_the_image_of_a_notebook_is_a_png(run: Any) -> None:
     with Image.open(io.BytesIO(run.sample(n=1)._repr_png_())) as image:
         assert image.format == "PNG"
+
+
+def test_generators_of_few_truncations_are_kept(place: Path) -> None:
+    run = ganforge.load_run(place / "mine")
+    first = run.sample(CONDITION, n=1, truncation=0.1).tensor
+    for level in range(2, 2 + MOST_TRUNCATED):
+        run.sample(CONDITION, n=1, truncation=level / 10)
+    run.sample(CONDITION, n=1)
+    assert list(run._generators) == [*(level / 10 for level in range(2, 2 + MOST_TRUNCATED)), None]
+    assert torch.equal(run.sample(CONDITION, n=1, truncation=0.1).tensor, first)

@@ -7,7 +7,6 @@ its message at most 41 lines.
 from __future__ import annotations
 
 import copy
-import tempfile
 import tomllib
 import tracemalloc
 from pathlib import Path
@@ -19,15 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganforge.api import UserError
-from ganforge.components.registry import discover
 from ganforge.config import dump, load, validate
 from ganforge.config.explain import MAX_MISTAKES
 from ganforge.config.load import MAX_BYTES, parse_override
 from support.fuzz import ANY_TEXT, MIB, answer, damaged, fuzz, no_hang
+from support.installed import installed
 from support.paths import EXAMPLES
+from support.scratch import scratch
 
-REGISTRY = discover()
-FILE = Path(tempfile.mkdtemp()) / "x.toml"
+REGISTRY = installed()
+FILE = scratch() / "x.toml"
 TEXTS = [file.read_text() for file in sorted(EXAMPLES.rglob("*.toml"))]
 WORDS = sorted(
     {"type", "data", "prior", "nets", "loss", "terms", "callbacks", "metrics", "generator", "discriminator"}

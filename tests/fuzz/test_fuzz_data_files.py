@@ -11,9 +11,7 @@ import gzip
 import io
 import json
 import struct
-import tempfile
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +25,9 @@ from ganforge_datasets.uint8_cache import cached
 from support.contexts import context, refused
 from support.fuzz import ANY_TEXT, MIB, answer, damaged, fuzz, json_values
 from support.pictures import FILES, data, folder
+from support.scratch import scratch
 
-PLACE = Path(tempfile.mkdtemp())
+PLACE = scratch()
 ROOT = folder(PLACE / "data", FILES)
 IMAGES = [*FILES, "a.png", "c.png", "no.png", "", "../cat/a.png", "/cat/a.png", "cat//a.png", "cat\\a.png"]
 NAMES = ("cat", "dog")
@@ -119,7 +118,7 @@ def test_the_undamaged_files_are_read() -> None:
         ("labels.json", b"[" * 100_000, ":1: is nested too deeply"),
         ("labels.json", b"9" * 5000, ":1: is not JSON: Exceeds the limit (4300 digits) for integer string conversion: "
          "value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit"),
-        ("labels.json", b'{"a\xff": 1}', ": is not UTF-8 text (byte 3)"),
+        ("labels.json", b'{"a\xff": 1}', ": is not UTF-8 text (byte 3); save it as UTF-8 (Excel: 'CSV UTF-8')"),
         ("labels.json", b'{"cat/a.png": "\\ud800"}', ":1: label '\ud800' is not one of data.names"),
     ],
 )  # fmt: skip

@@ -83,7 +83,7 @@ def test_colours_come_out_exactly() -> None:
 def test_cmyk_becomes_rgb() -> None:
     ink = (40, 120, 200, 30)
     data = encoded(Image.new("CMYK", (8, 8), ink), "JPEG", quality=100)
-    expected = [(255 - colour) * (255 - ink[3]) / 255 for colour in ink[:3]]
+    expected = [(255 - color) * (255 - ink[3]) / 255 for color in ink[:3]]
     assert np.abs(np.array(pixels(data)) - expected).max() <= 3
 
 
@@ -134,14 +134,14 @@ def image(name):
 
 
 def test_memory_of_bombs(tmp_path: Path) -> None:
-    for name, size, colour in (
+    for name, size, color in (
         ("most.png", (4000, 4000), RGBA),
         ("row.png", (32_768, 488), RGBA),
         ("large.png", (8000, 8000), RGBA),
         ("more.png", (10_000, 10_000), GREY),
         ("huge.png", (14_000, 14_000), GREY),
     ):
-        (tmp_path / name).write_bytes(blank_png(*size, colour))
+        (tmp_path / name).write_bytes(blank_png(*size, color))
         assert (tmp_path / name).stat().st_size < MIB
     with (tmp_path / "long.png").open("wb") as file:
         file.truncate(65 * MIB)

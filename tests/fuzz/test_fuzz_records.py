@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,10 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.manifest import SEAL, sealed
 from ganforge.evaluation.sample import condition_rows
 from support.fuzz import ANY_TEXT, answer, damaged, fuzz, json_values, peak_growth
+from support.scratch import scratch
 from support.toys import toy_config, toy_loop
 
-PLACE = Path(tempfile.mkdtemp())
+PLACE = scratch()
 NAMES = ("red cube", "blue cube", "gray sphere")
 LABELS = [
     LabelSpec(),

@@ -90,7 +90,7 @@ def test_a_zip_in_a_zip_is_no_image(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("inner.zip", small_zip())
     assert refused(data(tmp_path / "a.zip"), tmp_path / "cache") == (
-        f"{tmp_path}/a.zip holds no images ({', '.join(SUFFIXES)}); skipped 1 not images (inner.zip)"
+        f"{tmp_path}/a.zip holds no images ({', '.join(SUFFIXES)}); skipped 1 archives; unpack them (inner.zip)"
     )
 
 

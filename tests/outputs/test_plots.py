@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 from PIL import Image
 
 from ganforge.outputs.charts import axes_of, label, running_mean, select
@@ -178,6 +177,8 @@ def test_several_runs_have_a_color_each_and_their_names() -> None:
     ((_, figure),) = draw_overlaid({"one": rows, "two $x$": rows})
     (axes,) = figure.axes
     assert legend_of(axes) == ["one: D loss", "one: G loss", r"two \$x\$: D loss", r"two \$x\$: G loss"]
+    from matplotlib.colors import to_hex
+
     colors = [to_hex(line.get_color()) for line in axes.get_lines()]
     assert colors[0] == colors[1] != colors[2] == colors[3]
     assert len({str(line.get_linestyle()) for line in axes.get_lines()}) == 2

@@ -17,13 +17,13 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from ganforge.api import Sink, Tracker, UserError
-from ganforge.components.registry import discover
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.outputs.mirror.link import MirrorLink
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training import session
 from ganforge.training.run import start
 from ganforge_trackers.accelerate import Accelerate
+from support.installed import installed
 from support.page_blocks import blocks
 from support.paths import ROOT
 from support.toys import toy_config, toy_registry
@@ -200,7 +200,7 @@ def test_the_tracker_of_the_documentation(
     assert [line.split()[0] for line in file.read_text().splitlines()] == ["8", "16", "24", "32", "40", "48"]
 
 
-TRACKERS = sorted(discover().of("trackers").items())
+TRACKERS = sorted(installed().of("trackers").items())
 
 
 @pytest.mark.parametrize(("name", "kind"), TRACKERS)

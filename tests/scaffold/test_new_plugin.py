@@ -14,7 +14,10 @@ from ganforge.components.registry import Plugin, Registry
 from ganforge.scaffold.plugin import KINDS, new_plugin
 from ganforge.testing import outcomes
 from support.command_line import call
+from support.paths import ROOT
 from support.toys import toy_registry
+
+TEMPLATE = ROOT / "template"
 
 
 @pytest.fixture
@@ -45,6 +48,18 @@ def test_every_component_of_a_new_plugin_keeps_the_cheap_rules(importable: Path)
         assert [str(each) for each in results if each.verdict != "kept"] == []
 
 
+def test_the_folder_to_copy_is_what_the_command_writes(tmp_path: Path) -> None:
+    made = tmp_path / "my-gan"
+    new_plugin("my-gan", KINDS, made)
+    wanted = {path.relative_to(made): path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    found = {
+        path.relative_to(TEMPLATE): path.read_bytes()
+        for path in TEMPLATE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert found == wanted
+
+
 def test_one_kind_gets_an_example_that_names_the_rest(tmp_path: Path) -> None:
     files = new_plugin("zeta-gan", ["loss"], tmp_path / "zeta-gan")
     assert [str(file.relative_to(tmp_path / "zeta-gan")) for file in files] == [
@@ -69,6 +84,7 @@ def test_one_kind_gets_an_example_that_names_the_rest(tmp_path: Path) -> None:
         ("json", ["loss"], "'json' is a word or a module of Python; choose a name such as json-gan"),
         ("torch", ["loss"], "a module 'torch' is installed already; choose another name"),
         ("ganforge-x", ["loss"], "a module 'ganforge_x' is installed already; choose another name"),
+        ("dcgan", ["loss", "nets"], "plugin 'architectures' (ganforge 0.1.0) has architecture 'dcgan' already, and run files could use neither of two; choose another name, such as my-dcgan"),
         ("zeta-gan", ["los"], "there is no kind 'los' to start from; did you mean 'loss'? (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
         ("zeta-gan", [], "expected one kind or several, such as --kind loss (kinds: loss, data, nets, term, callback, metric, prior, task, optimizer, tracker)"),
     ],

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ganforge.components.registry import discover
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.sweep import child
 from ganforge.sweep.worker import Outcome, sweep
+from support.installed import installed
 
 RUN = """
 [data]
@@ -140,7 +140,7 @@ def work(
 ) -> Outcome:
     stop = Stop(when)
     say = (said if said is not None else []).append
-    return sweep(place / "s.toml", discover(), stop, say, place / "out", **options)
+    return sweep(place / "s.toml", installed(), stop, say, place / "out", **options)
 
 
 def fated(place: Path, *fates: int) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from ganforge.api import Context, Dataset, hookimpl
-from ganforge.components import registry
 from ganforge.components.registry import Plugin, Registry
 from ganforge.config import RunConfig, validate
 from ganforge.engine.distributed.runtime import Runtime
@@ -18,6 +17,7 @@ from ganforge.engine.loop import Loop
 from ganforge.engine.sampling.grids import Grid
 from ganforge.testing.squares import Squares as Squares
 from ganforge.training.build import build_loop, plan
+from support.installed import installed
 
 
 class ToyPlugin:
@@ -31,9 +31,9 @@ class ToyPlugin:
 @functools.cache
 def toy_registry() -> Registry:
     """The installed components and `squares`; discovered once for all tests."""
-    installed = registry.discover()
-    assert not installed.broken, installed.broken
-    modules = [(plugin, _Given(installed, plugin)) for plugin in installed.plugins]
+    known = installed()
+    assert not known.broken, known.broken
+    modules = [(plugin, _Given(known, plugin)) for plugin in known.plugins]
     return Registry.from_modules([*modules, (Plugin("toys", "tests", "0"), ToyPlugin())])
 
 

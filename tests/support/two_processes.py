@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +16,7 @@ from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge_losses import GradientPenalty
 from ganforge_losses.r1 import R1
 from support.remembering import Anchored, Last, Local
+from support.scratch import scratch
 from support.toys import toy_config, toy_loop
 
 METRIC = {"type": "sliced_wasserstein", "every": 16, "samples": 40}
@@ -30,7 +29,7 @@ def say(line: str) -> None:
 
 def fresh_loop(**sections: object) -> Loop:
     nets = {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "layer"}
-    return toy_loop(Path(tempfile.mkdtemp()), toy_config(nets=nets, **sections))[0]
+    return toy_loop(scratch(), toy_config(nets=nets, **sections))[0]
 
 
 def updates() -> None:
@@ -109,7 +108,7 @@ def remembering() -> None:
 
     def loop_of(parts: dict[str, Any]) -> Loop:
         config = toy_config(nets={"type": "mlp"}).model_copy(update=parts)
-        return toy_loop(Path(tempfile.mkdtemp()), config)[0]
+        return toy_loop(scratch(), config)[0]
 
     loop = loop_of(remembering)
     runtime, memory = loop.game.runtime, loop.game.live.memory

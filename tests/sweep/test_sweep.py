@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 
 from ganforge.api import UserError
-from ganforge.components.registry import discover
 from ganforge.sweep.child import alone
 from ganforge.sweep.folder import SweepFolder
 from ganforge.sweep.load import load_sweep
 from ganforge.sweep.report import importances, write_report
 from ganforge.sweep.space import distributions
 from ganforge.sweep.summary import summarize
+from support.deferred import deferred
+from support.installed import installed
 from support.sweeps import SWEEP, fated, starts, work
 from support.sweeps import place as place
 
-optuna = pytest.importorskip("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
+optuna = deferred("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
 
 
 # What becomes of trials
@@ -131,7 +132,7 @@ def test_the_report_holds_every_trial_and_asks_for_nothing(place: Path) -> None:
 def test_importance_finds_the_parameter_that_matters(place: Path) -> None:
     block = SWEEP[SWEEP.index("[[parameters]]") :]
     (place / "s.toml").write_text(SWEEP + block.replace("generator", "discriminator"))
-    loaded = load_sweep(place / "s.toml", discover())
+    loaded = load_sweep(place / "s.toml", installed())
     study, rng = optuna.create_study(direction="maximize"), random.Random(0)
     for _ in range(60):
         g, d = (10 ** rng.uniform(-5, -2) for _ in range(2))

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ganforge.api import UserError
-from ganforge.components.registry import discover
 from ganforge.config import load
 from ganforge.sweep.load import load_sweep
 from ganforge.sweep.space import category, distributions, ends, grid, grid_size, overrides
 from ganforge.sweep.spec import Parameter
+from support.deferred import deferred
+from support.installed import installed
 from support.paths import EXAMPLES, ROOT
 from support.sweeps import RUN, SWEEP
 from support.sweeps import place as place
 
-optuna = pytest.importorskip("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
+optuna = deferred("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
 
 
 def refusal(place: Path, *changes: tuple[str, str]) -> list[str]:
@@ -32,7 +32,7 @@ def refusal(place: Path, *changes: tuple[str, str]) -> list[str]:
         text = text.replace(old, new)
     (place / "s.toml").write_text(text)
     with pytest.raises(UserError) as caught:
-        load_sweep(place / "s.toml", discover())
+        load_sweep(place / "s.toml", installed())
     return str(caught.value).replace(f"{place}/", "").splitlines()
 
 
@@ -166,11 +166,13 @@ def test_distributions_are_those_of_the_file() -> None:
 
 @pytest.mark.parametrize("example", sorted((EXAMPLES / "sweeps").glob("*.toml")), ids=lambda path: path.stem)
 def test_each_example_fits_its_run_file(example: Path) -> None:
-    assert load_sweep(example, discover()).sweep.trials >= 20
+    assert load_sweep(example, installed()).sweep.trials >= 20
 
 
 def test_the_agent_of_wandb_gives_its_values_to_a_run(tmp_path: Path) -> None:
     """As the agent expands it: `${args_no_hyphens}` is one word `key=value` for each parameter."""
+    import yaml
+
     spec = yaml.safe_load((EXAMPLES / "sweeps" / "wandb.yaml").read_text())
     words = ["generator.optimizer.lr=0.0007", "generator.optimizer.betas=[0.5, 0.9]"]
     command = [
@@ -183,4 +185,4 @@ def test_the_agent_of_wandb_gives_its_values_to_a_run(tmp_path: Path) -> None:
     assert given[:4] == ["run", "examples/toy/gan_ring8.toml", "--out", "runs/s1/r1"]
     assert given[-4:] == ["--set", words[0], "--set", words[1]]
     settings = [value for option, value in pairwise(given) if option == "--set"]
-    assert load(ROOT / given[1], discover(), settings).generator.optimizer.model_dump()["lr"] == 0.0007
+    assert load(ROOT / given[1], installed(), settings).generator.optimizer.model_dump()["lr"] == 0.0007

@@ -16,10 +16,11 @@ from ganforge.api import UserError
 from ganforge.sweep.folder import Life, SweepFolder
 from ganforge.sweep.spec import Sweep
 from ganforge.sweep.study import open_study
+from support.deferred import deferred
 from support.sweeps import SWEEP, fated, has_begun, starts, work
 from support.sweeps import place as place
 
-optuna = pytest.importorskip("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
+optuna = deferred("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
 
 
 def test_a_trial_draws_the_same_whoever_draws_it(place: Path) -> None:

@@ -19,7 +19,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
+from support.deferred import deferred
+
+deferred("optuna", reason="a sweep needs Optuna: pip install 'ganforge[sweep]'")
 
 RUN = """
 [data]

@@ -101,6 +101,15 @@ class Centered(Kept):
         return super().d_loss(real, fake) + (real - fake.mean()).square().mean()
 
 
+class Gathered(Kept):
+    """Around the center of all processes, whose gradient is that of its own share, as after an all-gather."""
+
+    def __call__(self, play: Play) -> Tensor:
+        fake = play.fake_verdict.logits
+        center = fake.mean() + (play.mean(fake.mean()) - fake.mean()).detach()
+        return (fake - center).square().mean() + super().__call__(play)
+
+
 class OnCpu(Kept):
     def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return (torch.ones(len(real)) * (fake - real)).mean()
@@ -262,6 +271,52 @@ def test_a_broken_component_breaks_its_rule(rule: str) -> None:
     assert outcome.verdict == "broken"
     assert outcome.found.startswith(expected), outcome.found
     assert str(outcome).endswith(f"\n  why: {RULES[rule].why}\n  fix: {RULES[rule].fix}")
+
+
+def test_a_value_of_two_processes_with_another_gradient_is_found() -> None:
+    (outcome,) = outcomes(Gathered, REGISTRY, rules=["processes"])
+    assert outcome.verdict == "broken"
+    assert outcome.found.startswith("d's update: the gradient of one process has norm "), outcome.found
+    assert outcome.found.endswith(" from it, though the values agree")
+
+
+class Coupled(Callback):
+    """Shows samples as they are, with a slope that depends on the others of the process."""
+
+    type: Literal["mine"] = "mine"
+
+    def augment(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        return x + x.mean() - x.mean().detach()
+
+
+def test_an_augmentation_with_another_gradient_in_two_processes_is_found() -> None:
+    (outcome,) = outcomes(Coupled, REGISTRY, rules=["processes"])
+    assert outcome.found == "augment has another gradient if two processes share the batch"
+
+
+class Float32(Kept):
+    """Insists on float32, in which the rule is then checked."""
+
+    def d_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        rows = torch.zeros(len(fake), dtype=torch.float32)
+        return rows.scatter(0, torch.arange(len(fake)), self.difference(fake, real)).mean()
+
+    def difference(self, fake: Tensor, real: Tensor) -> Tensor:
+        return fake - real
+
+
+class CenteredFloat32(Float32):
+    def difference(self, fake: Tensor, real: Tensor) -> Tensor:
+        return (fake - real.mean()).square()
+
+
+@pytest.mark.parametrize(("component", "verdict"), [(Float32, "kept"), (CenteredFloat32, "broken")])
+def test_a_component_that_insists_on_float32_is_checked_in_it(
+    component: type[Component], verdict: str
+) -> None:
+    (outcome,) = outcomes(component, REGISTRY, rules=["processes"])
+    assert outcome.verdict == verdict, outcome.found
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_a_component_that_keeps_the_rules_passes() -> None:

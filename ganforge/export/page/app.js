@@ -191,7 +191,7 @@
       condition && `--condition ${safe}`,
       model.latent && `--seed ${point.seed}`,
       `--n ${n}`,
-      point.truncation !== null && `--truncation ${point.truncation}`,
+      model.truncation && point.truncation !== null && `--truncation ${point.truncation}`,
       ...Object.entries(point.codes).map(([name, value]) => `--code ${name}=${value}`),
     ].filter(Boolean);
   }
@@ -229,13 +229,13 @@
 
   /* What the user does. */
 
-  async function copy(text, button) {
+  async function copy(text, button, otherwise) {
     const label = button.textContent;
     try {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
     } catch {
-      button.textContent = "Copy it from the address bar";
+      button.textContent = otherwise;
     }
     setTimeout(() => (button.textContent = label), 1500);
   }
@@ -261,8 +261,8 @@
     walk,
     dice,
     download: save,
-    link: () => copy(location.href, by("link")),
-    "copy-command": () => copy(command().join(" "), by("copy-command")),
+    link: () => copy(location.href, by("link"), "Copy it from the address bar"),
+    "copy-command": () => copy(command().join(" "), by("copy-command"), "select it and copy"),
   };
   for (const [id, does] of Object.entries(act)) by(id).addEventListener("click", does);
   by("seed").addEventListener("input", () => {

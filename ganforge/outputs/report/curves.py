@@ -143,13 +143,18 @@ def _printed(records: Sequence[Record]) -> dict[str, str]:
 
 
 def _thinned(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of metrics are all kept."""
-    step = -(-len(rows) // PRINTED_POINTS)
-    return [
-        row
-        for place, row in enumerate(rows)
-        if place % step == 0 or place == len(rows) - 1 or any(key.startswith("metric/") for key in row)
-    ]
+    """For each key about `PRINTED_POINTS` of the rows that have a finite value of it, evenly spaced, so that
+    no curve is lost; all rows of metrics."""
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        for key, value in row.items():
+            if isinstance(value, int | float) and math.isfinite(value):
+                places.setdefault(key, []).append(place)
+    kept: set[int] = set()
+    for key, found in places.items():
+        step = 1 if key.startswith("metric/") else -(-len(found) // PRINTED_POINTS)
+        kept.update(found[::step], found[-1:])
+    return [rows[place] for place in sorted(kept)]
 
 
 def _short(curve: Curve) -> list[list[float | None]]:

@@ -95,9 +95,9 @@ def cite(record: Record) -> str:
     return command("\n".join(entry)) + listed
 
 
-def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested tables flattened, with dotted keys."""
-    for key, value in data.items():
+    for key, value in tables.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
         else:

@@ -17,6 +17,8 @@ QUALITIES = (85, 70, 50)
 MAX_FRAMES = 40
 MIN_FRAMES = 2
 MAX_PIXELS = 64_000_000
+TALLEST = 16_383
+"""Pixels; WebP has no more."""
 SMALL = 400
 """Pixels; narrower pictures are scaled up pixelated instead of blurred."""
 
@@ -59,10 +61,13 @@ def open_picture(record: Record, path: Path) -> Image.Image | None:
 
 
 def encode(image: Image.Image, width: int, quality: int) -> Picture:
-    """A picture in WebP, at most `width` pixels wide; losslessly if it is so small that blur would show."""
+    """A picture in WebP, at most `width` pixels wide and `TALLEST` tall; losslessly if it is so small that
+    blur would show."""
     kept = image.convert("RGB" if image.mode not in ("L", "RGB") else image.mode)
-    if kept.width > width:
-        kept = kept.resize((width, max(1, round(kept.height * width / kept.width))), Image.Resampling.LANCZOS)
+    scale = min(1.0, width / kept.width, TALLEST / kept.height)
+    if scale < 1:
+        size = (max(1, round(kept.width * scale)), max(1, round(kept.height * scale)))
+        kept = kept.resize(size, Image.Resampling.LANCZOS)
     file = io.BytesIO()
     lossless = image.width < SMALL and quality == QUALITIES[0]
     kept.save(file, "WEBP", quality=quality, lossless=lossless, method=4)
@@ -85,6 +90,8 @@ def fit(image: Image.Image, most: int) -> Picture:
 
 def film(record: Record, files: Sequence[tuple[int, Path]], most: int) -> list[Frame]:
     """Pictures evenly spaced over the training, first and last among them, in at most `most` bytes."""
+    if most <= 0:
+        return []
     count = min(MAX_FRAMES, len(files))
     while True:
         frames = _frames(record, spaced(files, count), most // max(1, count))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ def _compared(record: Record) -> tuple[str, dict[str, str]] | None:
             return name, dict(leaves(dump(load(example, registry))))
         bare = _required(json.loads(json.dumps(record.config, default=str)), registry)
         return "the defaults of its components", dict(leaves(dump(validate(bare, registry, file="defaults"))))
-    except (UserError, tomllib.TOMLDecodeError, ValueError, TypeError, KeyError):
+    except (UserError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -37,9 +37,9 @@ def _what(record: Record) -> str:
         )
     elif shape:
         facts.append(f"{' x '.join(map(str, shape))} numbers a sample")
-    kind = record.labels().get("kind")
+    kind = str(record.labels().get("kind"))
     if record.label_names() and kind in LABELS:
-        facts.append(f"{len(record.label_names())} labels, {LABELS[str(kind)]}")
+        facts.append(f"{len(record.label_names())} labels, {LABELS[kind]}")
     elif kind == "image":
         facts.append("images as conditions")
     return shown + (f" ({'; '.join(facts)})" if facts else "")
@@ -90,9 +90,9 @@ def best_metric(record: Record) -> str:
     """The best value of the metric that chooses checkpoints, or of the first whose direction is known."""
     values = _metrics(record)
     logging = record.section("logging")
-    chosen = logging.get("keep_best")
+    chosen = str(logging.get("keep_best"))
     if chosen in values:
-        return _sentence(str(chosen), values[str(chosen)], logging.get("best_is") == "lowest")
+        return _sentence(chosen, values[chosen], logging.get("best_is") == "lowest")
     for name, points in values.items():
         lower = direction(name)
         if lower is not None:

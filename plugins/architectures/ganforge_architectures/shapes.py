@@ -47,7 +47,7 @@ class Grid:
 
 
 BASES = range(4, 8)
-LEAST_HALVINGS = 2
+MIN_HALVINGS = 2
 
 
 def image_grid(nets: str, spec: DataSpec) -> Grid:
@@ -74,7 +74,7 @@ def image_grid(nets: str, spec: DataSpec) -> Grid:
 
 def _halvings(side: int) -> int | None:
     """How often a shorter side is halved; None where that does not lead to a base."""
-    for halvings in range(LEAST_HALVINGS, side.bit_length()):
+    for halvings in range(MIN_HALVINGS, side.bit_length()):
         if side % (1 << halvings) == 0 and side >> halvings in BASES:
             return halvings
     return None
@@ -83,7 +83,7 @@ def _halvings(side: int) -> int | None:
 def _grids_near(height: int, width: int) -> list[str]:
     """The sizes of nearly this aspect whose shorter sides are the nearest below and above."""
     shorter, longer = sorted((height, width))
-    known = [base << halvings for halvings in range(LEAST_HALVINGS, 12) for base in BASES]
+    known = [base << halvings for halvings in range(MIN_HALVINGS, 12) for base in BASES]
     below = [side for side in known if side <= shorter][-1:]
     above = [side for side in known if side >= shorter][:1]
     found = []

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Field, Play, Role, Stream, mapped, memory, per_sample
+from ganforge.api import Field, Play, Role, mapped, memory, per_sample
 from ganforge_callbacks.augment import Pipeline
 
 
@@ -54,10 +54,9 @@ class Ada(Pipeline):
         if play.role != "d":
             return
         signs = per_sample(mapped(torch.sign, play.real_verdict.logits))  # [N]
-        world = play.rng.world if isinstance(play.rng, Stream) else 1
         self._signs.add_(play.mean(signs.sum()))
         self._count.add_(len(signs))
-        self._images.add_(len(signs) * world)
+        self._images.add_(len(signs) * play.world)
 
     def after_update(self, role: Role, network: nn.Module) -> None:
         if role != "d":

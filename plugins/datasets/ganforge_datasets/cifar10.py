@@ -42,7 +42,7 @@ MAX_BYTES = 2**28
 
 
 class CIFAR10(ImageDataset):
-    """50,000 photographs of ten classes, 32 x 32 in colour, and 10,000 for tests."""
+    """50,000 photographs of ten classes, 32 x 32 in color, and 10,000 for tests."""
 
     source: ClassVar[str] = "Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009)"
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-COLOURS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
+COLORS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 SHAPES = ("cube", "sphere", "cylinder")
-NAMES = tuple(f"{colour} {shape}" for shape in SHAPES for colour in COLOURS)
+NAMES = tuple(f"{color} {shape}" for shape in SHAPES for color in COLORS)
 """The 24 labels in the order of i-CLEVR's `objects.json`."""
 
 OBJECTS = 3

@@ -1,6 +1,6 @@
 """The light of a drawn scene: three lamps over a grey floor, and the soft shadows on it.
 
-Places and colours of the lamps were fitted to the mean floor of i-CLEVR. All light is linear; `encode` turns
+Places and colors of the lamps were fitted to the mean floor of i-CLEVR. All light is linear; `encode` turns
 it into sRGB bytes.
 """
 
@@ -17,7 +17,7 @@ LAMPS = np.array([[5.93, -2.93, 3.86], [-1.07, 2.92, 5.08], [-4.86, -3.66, 2.84]
 AXES = np.array([[-0.772, 0.400, -0.494], [-0.057, -0.583, -0.810], [0.714, 0.609, -0.345]], np.float32)
 """Where each lamp shines, unit vectors; it lights the half-space before it."""
 POWER = np.array([[4.41, 4.09, 3.53], [2.49, 2.48, 2.45], [1.10, 1.20, 1.52]], np.float32)
-"""Lamp by colour channel, as the brightness of a floor at distance 1."""
+"""Lamp by color channel, as the brightness of a floor at distance 1."""
 AMBIENT = np.array([0.1370, 0.1367, 0.1363], np.float32)
 """Brightness of the floor without a lamp."""
 EDGE = np.float32(0.01)

@@ -2,7 +2,7 @@
 
 A window is cast with several rays per pixel and averaged in linear light, which antialiases the edges. What a
 lamp gives is linear in its power, so the rays only find out how much of a pixel the object covers and how
-squarely each lamp meets it there; colours come in per pixel.
+squarely each lamp meets it there; colors come in per pixel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganforge_datasets.clevr_camera import View, axis, project
-from ganforge_datasets.clevr_layout import COLOURS, OBJECTS, SHAPES, Floats, Scenes
+from ganforge_datasets.clevr_layout import COLORS, OBJECTS, SHAPES, Floats, Scenes
 from ganforge_datasets.clevr_light import AMBIENT, LAMPS, POWER, lamp_light
 
 RADIUS = np.float32(0.6)
@@ -34,7 +34,7 @@ ALBEDO = (
     )
     / 255
 )
-"""CLEVR's colours in the order of COLOURS, as reflectances."""
+"""CLEVR's colors in the order of COLORS, as reflectances."""
 GAIN = np.float32(1.4)
 """Reflectance 1 over the reflectance of the floor, in whose brightness the lamps are given."""
 BOUNCE = (np.float32(0.85), np.float32(0.15))
@@ -66,7 +66,7 @@ class _Seen(NamedTuple):
 
 def draw_objects(scenes: Scenes, view: View, size: int) -> list[Sprites]:
     """All objects of the scenes, one `Sprites` per shape that occurs."""
-    shapes = scenes.names.reshape(-1) // len(COLOURS)
+    shapes = scenes.names.reshape(-1) // len(COLORS)
     sprites = []
     for shape in range(len(SHAPES)):
         owner = np.flatnonzero(shapes == shape)
@@ -95,7 +95,7 @@ def _draw_shape(shape: str, owner: NDArray[np.int64], scenes: Scenes, view: View
         directions,
         rays,
     )
-    albedo = ALBEDO[scenes.names.reshape(-1)[owner] % len(COLOURS)] * GAIN
+    albedo = ALBEDO[scenes.names.reshape(-1)[owner] % len(COLORS)] * GAIN
     ambient = BOUNCE[0] * seen.cover + BOUNCE[1] * seen.upward
     light = np.empty((len(owner), 3, height, width), np.float32)
     for channel in range(3):

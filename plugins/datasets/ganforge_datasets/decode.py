@@ -15,9 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganforge.api import UserError
 from ganforge_datasets.arrays import read_array, scale_16_bits, to_levels
-from ganforge_datasets.formats import formats, is_array_name
+from ganforge_datasets.bmp_alpha import add_alpha
+from ganforge_datasets.formats import formats, is_array_name, what_it_is
 
-FORMAT = 2
+FORMAT = 3
 """Version of how files become bytes; part of every cache key."""
 LARGE = 16_000_000
 """Pixels from which images are decoded one at a time, JPEGs at a fraction of their size. A smaller one takes
@@ -89,13 +90,15 @@ def decode_image(data: bytes, where: str, form: Form) -> Decoded:
         with Image.open(io.BytesIO(data), formats=formats()) as image:
             _refuse_size(image, where)
             with _one_large if image.width * image.height > LARGE else nullcontext():
+                add_alpha(image, data)
                 return _decoded(image, where, form)
     except UserError:
         raise
     except Image.DecompressionBombError:
         raise UserError(f"{where} has more than {MAX_JPEG_PIXELS:,} pixels, which is refused") from None
     except UnidentifiedImageError:
-        raise UserError(f"{where} is not an image (of {', '.join(formats())})") from None
+        what = what_it_is(data) or f"is not an image (of {', '.join(formats())})"
+        raise UserError(f"{where} {what}") from None
     # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others on damaged files.
     except Exception as error:
         raise UserError(f"{where} is damaged: {error}; copy it again") from None

@@ -32,7 +32,7 @@ MAX_STATES = 16
 class Wanted(NamedTuple):
     """What is to be decoded, and for whom."""
 
-    data: str
+    dataset: str
     """The data set's name."""
     store: Store
     names: Sequence[str]
@@ -65,7 +65,7 @@ def decoded(wanted: Wanted, context: Context) -> Found:
 
 
 def _key(wanted: Wanted) -> str:
-    return cache_key(wanted.data, FORMAT, wanted.form, list(wanted.names), wanted.skip_damaged)
+    return cache_key(wanted.dataset, FORMAT, wanted.form, list(wanted.names), wanted.skip_damaged)
 
 
 def _cached(wanted: Wanted, context: Context) -> Found | None:
@@ -152,7 +152,7 @@ def _remarks(account: Account, wanted: Wanted) -> Iterator[str]:
         ground = "#{:02x}{:02x}{:02x}".format(*wanted.form.background)
         yield (
             f"{account.transparent:,} images have transparency, composed on {ground} (data.background)"
-            if wanted.data == "image_folder"
+            if wanted.dataset == "image_folder"
             else f"{account.transparent:,} images have transparency, composed on {ground}"
         )
     if account.first_of_many:

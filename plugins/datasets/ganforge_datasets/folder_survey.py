@@ -17,14 +17,14 @@ from PIL import ExifTags, Image
 from ganforge.api import LabelKind, LabelWish, Survey, UserError
 from ganforge_datasets.arrays import read_array
 from ganforge_datasets.formats import formats, is_array_name
-from ganforge_datasets.image_files import LABEL_FILES, ImageFiles, some
+from ganforge_datasets.image_files import ImageFiles, is_label_file, some
 from ganforge_datasets.image_labels import Labels, from_file, from_folders
 
 HEADERS = 2_000
 """Images whose headers are read, evenly spread over the folder: enough for sizes and modes."""
 HEADER_BYTES = 2**17
 """Most headers, with their EXIF data, fit into these bytes; otherwise the whole file is read."""
-LEAST_PER_CLASS = 10
+MIN_PER_CLASS = 10
 """Images per sub-folder, on average, from which sub-folders count as classes unless asked for."""
 GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 TURNED = (5, 6, 7, 8)
@@ -157,7 +157,7 @@ def _labels(
         return _from_folders(files, names)
     reasons = []
     attempts: tuple[Callable[..., tuple[Labels, LabelKind, str, str]], ...] = (_from_folders,)
-    if any(Path(name).name in LABEL_FILES for name in files.store.names()):
+    if any(is_label_file(name) for name in files.store.names()):
         attempts = (_from_file, _from_folders)
     for attempt in attempts:
         try:
@@ -169,7 +169,7 @@ def _labels(
         labels, _, source, _ = found
         if source == "folder" and len(labels.known) < 2:
             continue
-        if source == "folder" and len(labels.of) < LEAST_PER_CLASS * len(labels.known):
+        if source == "folder" and len(labels.of) < MIN_PER_CLASS * len(labels.known):
             reasons.append(
                 f"the {len(labels.known):,} sub-folders hold {len(labels.of):,} images, too few each to be "
                 "classes; --labels folder uses them"

@@ -14,6 +14,18 @@ SUFFIXES = (
 """Names of images end so, in either case."""
 ARRAYS = (".npy", ".npz")
 """Names of arrays that are images where there are no files of another format."""
+UNSUPPORTED = (
+    *(".heic", ".heif", ".hif", ".jxl", ".ico", ".psd", ".psb", ".svg", ".exr", ".hdr", ".dds", ".eps"),
+    *(".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+)
+"""Images that are not read. Many of a camera's raw formats look like TIFF, of which the first page is a small
+preview."""
+ARCHIVES = (
+    *(".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lmdb", ".tfrecord", ".parquet"),
+)
+"""Files that hold others."""
+HIDDEN = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+"""Folders of macOS in zips, of Synology next to images (with thumbnails), and of Windows on every drive."""
 HEAD = 32
 """Bytes at the start of a file that tell its format."""
 
@@ -43,7 +55,16 @@ def is_array_name(path: str) -> bool:
 def is_hidden(path: str) -> bool:
     """Whether the file or a folder on its way is hidden. macOS leaves '._a.png' next to 'a.png', and a
     folder '__MACOSX' of them in zips; these are no images."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(path).parts)
+    return any(part.startswith(".") or part in HIDDEN for part in PurePosixPath(path).parts)
+
+
+def why_not_read(path: str) -> str | None:
+    """The reason to skip a file that its name alone gives; None where there is none."""
+    if path.lower().endswith(UNSUPPORTED):
+        return "in unsupported formats; convert to PNG"
+    if path.lower().endswith(ARCHIVES):
+        return "archives; unpack them"
+    return None
 
 
 def is_image_head(head: bytes) -> bool:
@@ -54,3 +75,14 @@ def is_image_head(head: bytes) -> bool:
         return head[8:12] in (b"avif", b"avis")
     # Two letters are too little to tell a bitmap; its reserved bytes are 0.
     return head.startswith(_SIGNATURES) or (head[:2] == b"BM" and head[6:10] == bytes(4) and len(head) >= 26)
+
+
+def what_it_is(head: bytes) -> str | None:
+    """What lies in place of an image, by its first bytes, and what to do; None if it is not recognized."""
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the file itself; run 'git lfs pull'"
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        return "is a web page, as failed downloads leave it; download it again"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1"):
+        return "is HEIC, whatever its suffix, which is not read; convert it"
+    return None

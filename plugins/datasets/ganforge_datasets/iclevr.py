@@ -43,7 +43,7 @@ LISTS = ("test", "new_test")
 
 
 class ICLEVR(ImageDataset):
-    """Pictures of one to three objects, each one of 24: 8 colours of cubes, spheres and cylinders."""
+    """Pictures of one to three objects, each one of 24: 8 colors of cubes, spheres and cylinders."""
 
     source: ClassVar[str] = (
         "Tell, Draw, and Repeat: Generating and Modifying Images Based on Continual Linguistic Instruction "

@@ -6,16 +6,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from ganforge.api import UserError
-from ganforge_datasets.formats import HEAD, SUFFIXES, is_array_name, is_hidden, is_image_head, is_image_name
+from ganforge_datasets.formats import (
+    HEAD,
+    SUFFIXES,
+    is_array_name,
+    is_hidden,
+    is_image_head,
+    is_image_name,
+    why_not_read,
+)
 from ganforge_datasets.stores import FolderStore, Store, ZipStore
 
 EXAMPLES = 3
 """Files named for each reason of a line about skipped ones."""
+MAX_SHOWN = 80
+"""Characters shown of a path; the last ones."""
 LABEL_FILES = (
     *("labels.json", "labels.csv", "labels.tsv"),
     *("dataset.json", "metadata.jsonl", "metadata.csv"),
 )
 """Names of files that give labels; of ours, of StyleGAN2-ADA's, and of Hugging Face's ImageFolder."""
+
+
+def is_label_file(path: str) -> bool:
+    """Whether it is called like a file of labels, in letters of either case."""
+    return PurePosixPath(path).name.lower() in LABEL_FILES
 
 
 class ImageFiles:
@@ -34,10 +49,14 @@ class ImageFiles:
                 found.append(name)
             elif is_array_name(name):
                 arrays.append(name)
-            elif PurePosixPath(name).name in LABEL_FILES:
+            elif is_label_file(name):
                 continue
+            elif reason := why_not_read(name):
+                self._skip(reason, name)
             elif is_image_head(self.store.head(name, HEAD)):
                 found.append(name)
+            elif self.store.is_broken_link(name):
+                self._skip("broken links", name)
             else:
                 self._skip("not images", name)
         if found:
@@ -47,6 +66,8 @@ class ImageFiles:
         if isinstance(self.store, FolderStore):
             for link in self.store.loops:
                 self._skip("links to a folder they are in", str(Path(link).relative_to(root)))
+            for folder, why in self.store.closed:
+                self._skip("folders that cannot be listed", f"{Path(folder).relative_to(root)}: {why}")
         if not self.paths:
             there = f"; {self.skips()}" if self.skipped else ""
             raise UserError(f"{root} holds no images ({', '.join(SUFFIXES)}){there}")
@@ -69,8 +90,10 @@ def skips(skipped: dict[str, list[str]], show: Callable[[str], str] = str) -> st
 
 
 def some(names: Sequence[str], show: Callable[[str], str] = str) -> str:
-    """The first few names, and dots where there are more."""
-    return ", ".join(map(show, names[:EXAMPLES])) + (", ..." if len(names) > EXAMPLES else "")
+    """The first few names, and dots where there are more. In one line, whatever the names hold."""
+    shown = (show(name).replace("\n", "\\n") for name in names[:EXAMPLES])
+    short = (name if len(name) <= MAX_SHOWN else f"...{name[-MAX_SHOWN:]}" for name in shown)
+    return ", ".join(short) + (", ..." if len(names) > EXAMPLES else "")
 
 
 def _open(root: Path) -> Store:

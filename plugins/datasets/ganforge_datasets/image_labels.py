@@ -13,14 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganforge.api import LabelKind, LabelSpec, UserError, did_you_mean
-from ganforge_datasets.image_files import LABEL_FILES, ImageFiles
+from ganforge_datasets.formats import is_hidden
+from ganforge_datasets.image_files import LABEL_FILES, ImageFiles, is_label_file
 from ganforge_datasets.image_match import Matcher, nfc
 from ganforge_datasets.label_json import read_label_json
 from ganforge_datasets.label_reading import Label, Reading, Where, in_order_of_names
 from ganforge_datasets.label_table import read_label_lines, read_label_table
 
+SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "eval", "dev")
+"""Folders of these names are no classes where folders lie in them."""
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".xlsx", ".xls", ".ods", ".xml", ".yaml", ".parquet")
+"""What labels may be in under another name."""
+MISSING = ("nan", "na", "n/a", "<na>", "null", "none")
+"""What programs write where there is no value."""
 MAX_LABELS = 10_000
 """More labels than that are a column of something else."""
+MANY = 20
+"""Images from which it is remarked that nearly each has a label of its own."""
 
 
 class Labels:
@@ -109,6 +118,7 @@ def from_folders(files: ImageFiles, names: tuple[str, ...]) -> Labels:
     is not one of `names`, is skipped."""
     parts = {path: PurePosixPath(path).parts for path in files.paths}
     outer = {nfc(each[0]) for each in parts.values()}
+    _refuse_splits(files, parts.values(), names)
     skip = 1 if len(outer) == 1 and not outer & set(names) and min(map(len, parts.values())) > 2 else 0
     of, known, as_written = dict[str, Label](), dict[str, Where](), dict[str, str]()
     for path, folders in parts.items():
@@ -127,6 +137,19 @@ def from_folders(files: ImageFiles, names: tuple[str, ...]) -> Labels:
         of[path] = Label(path, [label], where)
         known.setdefault(label, where)
     return Labels(of, in_order_of_names(known), f"{files.root} has no such sub-folder with images")
+
+
+def _refuse_splits(files: ImageFiles, parts: Iterable[tuple[str, ...]], names: tuple[str, ...]) -> None:
+    """Raises `UserError` where the folders of `root` are not the classes, but hold them for each split."""
+    parts = list(parts)
+    outer = sorted({folders[0] for folders in parts})
+    nested = min(map(len, parts)) > 2 and len(outer) > 1 and not set(outer) & set(names)
+    if nested and all(folder.lower() in SPLITS for folder in outer):
+        train = next((folder for folder in outer if folder.lower().startswith("train")), outer[0])
+        raise UserError(
+            f"{files.root} holds {' and '.join(outer)}, each with folders of its own; set data.root to one "
+            f"of them, {files.root / train}" + (" (unpacked)" if files.root.is_file() else "")
+        )
 
 
 def _class_name(folder: str, where: Where) -> str:
@@ -149,11 +172,11 @@ def from_file(files: ImageFiles, kind: LabelKind, names: tuple[str, ...]) -> Lab
 
     `kind` and `names` decide where the file alone leaves open what it means: whether a column holds labels
     or is one, and whether a cell holds one or several."""
-    named = [name for name in files.store.names() if PurePosixPath(name).name in LABEL_FILES]
+    named = [name for name in files.store.names() if is_label_file(name) and not is_hidden(name)]
     if not named:
         raise UserError(
             f"{files.root} holds no {', '.join(LABEL_FILES[:-1])} or {LABEL_FILES[-1]}, one of which "
-            'data.labels = "file" needs'
+            f'data.labels = "file" needs{_other_tables(files)}'
         )
     depth = min(name.count("/") for name in named)
     first, *others = [name for name in named if name.count("/") == depth]
@@ -163,9 +186,9 @@ def from_file(files: ImageFiles, kind: LabelKind, names: tuple[str, ...]) -> Lab
         )
     matcher = Matcher(files, str(PurePosixPath(first).parent))
     reading = Reading(kind, names)
-    if first.endswith(".json"):
+    if first.lower().endswith(".json"):
         listed = read_label_json(files.store, first, matcher, reading)
-    elif first.endswith(".jsonl"):
+    elif first.lower().endswith(".jsonl"):
         listed = read_label_lines(files.store, first, matcher, reading)
     else:
         listed = read_label_table(files.store, first, matcher, reading)
@@ -180,16 +203,35 @@ def from_file(files: ImageFiles, kind: LabelKind, names: tuple[str, ...]) -> Lab
         known = in_order_of_names(known)
     if not names:
         _refuse_as_labels(known, of, files.store.where(first))
-    remark = _remark(of, kind)
+    remark = _remark(of, known, kind)
     return Labels(of, known, f"{files.store.where(first)} has no such label", remark, reading.said)
 
 
-def _remark(of: dict[str, Label], kind: LabelKind) -> str:
-    """What the run file needs as well where the images do not have one label each."""
-    several = next((label for label in of.values() if len(label.names) > 1), None)
-    if kind == "many_of_k" or (several is None and all(label.names for label in of.values())):
+def _other_tables(files: ImageFiles) -> str:
+    """The files that may hold labels under another name, for the end of a message."""
+    there = [name for name in files.store.names() if name.lower().endswith(TABLES) and not is_hidden(name)]
+    if not there:
         return ""
-    return '\nlabel_kind = "many_of_k"'
+    first = min(there, key=lambda name: (name.count("/"), name))
+    new = PurePosixPath(first).with_stem("labels").name
+    how = f"rename '{first}' to {new}" if new in LABEL_FILES else f"save '{first}' as labels.csv"
+    return f"; {how} if it has them"
+
+
+def _remark(of: dict[str, Label], known: Iterable[str], kind: LabelKind) -> str:
+    """What the run file needs as well where the images do not have one label each; and, as comments, what is
+    odd about the labels."""
+    names = list(known)
+    lines = list[str]()
+    several = next((label for label in of.values() if len(label.names) > 1), None)
+    if kind != "many_of_k" and (several is not None or not all(label.names for label in of.values())):
+        lines.append('label_kind = "many_of_k"')
+    missing = [name for name in names if name.lower() in MISSING]
+    if missing:
+        lines.append(f"# if {missing[0]!r} means that there is no label, leave those cells empty")
+    if len(of) >= MANY and 2 * len(names) > len(of):
+        lines.append(f"# {len(names):,} labels for {len(of):,} images; labels are classes that images share")
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _refuse_as_labels(known: dict[str, Where], of: dict[str, Label], where: str) -> None:
@@ -210,7 +252,11 @@ def _matched(listed: Iterable[Label], matcher: Matcher, kind: LabelKind) -> dict
         if path is None:
             raise UserError(f"{label.where()}: lists image '{label.image}', {matcher.why_not(label.image)}")
         if path in of:
-            several = "; give all its labels in one place, such as red|big" if kind == "many_of_k" else ""
+            several = (
+                "; give all its labels in one place, such as red|big"
+                if kind == "many_of_k"
+                else "; remove one"
+            )
             raise UserError(f"{label.where()}: lists image '{label.image}' a second time{several}")
         of[path] = label
     return of

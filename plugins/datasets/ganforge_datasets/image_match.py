@@ -27,7 +27,7 @@ class Matcher:
         exact = PurePosixPath(self._base, listed).as_posix()
         if exact in self._paths:
             return exact
-        name = nfc(listed.replace("\\", "/"))
+        name = nfc(listed.replace("\\", "/")).removeprefix("file://")
         for candidate in self._candidates(name):
             found = self._composed.get(nfc(PurePosixPath(self._base, candidate).as_posix()))
             if found is not None:
@@ -50,7 +50,17 @@ class Matcher:
         for path in self._files.paths:
             if nfc(path).casefold().endswith(name.casefold()) and name:
                 return f"which {root} does not hold; did you mean '{path}'?"
-        return f"which {root} does not hold"
+        near = self._near(PurePosixPath(name))
+        return f"which {root} does not hold" + (f"; did you mean '{near[0]}'?" if len(near) == 1 else "")
+
+    def _near(self, listed: PurePosixPath) -> list[str]:
+        """Images of the same name in another folder, in another format, or numbered with other zeros."""
+        stem = listed.stem if is_image_name(listed.name) else listed.name
+        near = self._by_name.get(listed.name) or self._by_stem.get(f"*/{stem}", [])
+        if near or not (stem.isascii() and stem.isdigit()):
+            return near
+        numbered = re.compile(f"0*{stem.lstrip('0') or '0'}")
+        return [path for path in self._files.paths if numbered.fullmatch(PurePosixPath(path).stem)]
 
     def _candidates(self, name: str) -> list[str]:
         """What `name` may mean, relative to the base, the likeliest first."""

@@ -35,8 +35,14 @@ def read_label_table(store: Store, name: str, matcher: Matcher, reading: Reading
 
 def read_label_lines(store: Store, name: str, matcher: Matcher, reading: Reading) -> Iterator[Label]:
     """The labels of a file with one JSON object a line. Raises `UserError` with file and line."""
-    file, records = store.where(name), list[tuple[object, Where]]()
-    for number, line in enumerate(read_text(store, name).splitlines(), 1):
+    file, records, text = store.where(name), list[tuple[object, Where]](), read_text(store, name)
+    if text.lstrip().startswith("["):
+        whole = parse_json(text, file)
+        rows = whole if isinstance(whole, list) else [whole]
+        return labels_of(
+            table_of_records(file, [(row, partial(str, f"{file}:1")) for row in rows]), matcher, reading
+        )
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             records.append((parse_json(line, file, number), partial(str, f"{file}:{number}")))
     return labels_of(table_of_records(file, records), matcher, reading)

@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits in the three colours, which makes a thousand modes that can be counted."""
+"""Stacked MNIST: three digits in the three colors, which makes a thousand modes that can be counted."""
 
 from __future__ import annotations
 

@@ -13,11 +13,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ganforge.api import UserError
-from ganforge_datasets.formats import HEAD, is_image_head, is_image_name
+from ganforge_datasets.formats import (
+    ARCHIVES,
+    HEAD,
+    UNSUPPORTED,
+    is_array_name,
+    is_image_head,
+    is_image_name,
+    what_it_is,
+)
 
 MAX_BYTES = 64 * 2**20
 """A larger file is refused before it is read, or unpacked from a zip."""
-PACKED = (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lmdb", ".tfrecord", ".parquet")
 MAX_FOLDERS = 1_000_000
 """Folders walked through; links can make few of them many."""
 
@@ -43,6 +50,10 @@ class Store(ABC):
     def head(self, name: str, size: int) -> bytes:
         """The first `size` bytes of a file, or fewer; empty where it cannot be read."""
 
+    def is_broken_link(self, name: str) -> bool:
+        """Whether it is a link that leads nowhere; a zip has no links."""
+        return False
+
     @abstractmethod
     def state(self, names: Sequence[str]) -> str:
         """Changes whenever one of the files changes, is replaced or moves; reads none of them."""
@@ -55,8 +66,10 @@ class FolderStore(Store):
         self.path = path
         self.loops: list[str] = []
         """Links that were not followed, because they lead to a folder they lie in."""
+        self.closed: list[tuple[str, str]] = []
+        """Folders that could not be listed, and why."""
         self._files: dict[str, Path] = {}
-        for folder, names in _walk(path, self.loops):
+        for folder, names in _walk(path, self.loops, self.closed):
             inner = Path(folder).relative_to(path)
             for name in sorted(names):
                 key = (inner / name).as_posix() if by_path else name
@@ -91,6 +104,9 @@ class FolderStore(Store):
         except OSError:
             return b""
 
+    def is_broken_link(self, name: str) -> bool:
+        return self._files[name].is_symlink() and not self._files[name].exists()
+
     def state(self, names: Sequence[str]) -> str:
         digest = hashlib.sha256(os.fsencode(os.path.realpath(self.path)))
         for name in names:
@@ -107,12 +123,16 @@ def file_state(path: Path) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
-def _walk(root: Path, loops: list[str]) -> Iterator[tuple[str, list[str]]]:
+def _walk(root: Path, loops: list[str], closed: list[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
     """The folders of `root` with the names of their files, each before its sub-folders, in sorted order.
-    Links that would make a loop go to `loops`."""
+    Links that would make a loop go to `loops`, folders that cannot be listed to `closed`."""
+
+    def note(error: OSError) -> None:
+        closed.append((str(error.filename), str(error.strerror)))
+
     above: dict[str, frozenset[tuple[int, int]]] = {str(root): frozenset()}
     count = 0
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
         count += 1
         if count > MAX_FOLDERS:
             raise UserError(f"{root} has more than {MAX_FOLDERS:,} folders, with those that links lead to")
@@ -166,6 +186,8 @@ class ZipStore(Store):
             raise UserError(
                 f"{self.where(name)} has {member.file_size:,} bytes; more than {MAX_BYTES:,} is refused"
             )
+        if member.flag_bits & 1:
+            raise UserError(f"{self.where(name)} is encrypted; unpack the zip with its password")
         # Only for these two does the library unpack no more than requested, whatever the header claims.
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UserError(
@@ -205,14 +227,22 @@ def _no_zip(path: Path) -> str:
     with contextlib.suppress(Exception):
         if tarfile.is_tarfile(path):
             return f"{path} is a tar archive, which is not read in place; unpack it and give its folder"
-    if name.endswith(
-        (".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lmdb", ".tfrecord", ".parquet")
-    ):
-        return f"{path} is not a folder or zip of images; unpack it and give its folder"
+    head = b""
     with contextlib.suppress(OSError), path.open("rb") as file:
-        if is_image_name(name) or is_image_head(file.read(HEAD)):
-            return f"{path} is one image; set data.root to the folder it is in, {path.parent}"
-    return f"{path} is not a zip, or is cut short; copy it again"
+        head = file.read(HEAD)
+    if name.endswith(ARCHIVES) and not name.endswith(".zip"):
+        return f"{path} is not a folder or zip of images; unpack it and give its folder"
+    if is_image_name(name) or name.endswith(UNSUPPORTED) or is_image_head(head):
+        return f"{path} is one image; set data.root to the folder it is in, {path.parent}"
+    if what_it_is(head):
+        return f"{path} {what_it_is(head)}"
+    if name.endswith(".zip") or head.startswith(b"PK"):
+        return f"{path} is not a zip, or is cut short; copy it again"
+    if name.endswith((".csv", ".tsv", ".json", ".jsonl", ".txt", ".toml", ".xlsx")):
+        return f"{path} is a table or text; set data.root to the folder with the images"
+    if is_array_name(name):
+        return f"{path} holds arrays; save each image as a file, and set data.root to their folder"
+    return f"{path} is a file, but no zip; set data.root to a folder or zip with images"
 
 
 def inner_path(member: str, archive: Path, what: str) -> PurePosixPath:

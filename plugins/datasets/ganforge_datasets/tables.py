@@ -14,6 +14,7 @@ from ganforge_datasets.image_match import nfc
 from ganforge_datasets.label_reading import Value, Where
 
 SEPARATORS = ",\t;|"
+"""Blanks separate where none of these does, and all lines have as many words."""
 EVIDENCE = 200
 """Rows that are tried to find out which column names images."""
 HEADER = "should be 'file,label', or 'file' and the name of each label, once"
@@ -47,12 +48,14 @@ class Table(NamedTuple):
 def read_csv(file: str, text: str) -> Table:
     lines = text.splitlines(keepends=True)
     start = 0
-    while start < len(lines) and (not lines[start].strip() or re.fullmatch(r"sep=.\s*", lines[start])):
+    while start < len(lines) and _is_no_header(lines[start]):
         start += 1
     if start == len(lines):
         raise UserError(f"{file}:1: {HEADER}; it is empty")
-    rest = "".join(lines[start:])
-    found = _separated(file, rest, _separator(lines[start:]), start)
+    quote = "'" if re.match(r"\s*'[^']*'\s*[,;|\t]\s*'", lines[start]) else '"'
+    separator = _separator(lines[start:], quote)
+    rest = [line.strip(" \r\n") + "\n" for line in lines[start:]] if separator == " " else lines[start:]
+    found = _separated(file, "".join(rest), separator, quote, start)
     if not found:
         raise UserError(f"{file}:1: {HEADER}; it is empty")
     header, *rows = found
@@ -67,7 +70,13 @@ def read_csv(file: str, text: str) -> Table:
     return Table(file, start + 1, [str(cell) for cell in header.cells], rows)
 
 
-def _separator(lines: Sequence[str]) -> str:
+def _is_no_header(line: str) -> bool:
+    """An empty line, a comment, or what Excel takes for a hint."""
+    comment = line.startswith("#") and not any(sign in line for sign in SEPARATORS)
+    return comment or not line.strip() or re.fullmatch(r"sep=.\s*", line) is not None
+
+
+def _separator(lines: Sequence[str], quote: str) -> str:
     """What separates the columns: the sign that cuts the first line into several cells, and most of the
     others into as many."""
     best, most = ",", -1
@@ -75,18 +84,27 @@ def _separator(lines: Sequence[str]) -> str:
         widths = []
         for line in lines[: EVIDENCE + 1]:
             try:
-                widths.append(len(next(csv.reader([line], delimiter=sign, skipinitialspace=True), [])))
+                widths.append(_width(line, sign, quote))
             except csv.Error:
                 widths.append(0)
         agreeing = sum(width == widths[0] for width in widths) if widths[0] > 1 else 0
         if agreeing > max(most, 0):
             best, most = sign, agreeing
-    return best
+    words = {len(line.split()) for line in lines[: EVIDENCE + 1] if line.strip()}
+    return " " if most < 0 and len(words) == 1 and min(words) > 1 else best
 
 
-def _separated(file: str, text: str, separator: str, skipped: int) -> list[Row]:
+def _width(line: str, sign: str, quote: str) -> int:
+    """How many cells a line has if `sign` separates them."""
+    return len(next(csv.reader([line], delimiter=sign, quotechar=quote, skipinitialspace=True), []))
+
+
+def _separated(file: str, text: str, separator: str, quote: str, skipped: int) -> list[Row]:
     reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=separator != "\t"
+        io.StringIO(text, newline=""),
+        delimiter=separator,
+        quotechar=quote,
+        skipinitialspace=separator != "\t",
     )
     rows = []
     try:

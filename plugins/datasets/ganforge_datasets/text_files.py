@@ -18,7 +18,10 @@ def read_text(store: Store, name: str) -> str:
         return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         form = "UTF-16" if wide else "UTF-8"
-        raise UserError(f"{store.where(name)}: is not {form} text (byte {error.start})") from None
+        raise UserError(
+            f"{store.where(name)}: is not {form} text (byte {error.start}); save it as UTF-8 "
+            "(Excel: 'CSV UTF-8')"
+        ) from None
 
 
 def read_json(store: Store, name: str) -> tuple[object, str]:

@@ -85,9 +85,9 @@ def keep(
     return _in_memory(shape, make)
 
 
-def cache_key(data: str, *parts: object) -> str:
-    """The name of an entry of the data set `data`, made of all that decides its content."""
-    return f"{data}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
+def cache_key(dataset: str, *parts: object) -> str:
+    """The name of an entry of the data set `dataset`, made of all that decides its content."""
+    return f"{dataset}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
 def _build(place: Path, shape: tuple[int, ...], make: Make, finish: Finish) -> tuple[Bytes, Path]:

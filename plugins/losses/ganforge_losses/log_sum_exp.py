@@ -20,14 +20,13 @@ def of_one_process(x: Tensor) -> Tensor:
 
 def of_all_processes(play: Play) -> LogSumExp:
     """Over the samples of all processes, differentiable; all of them must ask for it."""
-    world = getattr(play.rng, "world", 1)
-    if world == 1:
+    if play.world == 1:
         return of_one_process
 
     def log_sum_exp(x: Tensor) -> Tensor:
         # The same shift in all processes, near the largest logit of each.
         shift = play.mean(x.detach().amax(0))  # [...]
-        total = play.mean((x - shift).exp().sum(0)) * world  # [...]
+        total = play.mean((x - shift).exp().sum(0)) * play.world  # [...]
         return total.log() + shift
 
     return log_sum_exp

@@ -21,4 +21,6 @@ class Accelerate(Tracker):
     type: Literal["accelerate"] = "accelerate"
     example: ClassVar[Mapping[str, Any]] = {"trackers": [{"type": "accelerate", "service": "tensorboard"}]}
     service: str = Field(min_length=1, description="The adapter's name in Accelerate, such as mlflow.")
-    options: dict[str, Any] = Field({}, description="Arguments of the adapter.")
+    options: dict[str, Any] = Field(
+        {}, description="Arguments of the adapter; recorded in the run folder, so no secrets."
+    )

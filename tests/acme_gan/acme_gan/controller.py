@@ -34,7 +34,7 @@ class Controller(Callback):
     def after(self, play: Play) -> None:
         if play.role == "d":
             r = play.mean(per_sample(play.real_verdict.logits).sign().mean())
-            step = len(play.real) * getattr(play.rng, "world", 1) / self.images
+            step = len(play.real) * play.world / self.images
             self._p.add_((r - self.target).sign() * step).clamp_(0, 1)
 
     def estimates(self, play: Play) -> dict[str, Tensor]:

@@ -116,3 +116,14 @@ def test_slices_and_indices_read_rows() -> None:
     assert images[2:5].flatten().tolist() == [2, 3, 4]
     assert images[torch.tensor([7, 7, 0])].flatten().tolist() == [7, 7, 0]
     assert len(images) == 12
+
+
+def test_a_slice_is_of_as_many_rows_as_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data set may have more samples than a list of their numbers has room for."""
+    images = Kept(torch.arange(20).view(10, 2))
+    sizes = []
+    arange = torch.arange
+    monkeypatch.setattr(torch, "arange", lambda *given: sizes.append(len(arange(*given))) or arange(*given))
+    assert torch.equal(images[:3], torch.tensor([[0, 1], [2, 3], [4, 5]]))
+    assert torch.equal(images[-2:], torch.tensor([[16, 17], [18, 19]]))
+    assert images[20:].shape == (0, 2) and sizes == [3, 2, 0]

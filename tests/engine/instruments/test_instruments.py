@@ -81,7 +81,7 @@ def test_the_critic_is_asked_row_by_row_from_the_bottom_left() -> None:
     data = torch.tensor([[0.5, -2.0], [1.0, 1.0], [9.0, 9.0]])
     found = backdrop(Slope(), data, 2)
     assert found.extent == 2.5
-    assert torch.equal(found.data, data[:2])
+    assert torch.equal(found.real, data[:2])
     steps = [-2.5 + 5 * step / (MESH - 1) for step in range(MESH)]
     for row, column in [(0, 0), (0, MESH - 1), (MESH - 1, 0), (7, 20)]:
         expected = steps[column] + 10 * steps[row]

@@ -5,11 +5,11 @@ import colorsys
 import numpy as np
 import pytest
 
-from ganforge_datasets.clevr_layout import APART, COLOURS, NAMES, Scenes, draw_scenes
+from ganforge_datasets.clevr_layout import APART, COLORS, NAMES, Scenes, draw_scenes
 from ganforge_datasets.clevr_scenes import draw, pieces, render
 
 HUES = {"red": 0, "blue": 228, "green": 113, "brown": 28, "purple": 275, "cyan": 180, "yellow": 54}
-"""Degrees; the hue of each colour of CLEVR as RGB bytes. Gray has none."""
+"""Degrees; the hue of each color of CLEVR as RGB bytes. Gray has none."""
 
 
 def drawn(count: int, seed: int = 0, size: int = 64, workers: int | None = None) -> np.ndarray:
@@ -97,13 +97,13 @@ def test_the_colour_that_shows_is_the_one_that_the_label_names() -> None:
         row, column = (int(v) for v in window_centre(scenes, scene, 0, 64))
         patch = images[scene, 0, :, row - 1 : row + 2, column - 1 : column + 2].mean((1, 2)) / 255
         hue, saturation, _ = colorsys.rgb_to_hsv(*patch)
-        colour = COLOURS[scenes.names[scene, 0] % 8]
-        if colour == "gray":
+        color = COLORS[scenes.names[scene, 0] % 8]
+        if color == "gray":
             assert saturation < 0.15
             continue
         assert saturation > 0.3
         gap = {name: abs((360 * hue - angle + 180) % 360 - 180) for name, angle in HUES.items()}
-        assert min(gap, key=lambda name: gap[name]) == colour
+        assert min(gap, key=lambda name: gap[name]) == color
 
 
 def test_shapes_fill_their_boxes_as_they_should() -> None:
@@ -135,7 +135,7 @@ def test_edges_are_antialiased() -> None:
 
 
 def test_drawn_images_have_the_statistics_of_i_clevr() -> None:
-    """Mean colour and contrast of the 18,009 real images: 124 123 122, and 19 18 18."""
+    """Mean color and contrast of the 18,009 real images: 124 123 122, and 19 18 18."""
     images = drawn(200).astype(float)
     assert np.allclose(images.mean((0, 2, 3)), [123.9, 123.1, 121.7], atol=3)
     assert np.allclose(images.std((0, 2, 3)), [19.0, 18.3, 18.4], atol=2)

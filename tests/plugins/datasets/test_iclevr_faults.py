@@ -86,7 +86,10 @@ def test_bad_train_json(tmp_path: Path, case: str) -> None:
 def test_not_utf8(tmp_path: Path) -> None:
     root = loose(tmp_path / "data")
     (root / "train.json").write_bytes(b'{"a\xff')
-    assert refused(root, tmp_path) == f"{root / 'train.json'}: is not UTF-8 text (byte 3)"
+    assert (
+        refused(root, tmp_path) == f"{root / 'train.json'}: is not UTF-8 text (byte 3); save it as UTF-8 "
+        "(Excel: 'CSV UTF-8')"
+    )
 
 
 def test_huge_number(tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ def test_colours(tmp_path: Path) -> None:
     root = folder(
         tmp_path / "data", {"a.png": png(red, "RGB"), "b.png": png(red, "P"), "c.png": png(red, "RGBA")}
     )
-    colour = opened(data(root), tmp_path).images
-    assert colour[:, 0].eq(255).all() and colour[:, 1:].eq(0).all()
+    color = opened(data(root), tmp_path).images
+    assert color[:, 0].eq(255).all() and color[:, 1:].eq(0).all()
     # ITU-R 601 luma of red.
     assert opened(data(root, channels=1), tmp_path).images.unique().tolist() == [round(0.299 * 255)]
 

@@ -107,10 +107,13 @@ BAD_JSON = {
     "list": ('["a"]', '1: should be {"a.png": "cat", ...} or {"a.png": ["red", "big"], ...}'),
     "syntax": ('{\n"a" "b"}', "2: is not JSON: Expecting ':' delimiter"),
     "number": ('{\n"d.png": 3.5}', "2: image 'd.png' should have a label or a list of labels; got 3.5"),
-    "numbers": ('{"d.png": [3]}', "1: image 'd.png' should have a label or a list of labels; got [3]"),
+    "numbers": (
+        '{"d.png": [3]}',
+        "1: label '3' is not one of data.names; the labels there are\nnames = [\"3\"]",
+    ),
     "table": (
-        '{"d.png": {"big": 2}}',
-        "1: image 'd.png' should have a label or a list of labels; got {'big': 2}",
+        '{"d.png": {"big": {}}}',
+        "1: 'big' is {}; expected a label or a list of labels",
     ),
     "key": (
         '{"d.png": "old",\n"b.png": "new",\n"d.png": "new"}',
@@ -127,7 +130,7 @@ BAD_JSON = {
     ),
     "twice": (
         '{"dog/d.png": "old",\n"b.png": "new",\n"d.png": "new"}',
-        "3: lists image 'd.png' a second time",
+        "3: lists image 'd.png' a second time; remove one",
     ),
     "absent": ('{\n\n"cow.png": "old"}', "3: lists image 'cow.png', which {root} does not hold"),
     "unclear": ('{"a.png": "old"}', "1: lists image 'a.png', of which {root} holds 2; say which"),
@@ -186,7 +189,7 @@ def test_other_troubles_with_label_files(tmp_path: Path) -> None:
         f"data.names lists 'mew', but {root / 'labels.csv'} has no such label; did you mean 'new'?"
     )
     assert bad(tmp_path, {"labels.csv": b"file,label\n\xff"}, labels="file", names=names) == (
-        f"{root / 'labels.csv'}: is not UTF-8 text (byte 11)"
+        f"{root / 'labels.csv'}: is not UTF-8 text (byte 11); save it as UTF-8 (Excel: 'CSV UTF-8')"
     )
     assert bad(tmp_path, {"labels.json": "{}"}, labels="file", names=names) == (
         f"{root / 'labels.csv'} and {root / 'labels.json'} both give labels; remove one"

@@ -167,7 +167,7 @@ def test_advice_where_the_names_are_those_of_columns(tmp_path: Path) -> None:
 CONTRADICTIONS: dict[str, tuple[str, str, dict[str, object], str]] = {
     "json twice": ("labels.json", '{"r.png": "red",\n"g.png": "green",\n"r.png": "blue"}', {}, "3: lists 'r.png' a second time; remove one of the two"),
     "json twice, escaped": ("labels.json", '{"r.png": "red",\n"\\u0072.png": "blue"}', {}, "1: lists 'r.png' a second time; remove one of the two"),
-    "pairs twice": ("dataset.json", '{"labels": [["r.png", 0],\n["r.png", 1]]}', {}, "2: lists image 'r.png' a second time"),
+    "pairs twice": ("dataset.json", '{"labels": [["r.png", 0],\n["r.png", 1]]}', {}, "2: lists image 'r.png' a second time; remove one"),
     "rows twice": ("labels.csv", "file,label\nr.png,red\nr.png,big\n", MANY, "3: lists image 'r.png' a second time; give all its labels in one place, such as red|big"),
     "-1 and 0": ("labels.csv", "file,a,b\nr.png,1,-1\ng.png,0,1\n", MANY, "2: has -1 where other cells are 0; which of the two means no, and what does the other mean? Write 0 or 1"),
     "empty cells": ("labels.csv", "file,a,b\nr.png,1,\ng.png,0,1\n", MANY, "2: 'b' is empty; write 0 or 1"),

@@ -43,6 +43,18 @@ def key(*values: int) -> bytes:
     return chunk(b"tRNS", struct.pack(f">{len(values)}H", *values))
 
 
+def with_alpha(image: Image.Image) -> Image.Image:
+    image.putalpha(Image.fromarray(ALPHA))
+    return image
+
+
+def top_down(bmp: bytes) -> bytes:
+    """A BMP of 8 x 8 pixels of 32 bits with its rows from the top, which a negative height says."""
+    start = int.from_bytes(bmp[10:14], "little")
+    lines = [bmp[start + 32 * row : start + 32 * (row + 1)] for row in reversed(range(8))]
+    return bmp[:22] + struct.pack("<i", -8) + bmp[26:start] + b"".join(lines)
+
+
 FORMS = {
     "rgba": encoded(CLEAR),
     "gray and alpha": encoded(CLEAR.convert("LA")),
@@ -61,6 +73,11 @@ FORMS = {
     "webp": encoded(CLEAR, "WEBP", lossless=True),
     "tiff": encoded(CLEAR, "TIFF"),
     "tiff, gray": encoded(CLEAR.convert("LA"), "TIFF"),
+    "tiff, palette and alpha": encoded(with_alpha(INDEXED.convert("PA")), "TIFF"),
+    "tiff, premultiplied": encoded(CLEAR, "TIFF", tiffinfo={338: 1}),
+    "bmp, undeclared": encoded(CLEAR, "BMP"),
+    "bmp, top down": top_down(encoded(CLEAR, "BMP")),
+    "jpeg 2000": encoded(CLEAR, "JPEG2000"),
     "tga": encoded(CLEAR, "TGA"),
     "qoi": encoded(CLEAR, "QOI"),
     "animation": encoded(CLEAR, save_all=True, append_images=[CLEAR.transpose(Image.Transpose.ROTATE_90)]),
@@ -87,6 +104,14 @@ def test_alpha_is_kept_where_it_is_a_channel(form: str) -> None:
         found = decode_image(FORMS[form], "x", Form(8, channels))
         assert not found.transparent
         assert (found.pixels[-1] == ALPHA).all() and not found.pixels[:-1, GLYPH].any()
+
+
+@pytest.mark.parametrize("unused", [0, 255])
+def test_the_fourth_byte_of_a_bmp_that_means_nothing(unused: int) -> None:
+    """It is no alpha where it is the same everywhere."""
+    pixels = Image.fromarray(np.full((8, 8, 4), (200, 100, 50, unused), np.uint8))
+    found = decode_image(encoded(pixels, "BMP"), "x", Form(8, 3))
+    assert (found.transparent, found.pixels[:, 0, 0].tolist()) == (False, [200, 100, 50])
 
 
 def test_partly_transparent_pixels_are_mixed() -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ganforge.api import UserError
 from ganforge_datasets.decode import Form, decode_image
+from ganforge_datasets.image_files import ImageFiles
 from support.contexts import opened, refused
 from support.encoded import blank_png, encoded
 from support.pictures import content, data, folder, png, zipped
@@ -71,8 +72,60 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path) -> None:
     said = list[str]()
     opened(dataset, tmp_path / "cache", said=said)
     assert said == [
-        f"data: 5 images in {root}; skipped 1 links to a folder they are in (bird/again), 1 not images (bird/gone)"
+        f"data: 5 images in {root}; skipped 1 broken links (bird/gone), 1 links to a folder they are in (bird/again)"
     ]
+
+
+def test_formats_that_are_not_read_and_archives_are_told_apart(tmp_path: Path) -> None:
+    """A raw file of a camera begins like a TIFF, whose first page would be its preview."""
+    files = {
+        "a.png": png(1),
+        "b.HEIC": b"x",
+        "c.dng": encoded(RED, "TIFF"),
+        "d.zip": b"PK",
+        "@eaDir/a.png": png(2),
+    }
+    said = list[str]()
+    root = folder(tmp_path / "data", files)
+    assert len(opened(data(root), tmp_path / "cache", said=said)) == 1
+    assert said == [
+        f"data: 1 images in {root}; skipped 1 archives; unpack them (d.zip), 1 hidden (@eaDir/a.png), "
+        "2 in unsupported formats; convert to PNG (b.HEIC, c.dng)"
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folder(tmp_path / "data", {"a.png": png(1), "cat/b.png": png(2)})
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("cat"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert ImageFiles(root).skips() == "skipped 1 folders that cannot be listed (cat: Permission denied)"
+
+
+def test_names_of_any_length_with_line_breaks_stay_in_one_line(tmp_path: Path) -> None:
+    root = folder(tmp_path / "data", {"a.png": png(1), "b\nc.txt": "", "d" * 200 + ".txt": ""})
+    assert ImageFiles(root).skips() == f"skipped 2 not images (b\\nc.txt, ...{'d' * 76}.txt)"
+
+
+def test_splits_are_no_classes(tmp_path: Path) -> None:
+    files = {"train/cat/a.png": png(1), "train/dog/b.png": png(2), "test/cat/c.png": png(3)}
+    root = folder(tmp_path / "data", files)
+    message = f"{root} holds test and train, each with folders of its own; set data.root to one of them, {root}/train"
+    assert refused(data(root, labels="folder", names=("cat", "dog")), tmp_path) == message
+    followed = data(root / "train", labels="folder", names=("cat", "dog"))
+    assert content(followed, tmp_path) == {1: ["cat"], 2: ["dog"]}
+    # Where they are named, or hold the images, they are classes all the same.
+    assert set(content(data(root, labels="folder", names=("train", "test")), tmp_path)) == {1, 2, 3}
+    flat = folder(tmp_path / "flat", {"train/a.png": png(1), "test/b.png": png(2)})
+    assert content(data(flat, labels="folder", names=("test", "train")), tmp_path) == {
+        2: ["test"],
+        1: ["train"],
+    }
 
 
 def test_links_that_were_copied_as_files_are_named(tmp_path: Path) -> None:
@@ -91,7 +144,12 @@ def test_links_that_were_copied_as_files_are_named(tmp_path: Path) -> None:
         ("photo", encoded(RED, "JPEG"), "is one image; set data.root to the folder it is in, {folder}"),
         ("d.7z", b"7z", "is not a folder or zip of images; unpack it and give its folder"),
         ("d.parquet", b"PAR1", "is not a folder or zip of images; unpack it and give its folder"),
-        ("d.bin", b"x", "is not a zip, or is cut short; copy it again"),
+        ("d.zip", b"x", "is not a zip, or is cut short; copy it again"),
+        ("d.zip", b"\n<!DOCTYPE html>", "is a web page, as failed downloads leave it; download it again"),
+        ("d.bin", b"x", "is a file, but no zip; set data.root to a folder or zip with images"),
+        ("labels.csv", b"file,label", "is a table or text; set data.root to the folder with the images"),
+        ("x.npy", b"\x93NUMPY", "holds arrays; save each image as a file, and set data.root to their folder"),
+        ("a.heic", b"\0\0\0\x18ftypheic", "is one image; set data.root to the folder it is in, {folder}"),
     ],
 )
 def test_a_root_that_is_no_folder(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -106,6 +164,34 @@ def test_a_root_that_is_a_tar_archive(tmp_path: Path, suffix: str) -> None:
         archive.addfile(tarfile.TarInfo("a.png"), io.BytesIO())
     message = "is a tar archive, which is not read in place; unpack it and give its folder"
     assert refused(data(root), tmp_path / "cache") == f"{root} {message}"
+
+
+def test_an_encrypted_zip_is_named(tmp_path: Path) -> None:
+    root = zipped(tmp_path / "data", {"a.png": png(1)})
+    content = bytearray(root.read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.index(mark) + flags] |= 1
+    root.write_bytes(content)
+    hint = "\nto leave damaged images out:  data.skip_damaged = true"
+    message = f"{root}/a.png is encrypted; unpack the zip with its password{hint}"
+    assert refused(data(root), tmp_path / "cache") == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "is a pointer of Git LFS, not the file itself; run 'git lfs pull'",
+        ),
+        (b"<html><body>404", "is a web page, as failed downloads leave it; download it again"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "is HEIC, whatever its suffix, which is not read; convert it"),
+    ],
+)
+def test_what_lies_in_place_of_an_image_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    root = folder(tmp_path / "data", {"a.jpg": content, "b.png": png(1)})
+    hint = "\nto leave damaged images out:  data.skip_damaged = true"
+    assert refused(data(root), tmp_path / "cache") == f"{root}/a.jpg {message}{hint}"
 
 
 FILES = {f"{number:02}.png": png(10 * number) for number in range(20)}

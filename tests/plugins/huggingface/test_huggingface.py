@@ -13,10 +13,11 @@ from ganforge.api import Stored, UserError
 from ganforge.engine.data.batches import Batches
 from ganforge.testing import outcomes
 from support.contexts import context, opened
+from support.deferred import deferred
 from support.shards import CLASSES, png, scenes, seen
 from support.toys import toy_registry
 
-datasets = pytest.importorskip("datasets")
+datasets = deferred("datasets")
 
 from PIL import Image  # noqa: E402
 

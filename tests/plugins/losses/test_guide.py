@@ -13,10 +13,10 @@ from torch import Tensor
 from ganforge.api import DataSpec, LabelSpec, Networks, RunView, Term, UserError, Verdict
 from ganforge.api.judge.judge import Judge
 from ganforge.api.judge.network import build_network
-from ganforge.components.registry import discover
 from ganforge_losses.guide import shifted
 from ganforge_metrics.condition_accuracy import ConditionAccuracy
 from support.command_line import call
+from support.installed import installed
 from support.judges import channel_judge
 from support.paths import ROOT
 from support.plays import N, make, play
@@ -160,7 +160,7 @@ def test_the_judge_that_measures_is_not_the_guide(tmp_path: Path) -> None:
 
 def test_check_counts_a_run_with_a_guide(tmp_path: Path) -> None:
     example = ROOT / "examples" / "cgan_iclevr_guided.toml"
-    (judged,) = judges(tomllib.loads(example.read_text()), tmp_path / "judge", discover())
+    (judged,) = judges(tomllib.loads(example.read_text()), tmp_path / "judge", installed())
     done = call(tmp_path, "check", example, "--set", judged)
     assert done.code == 0, done.err
     assert "everything fits together" in done.out and " GFLOP per image" in done.out

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import mpmath
 import pytest
 import torch
 from torch import Tensor
 
 from ganforge.api import DataSpec, Samples, UserError
 from ganforge_metrics.fjd import FrechetJudgeDistance, frechet_distance
+from support.deferred import deferred
 from support.judges import blank_judge
 from support.tensors import normal
 from support.two_sets import SPEC, Given, uint8_images
 
+mpmath = deferred("mpmath")
 pytestmark = pytest.mark.numeric
 
 

@@ -11,11 +11,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganforge.engine.distributed.stop_request import StopRequest
 from ganforge.outputs.events import append_event
@@ -27,6 +26,9 @@ from ganforge.training import session
 from ganforge.training.run import resume, start
 from ganforge_trackers.tensorboard import TensorBoard
 from support.toys import toy_config, toy_registry
+
+if TYPE_CHECKING:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +63,8 @@ def place(run: RunFolder) -> Path:
 
 
 def read(run: RunFolder) -> EventAccumulator:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     found = EventAccumulator(str(place(run)), size_guidance={"scalars": 0, "images": 0, "tensors": 0})
     found.Reload()
     return found
