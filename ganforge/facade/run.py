@@ -165,7 +165,7 @@ class Run(LatentSpace):
         without truncation is kept, and of the others the latest `MOST_TRUNCATED`."""
         if truncation not in self._generators:
             others = [each for each in self._generators if each is not None]
-            if len(others) >= MOST_TRUNCATED:
+            if truncation is not None and len(others) >= MOST_TRUNCATED:
                 del self._generators[others[0]]
             self._generators[truncation] = open_generator(
                 self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device
