@@ -26,7 +26,7 @@ from ganforge.api.survey import LabelWish, Survey
 from ganforge.api.task import Comparison, Side, Task
 from ganforge.api.tracking import Sink, TrackedRun, Tracker
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
-from ganforge.api.tree import Tree, leaves, mapped, per_sample, total
+from ganforge.api.tree import Tree, leaves, length, mapped, per_sample, taken, total
 from ganforge.api.wav import write_wav
 
 KINDS: dict[str, type[Component]] = {
@@ -94,11 +94,13 @@ __all__ = [
     "hookimpl",
     "in_memory",
     "leaves",
+    "length",
     "mapped",
     "memory",
     "nearest",
     "per_sample",
     "rows",
+    "taken",
     "total",
     "write_wav",
 ]

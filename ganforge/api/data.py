@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import csv
+import math
+import re
 import unicodedata
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor
 
 from ganforge.api.component import Component
 from ganforge.api.errors import UserError, nearest
 from ganforge.api.stored import Images
 from ganforge.api.survey import LabelWish, Survey
+from ganforge.api.tree import Tree
 
-LabelKind = Literal["none", "one_of_k", "many_of_k", "vector", "image"]
+LabelKind = Literal["none", "one_of_k", "many_of_k", "vector", "image", "named"]
 Split = Literal["train", "test"]
 T = TypeVar("T")
+NAME = re.compile(r"[A-Za-z_]\w*")
+"""Of one of several conditions."""
 
 
 class LabelSpec(BaseModel):
-    """What a label is: a float row of width K (one-hot, multi-hot, or a real vector), or an image."""
+    """What a label is: a float row of width K (one-hot, multi-hot, or a real vector), an image, or several
+    of these by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +44,36 @@ class LabelSpec(BaseModel):
     """Many of K: the minimum number of labels per sample."""
     size: tuple[int, ...] = ()
     """An image: its (C, H, W). Empty for every other kind."""
+    paired: bool = True
+    """A sample has a condition of its own; False = conditions are a collection of their own, as
+    `Samples.paired` and `Samples.unpaired` have it, which tasks that need pairs refuse."""
+    parts: Mapping[str, LabelSpec] = {}
+    """Several by name: what each of them is. Empty for every other kind."""
+
+    @model_validator(mode="after")
+    def _has_parts_if_named(self) -> Self:
+        if (self.kind == "named") != bool(self.parts):
+            raise ValueError(f"labels of kind '{self.kind}' got {len(self.parts)} parts")
+        for name, part in self.parts.items():
+            if not NAME.fullmatch(name):
+                raise ValueError(
+                    f"expected letters, digits and _ as the name of a condition, got {name!r:.60}"
+                )
+            if part.kind in ("none", "named"):
+                raise ValueError(f"condition '{name}' cannot be of kind '{part.kind}'")
+        if self.parts and (self.names or self.most is not None):
+            raise ValueError("labels of kind 'named' have no names and no most; their parts do")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Files of runs with a single condition are as they were before there were parts.
+        found: dict[str, Any] = handler(self)
+        if not self.parts:
+            found.pop("parts", None)
+        if self.paired:
+            found.pop("paired", None)
+        return found
 
     @model_validator(mode="after")
     def _has_a_size_if_an_image(self) -> Self:
@@ -56,8 +92,31 @@ class LabelSpec(BaseModel):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one condition: (K,), or (C, H, W) of an image; () if there are no labels."""
+        """The shape of one condition: (K,), or (C, H, W) of an image; () if there are no labels.
+
+        Raises `UserError` for several by name, which have a shape each."""
+        if self.parts:
+            raise UserError(
+                f"expected a single condition, got {len(self.parts)} by name ({', '.join(self.parts)})"
+            )
         return self.size if self.kind == "image" else (self.width,) if self.width else ()
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers one condition has, over all of its parts: K, or C * H * W of an image."""
+        return (
+            sum(part.numbers for part in self.parts.values()) if self.parts else math.prod(self.shape or (0,))
+        )
+
+    @property
+    def each(self) -> Mapping[str, LabelSpec]:
+        """The conditions by name; a single one has the name ""; none if there are no labels."""
+        return self.parts or ({} if self.kind == "none" else {"": self})
+
+    def mapped(self, function: Callable[[LabelSpec], Any]) -> Tree:
+        """`function` of the condition, or a dict of those of several; None if there are no labels."""
+        found = {name: function(part) for name, part in self.each.items()}
+        return found if self.parts else found.get("")
 
     def in_words(self) -> str:
         """`no labels`, `many of 24 labels`, `images of 3x64x64`."""
@@ -65,6 +124,8 @@ class LabelSpec(BaseModel):
             return "no labels"
         if self.kind == "image":
             return f"images of {'x'.join(map(str, self.size))}"
+        if self.kind == "named":
+            return "; ".join(f"{name}: {part.in_words()}" for name, part in self.parts.items())
         words = {"one_of_k": "one of", "many_of_k": "many of", "vector": "a vector of"}
         return f"{words[self.kind]} {self.width} labels"
 
@@ -78,6 +139,8 @@ class LabelSpec(BaseModel):
         columns = {unicodedata.normalize("NFC", name): index for index, name in enumerate(self.names)}
         if self.kind == "none":
             raise UserError("the data has no labels, so there are no conditions to choose from")
+        if self.kind == "named":
+            raise UserError(f"expected conditions by name ({', '.join(self.parts)}), got names of labels")
         if self.kind == "image":
             shape = "x".join(map(str, self.size))
             raise UserError(f"the condition is an image of {shape} (channels x height x width), not names")
@@ -155,12 +218,12 @@ class Samples:
 
     `images` is uint8 [M, C, H, W], 0 to 255; or float32 [M, D] for points, used as they are.
     `labels` is [M, K] (uint8 for one-hot and multi-hot, float32 for vectors), uint8 [M, C, H, W] for
-    images (0 to 255; networks receive them in [-1, 1]), or None.
+    images (0 to 255; networks receive them in [-1, 1]), a dict of such by name, or None.
     """
 
     images: Images
     """A tensor, or a `Stored`, which is read batch by batch; both take `images[rows]` and `len(images)`."""
-    labels: Tensor | None = None
+    labels: Tree = None
     mirror: bool = False
     """Images may be flipped left to right at random during training."""
     groups: Tensor | None = None
@@ -171,6 +234,9 @@ class Samples:
     its original size; 0 = off."""
     paired: bool = True
     """Label i belongs to image i. False = the labels are a collection of their own, of any length."""
+    unpaired: Collection[str] = ()
+    """Of several conditions by name, those that are a collection of their own: of any length, the same for
+    all of them, and drawn together."""
 
     def __len__(self) -> int:
         return int(self.images.shape[0])

@@ -31,7 +31,7 @@ class Draw(NamedTuple):
     z: Tensor
     """[N, z_dim]"""
     cond: Any
-    """[N, K], an image [N, C, H, W], or None: the conditions of the fakes."""
+    """[N, K], an image [N, C, H, W], a dict of such by name, or None: the conditions of the fakes."""
     codes: dict[str, Tensor]
     """Code name -> what Q should predict: classes [N] (int64) or values [N, width]."""
 
@@ -56,8 +56,9 @@ class Prior(Component):
         return ()
 
     @abstractmethod
-    def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
-        """`n` latents on the generator's device, for the conditions `cond` [n, K] or None."""
+    def sample(self, n: int, cond: Tree, generator: torch.Generator) -> Draw:
+        """`n` latents on the generator's device, for the conditions `cond`, which the draw returns: [n, K],
+        an image [n, C, H, W], a dict of such by name, or None."""
 
     def truncated(self, z: Tensor, limit: float) -> Tensor:
         """Latents [n, z_dim] of the prior -> the same latents moved toward its center, none beyond `limit`
@@ -111,7 +112,8 @@ class Verdict(NamedTuple):
 class Networks(NamedTuple):
     """Both networks: `generator(z, cond) -> [N, *shape]`, for images in [-1, 1], in training as well unless
     the critic keeps them there, and
-    `discriminator(x, cond) -> Verdict`; `cond` is [N, K], an image [N, C, H, W], or None. A task may put
+    `discriminator(x, cond) -> Verdict`; `cond` is [N, K], an image [N, C, H, W], a dict of such by
+    name, or None. A task may put
     several networks on a side, in an `nn.ModuleDict`."""
 
     generator: nn.Module

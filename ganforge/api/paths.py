@@ -19,6 +19,7 @@ def absolute(path: Path) -> Path:
     """
     text = str(path)
     if not os.path.lexists(path):
+        _refuse_addresses(text)
         _refuse_windows(text)
         text = os.path.expandvars(text)
         unset = re.search(r"\$(\w+|\{[^}]*\})", text)
@@ -38,6 +39,22 @@ def absolute(path: Path) -> Path:
     return found
 
 
+def _refuse_addresses(text: str) -> None:
+    """Raises `ValueError` for what is no path: addresses, commands of a shell, and quotes inside of quotes.
+    Of an address such as `https://x`, one of the slashes is lost when it becomes a path."""
+    found = re.match(r"([A-Za-z][\w+.-]+):/+(.*)", text)
+    if found is not None and found[1].lower() == "file":
+        raise ValueError(f"'{text}' is an address; write the path, '/{found[2]}'")
+    if found is not None:
+        raise ValueError(
+            f"'{found[1]}://{found[2]}' is an address, which is not read; download it, and write its path"
+        )
+    if "$(" in text or "`" in text:
+        raise ValueError(f"commands as in '{text}' are not run; write the path in full, or $NAME")
+    if re.fullmatch(r"(['\"]).*\1", text):
+        raise ValueError(f"the path {text} has quotes inside of its quotes; remove one pair")
+
+
 def _refuse_windows(text: str) -> None:
     """Raises `ValueError` for paths of Windows, and for what TOML makes of their backslashes."""
     escapes = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
@@ -47,11 +64,16 @@ def _refuse_windows(text: str) -> None:
                 f"the path {text!r} holds what TOML makes of {written} in double quotes; write it in single "
                 "quotes, or with /"
             )
-    if os.name != "nt" and re.match(r"[A-Za-z]:[\\/]|\\\\", text):
-        mounted = re.sub(r"^([A-Za-z]):", lambda drive: f"/mnt/{drive[1].lower()}", text).replace("\\", "/")
+    if os.name != "nt" and re.match(r"[A-Za-z]:|\\\\", text):
+        mounted = re.sub(r"^([A-Za-z]):[\\/]*", lambda drive: f"/mnt/{drive[1].lower()}/", text).replace(
+            "\\", "/"
+        )
         raise ValueError(
             f"'{text}' is a path of Windows, and this is not Windows; in its Linux (WSL) it is '{mounted}'"
         )
+    if os.name != "nt" and re.search(r"\w\\[\w.]", text):
+        forward = text.replace("\\", "/")
+        raise ValueError(f"'{text}' has backslashes, which separate no folders here; write '{forward}'")
     if re.search(r"%\w+%", text):
         raise ValueError(f"variables as in '{text}' are not expanded; write $NAME, or the path in full")
 

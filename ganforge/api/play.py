@@ -49,7 +49,7 @@ class Play:
         self.real = real
         """[N, C, H, W] in [-1, 1], or points [N, D]."""
         self.cond = cond
-        """[N, K], an image [N, C, H, W], or None: the condition of `real`."""
+        """[N, K], an image [N, C, H, W], a dict of such by name, or None: the condition of `real`."""
         self.fake = fake
         """Like `real`; attached to the generator's graph only in the generator's own update."""
         self.fake_cond = draw.cond if fake_cond is ... else fake_cond

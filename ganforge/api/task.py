@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
     fake: Tensor
     """Like real."""
     cond: Any = None
-    """The condition of `real`: [N, K], an image [N, C, H, W], or None."""
+    """The condition of `real`: [N, K], an image [N, C, H, W], a dict of such by name, or None."""
     fake_cond: Any = None
     """The condition of `fake`."""
     critic: str = ""

@@ -37,6 +37,16 @@ def mapped(function: Callable[[Any], Any], tree: Tree) -> Tree:
     return None if tree is None else function(tree)
 
 
+def taken(tree: Tree, rows: Any) -> Tree:
+    """The rows of every leaf: by a slice, an index, or a tensor of indices."""
+    return mapped(lambda leaf: leaf[rows], tree)
+
+
+def length(tree: Tree) -> int:
+    """N, of a tree with leaves [N, ...]."""
+    return len(next(leaves(tree)))
+
+
 def total(function: Callable[..., Any], *trees: Tree) -> Any:
     """The sum over the leaves of `function(leaf, ...)`, one leaf of each tree at a time. Raises
     `ValueError` if the trees differ in their number of leaves, or have none."""

@@ -62,8 +62,9 @@ def export(
     from ganforge.evaluation.sample import open_generator
     from ganforge.export.hub import refuse_taken, write_hub
     from ganforge.export.onnx import write_onnx
+    from ganforge.export.page_folder import runtime_files
     from ganforge.export.requirements import need_onnx
-    from ganforge.export.web import refuse_target, runtime_files, write_page
+    from ganforge.export.web import refuse_target, write_page
     from ganforge.outputs.run_folder import RunFolder
 
     run = RunFolder.open(run_folder)

@@ -68,7 +68,7 @@ def doctor(as_json: bool) -> None:
     from ganforge.components.registry import discover
 
     # Its warnings, slow imports among them, are part of what is printed.
-    registry = discover(say=lambda line: None)
+    registry = discover(lambda line: None)
     if as_json:
         click.echo(json.dumps(_report(registry), indent=1))
     else:
@@ -88,7 +88,7 @@ def _list(as_json: bool) -> None:
     from ganforge.components.registry import discover
 
     # Its warnings, slow imports among them, are part of what is printed.
-    registry = discover(say=lambda line: None)
+    registry = discover(lambda line: None)
     if as_json:
         click.echo(json.dumps(_report(registry), indent=1))
         return

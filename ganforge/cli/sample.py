@@ -11,8 +11,6 @@ import click
 from ganforge.cli.options import as_json, checkpoint, count, device, out, seed
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ganforge.facade.drawn import DrawnSamples
     from ganforge.facade.run import Run
 
@@ -22,8 +20,11 @@ if TYPE_CHECKING:
 @click.option(
     "--condition",
     "-c",
+    "given",
+    multiple=True,
     help='What the model is conditioned on: label names ("red cube, blue sphere"), numbers ("0.5, -1"), an '
-    "image file or a folder of images.  [default: a variety of labels]",
+    "image file or a folder of images; several by name as NAME=VALUE, repeatable.  [default: a variety of "
+    "labels]",
 )
 @click.option(
     "--conditions",
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 @as_json
 def sample(
     run_folder: str,
-    condition: str | None,
+    given: tuple[str, ...],
     conditions_file: Path | None,
     n: int | None,
     grid: bool,
@@ -73,7 +74,7 @@ def sample(
 ) -> None:
     """Draw samples from the generator in the run folder RUN, or hf://owner/name; needs neither W&B nor the
     data set."""
-    if condition is not None and conditions_file is not None:
+    if given and conditions_file is not None:
         raise click.UsageError("--condition and --conditions are mutually exclusive; pass only one of them")
     if grid and traverse:
         raise click.UsageError("--grid and --traverse are mutually exclusive; pass only one of them")
@@ -82,7 +83,9 @@ def sample(
     from ganforge.facade.run import load_run
 
     run = load_run(run_folder, choice, device)
-    wanted: Any = condition if conditions_file is None else _read(run, conditions_file)
+    wanted: Any = _joined(run, given)
+    if conditions_file is not None:
+        wanted = sampling.conditions_in(run.spec.labels, conditions_file)
     chosen: dict[str, Any] = {"seed": seed, "truncation": truncation, "codes": parse_codes(codes)}
     sampling.refuse_out(out)
     if grid:
@@ -94,13 +97,14 @@ def sample(
     _tell(drawn, drawn.save(out), seed, as_json)
 
 
-def _read(run: Run, file: Path) -> Tensor:
-    """The conditions in a JSON file, as rows."""
-    from ganforge.evaluation.sample import wanted
-
-    rows = wanted(run.spec.labels, None, file, 1, 0)
-    assert rows is not None
-    return rows
+def _joined(run: Run, given: tuple[str, ...]) -> str | None:
+    """What the options --condition say together."""
+    if len(given) > 1 and not run.spec.labels.parts:
+        raise click.UsageError(
+            "--condition was given twice, but a sample has a single one here; list several in a JSON file "
+            "for --conditions"
+        )
+    return "; ".join(given) if given else None
 
 
 def _tell(drawn: DrawnSamples, written: Path, seed: int, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from ganforge.api import (
     Context,
     Dataset,
     DataSpec,
+    LabelSpec,
     Metric,
     Networks,
     Optimizer,
@@ -28,6 +29,7 @@ from ganforge.api import (
     Stored,
     Task,
     Term,
+    leaves,
 )
 from ganforge.components.faults import blame, fault, in_words
 
@@ -60,7 +62,7 @@ def open_data(dataset: Dataset, split: Split, spec: DataSpec, context: Context) 
             dataset, f"declared samples of shape {spec.shape}, but build returned {tuple(images.shape[1:])}"
         )
     _check_labels(dataset, spec, samples)
-    for what, values in (("samples", images), ("labels", labels)):
+    for what, values in (("samples", images), *(("labels", each) for each in leaves(labels))):
         # What is read batch by batch is not read here.
         if isinstance(values, Tensor) and values.is_floating_point() and not values.isfinite().all():
             raise fault(dataset, f"build returned non-finite {what}")
@@ -82,24 +84,56 @@ def open_data(dataset: Dataset, split: Split, spec: DataSpec, context: Context) 
 
 def _check_labels(dataset: Dataset, spec: DataSpec, samples: Samples) -> None:
     """Checks the shape, type and number of the labels."""
-    labels, promised = samples.labels, spec.labels.shape
+    labels = samples.labels
+    if spec.labels.parts or isinstance(labels, Mapping):
+        _check_names(dataset, spec, samples)
+    else:
+        _check_label(dataset, spec.labels, labels, "")
+    alone = set(samples.unpaired) if samples.paired else {*spec.labels.each}
+    for name in spec.labels.each:
+        each, what = (labels[name], f" '{name}'") if name else (labels, "")
+        if name not in alone and len(each) != len(samples.images):
+            raise fault(
+                dataset,
+                f"build returned {len(samples.images):,} samples, but {len(each):,} rows of labels{what}",
+            )
+        if name in alone and not len(each):
+            raise fault(dataset, "build returned no labels for an unpaired data set; expected 1 or more")
+    lengths = {len(labels[name]) for name in alone if name}
+    if len(lengths) > 1:
+        raise fault(
+            dataset,
+            f"build returned unpaired labels of {' and '.join(map(str, sorted(lengths)))} rows; expected "
+            "as many of each",
+        )
+
+
+def _check_names(dataset: Dataset, spec: DataSpec, samples: Samples) -> None:
+    """Checks labels that are a dict, or were declared as one."""
+    labels, promised = samples.labels, list(spec.labels.parts)
+    if not isinstance(labels, Mapping) or set(labels) != set(promised):
+        given = f"those of {sorted(labels)}" if isinstance(labels, Mapping) else in_words(labels)
+        what = f"labels named {promised}" if promised else f"{spec.labels.width} labels per sample"
+        raise fault(dataset, f"declared {what}, but build returned {given}")
+    unknown = sorted(set(samples.unpaired) - set(promised))
+    if unknown:
+        raise fault(dataset, f"build returned unpaired = {unknown}; expected some of {promised}")
+    for name, part in spec.labels.parts.items():
+        _check_label(dataset, part, labels[name], f" '{name}'")
+
+
+def _check_label(dataset: Dataset, spec: LabelSpec, labels: Tensor | None, name: str) -> None:
+    """Checks shape and type of the labels of one condition; `name`: in quotes if there are several."""
     shape = () if labels is None else tuple(labels.shape[1:])
-    if shape != promised:
+    if shape != spec.shape:
         given = "none" if labels is None else f"labels of shape {tuple(labels.shape)}"
-        what = f"labels of shape {promised}" if len(promised) > 1 else f"{spec.labels.width} labels"
+        what = f"labels{name} of shape {spec.shape}" if len(spec.shape) > 1 else f"{spec.width} labels{name}"
         raise fault(dataset, f"declared {what} per sample, but build returned {given}")
-    if labels is None:
-        return
-    if spec.labels.kind == "image" and labels.dtype != torch.uint8:
+    if labels is not None and spec.kind == "image" and labels.dtype != torch.uint8:
         raise fault(
-            dataset, f"build returned images as labels as {in_words(labels)}; expected a tensor of uint8"
+            dataset,
+            f"build returned images as labels{name} as {in_words(labels)}; expected a tensor of uint8",
         )
-    if samples.paired and len(labels) != len(samples.images):
-        raise fault(
-            dataset, f"build returned {len(samples.images):,} samples, but {len(labels):,} rows of labels"
-        )
-    if not samples.paired and not len(labels):
-        raise fault(dataset, "build returned no labels for an unpaired data set; expected 1 or more")
 
 
 def networks_of(

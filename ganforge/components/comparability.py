@@ -39,7 +39,8 @@ def depends_on(metric: Metric, spec: DataSpec, described: Mapping[str, Any], **m
     result of `describe`, `more` what was recorded while it was computed."""
     paths = {name for name, value in metric if isinstance(value, Path)}
     settings = metric.model_dump_json(exclude={*NEUTRAL, *paths}, exclude_none=True)
-    names = json.dumps(spec.labels.names).encode()
+    parts = {name: part.model_dump(mode="json") for name, part in spec.labels.parts.items()}
+    names = json.dumps(parts or spec.labels.names).encode()
     return {
         "metric": metric.type,
         "settings": json.loads(settings),

@@ -43,7 +43,8 @@ def _folder() -> str | None:
 
 def _random_states() -> tuple[Any, ...]:
     """Of Python, of numpy and of torch, comparable by ==."""
-    name, keys, *rest = np.random.get_state()
+    state: Any = np.random.get_state()
+    name, keys, *rest = state
     return random.getstate(), (name, bytes(keys), *rest), bytes(torch.get_rng_state().numpy())
 
 

@@ -21,6 +21,7 @@ from ganforge.api import (
     Role,
     Share,
     Task,
+    Tree,
     Verdict,
     leaves,
 )
@@ -55,7 +56,7 @@ def check_estimates(values: object, component: Component) -> None:
             check_scalar(part, component, f"estimates ('{name}')")
 
 
-def draw_of(prior: Prior, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
+def draw_of(prior: Prior, n: int, cond: Tree, generator: torch.Generator) -> Draw:
     """A prior's sample, with latents [n, z_dim]."""
     with blame(prior, "sample"):
         draw = prior.sample(n, cond, generator)

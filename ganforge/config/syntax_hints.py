@@ -12,7 +12,9 @@ def hint(text: str, line: int, file: FilePath) -> str:
     source = lines[line - 1] if 0 < line <= len(lines) else ""
     if file.suffix.lower() in (".json", ".yaml", ".yml") or text.lstrip().startswith("{"):
         return "; a run file is TOML, not JSON or YAML: [data] in a line of its own, then key = value"
-    for recognized in (_backslashes, _quotes, _literals, _assignment):
+    if text.lstrip().startswith("<!") or text.lstrip().lower().startswith("<html"):
+        return "; this is a web page; download the raw file instead"
+    for recognized in (_backslashes, _foreign_lines, _quotes, _invisible, _literals, _numbers, _assignment):
         found = recognized(source)
         if found:
             return f"; {found}"
@@ -37,6 +39,30 @@ def _quotes(source: str) -> str:
     return ""
 
 
+def _foreign_lines(source: str) -> str:
+    """Comments of other languages, and what Git leaves where two versions conflict."""
+    if source.lstrip().startswith((";", "//", "--", "/*")):
+        return "a comment begins with #"
+    if source.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+        return "this is a merge conflict; keep one of the two versions"
+    return ""
+
+
+def _invisible(source: str) -> str:
+    """A character that is not ASCII, or no character at all, outside of quotes."""
+    plain = re.sub(r"""\"[^"]*\"|'[^']*'|#.*""", "", source)
+    found = re.search(r"[^\t\r -~]", plain)
+    if found is None:
+        return ""
+    sign = found[0]
+    name = (
+        f"'{sign}' (U+{ord(sign):04X})"
+        if sign.isprintable()
+        else f"an invisible character (U+{ord(sign):04X})"
+    )
+    return f"there is {name} in this line; outside of quotes, TOML is ASCII"
+
+
 def _literals(source: str) -> str:
     """Values as other languages write them, and texts without quotes."""
     found = re.match(r"""\s*[\w.-]+\s*=\s*([^\s"'\[{#][^#]*?)\s*(?:#.*)?$""", source)
@@ -54,6 +80,15 @@ def _literals(source: str) -> str:
     if re.match(r"[A-Za-z_~/.$%]", value):
         return f'a text stands in quotes: "{value}"'
     return ""
+
+
+def _numbers(source: str) -> str:
+    """Numbers as people write them."""
+    found = re.match(r"\s*[\w.-]+\s*=\s*(\d[\d' ]*)([kKmM]?)\s*(?:#.*)?$", source)
+    if found is None:
+        return ""
+    number = int(re.sub(r"\D", "", found[1])) * {"": 1, "k": 1_000, "m": 1_000_000}[found[2].lower()]
+    return f"write {number:_}"
 
 
 def _assignment(source: str) -> str:

@@ -40,17 +40,21 @@ def rows(labels: LabelSpec, text: str | None, file: Path | None) -> Tensor:
 def _rows(labels: LabelSpec, wish: Any, base: Path, position: int, file: Path | None) -> list[Tensor]:
     try:
         if labels.kind == "vector":
-            return [_vector(labels, wish)]
-        if not isinstance(wish, str):
-            raise UserError(f"expected the name of an image file, got {wish!r:.60}")
-        path = base / wish
-        return [_image(labels, each) for each in _images_in(path)]
+            return [vector(labels, wish)]
+        return list(images_of(labels, wish, base))
     except UserError as error:
         where = "" if file is None else f"{file}: condition {position} (counted from 0): "
         raise UserError(f"{where}{error}") from None
 
 
-def _vector(labels: LabelSpec, wish: Any) -> Tensor:
+def images_of(labels: LabelSpec, wish: Any, base: Path) -> Tensor:
+    """The name of an image, or of a folder of images, relative to `base` -> [m, C, H, W] in [-1, 1]."""
+    if not isinstance(wish, str | Path):
+        raise UserError(f"expected the name of an image file, got {wish!r:.60}")
+    return torch.stack([_image(labels, each) for each in _images_in(base / wish)])
+
+
+def vector(labels: LabelSpec, wish: Any) -> Tensor:
     """`"0.5, -1"`, or a list of numbers -> [K]."""
     parts = [part.strip() for part in wish.split(",")] if isinstance(wish, str) else wish
     names = ", ".join(labels.names)

@@ -6,7 +6,7 @@ import json
 import math
 import statistics
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 import ganforge
-from ganforge.api import Component, Context, Draw, Images, Metric, Samples, UserError
+from ganforge.api import Component, Context, Draw, Images, Metric, Samples, Tree, UserError, leaves
 from ganforge.api.digest import file_sha256
 from ganforge.components.calls import values_of
 from ganforge.components.comparability import depends_on, describe, fingerprint, tensor_sha256
@@ -72,7 +72,7 @@ class LazySamples(Samples):
         return self._opened.images
 
     @property
-    def labels(self) -> Tensor | None:
+    def labels(self) -> Tree:
         self.__dict__["seen"].add("labels")
         return self._opened.labels
 
@@ -83,6 +83,10 @@ class LazySamples(Samples):
     @property
     def random_crop(self) -> int:
         return self._opened.random_crop
+
+    @property
+    def unpaired(self) -> Collection[str]:
+        return self._opened.unpaired
 
     @property
     def groups(self) -> Tensor | None:
@@ -102,9 +106,9 @@ class LazySamples(Samples):
 
     def _sha256(self, part: str) -> str:
         kept: dict[str, str] = self.__dict__["_hashes"]
-        tensor: Tensor | None = getattr(self._opened, part)
+        tree: Tree = getattr(self._opened, part)
         if part not in kept:
-            kept[part] = "" if tensor is None else tensor_sha256(tensor)
+            kept[part] = "+".join(map(tensor_sha256, leaves(tree)))
         return kept[part]
 
 
@@ -118,11 +122,11 @@ class EvaluationSampler:
         self.drawn = 0
         """Samples drawn so far."""
 
-    def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
+    def sample(self, n: int, seed: int, cond: Tree = None) -> Tensor:
         return self.draw(n, seed, cond)[0]
 
-    def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
-        if cond is None and self.spec.labels.width:
+    def draw(self, n: int, seed: int, cond: Tree = None) -> tuple[Tensor, Draw]:
+        if cond is None and self.spec.labels.kind != "none":
             self.generator.labels = self.samples.labels
         self.drawn += n
         return self.generator.draw(n, seed, cond)

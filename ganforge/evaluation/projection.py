@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ganforge.api import DataSpec, Draw, UserError
+from ganforge.api import DataSpec, Draw, Tree, UserError, mapped, taken
 from ganforge.components.team import sampled
 from ganforge.evaluation.sample import TrainedGenerator, condition_rows
 
@@ -40,7 +40,7 @@ class Projection:
     image: Tensor
     z: Tensor
     """[1, Z]"""
-    cond: Tensor | None
+    cond: Tree
     rmse: float
     """Root mean square error of the pixels, in [-1, 1]: 0 is best, 2 the largest possible."""
 
@@ -53,7 +53,7 @@ class Projection:
 def project(
     generator: TrainedGenerator,
     target: Tensor,
-    wanted: Tensor | None,
+    wanted: Tree,
     steps: int,
     seed: int,
     shown: Callable[[int, float], None] = lambda step, rmse: None,
@@ -65,7 +65,7 @@ def project(
     if wanted is None:
         cond = condition_rows(generator.spec.labels, [], CANDIDATES, seed)
     else:
-        cond = wanted[:1].expand(CANDIDATES, *wanted.shape[1:])
+        cond = taken(wanted, torch.zeros(CANDIDATES, dtype=torch.long))
     images = sampler.generate(z, cond)
     errors = torch.stack([_error(image[None], target[None]) for image in images])
     nearest = int(errors.argmin())
@@ -73,7 +73,7 @@ def project(
     best, lowest = z[nearest : nearest + 1], float(errors[nearest])
     device = sampler.device
     goal = target[None].to(device)
-    chosen = None if cond is None else cond[nearest : nearest + 1].to(device)
+    chosen = mapped(lambda each: each[nearest : nearest + 1].to(device), cond)
     sampler.network.eval().requires_grad_(False)
     latent = best.clone().to(device).requires_grad_()
     optimizer = torch.optim.Adam([latent], lr=LEARNING_RATE)
@@ -88,7 +88,7 @@ def project(
         error.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         shown(step + 1, math.sqrt(float(F.mse_loss(image.detach(), goal))))
-    cond = None if chosen is None else chosen.cpu()
+    cond = mapped(Tensor.cpu, chosen)
     found = sampler.generate(best, cond)[0]
     return Projection(target, start, found, best, cond, math.sqrt(float(F.mse_loss(found, target))))
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import Context, DataSpec, Draw, Samples, UserError
+from ganforge.api import Context, DataSpec, Draw, Samples, UserError, taken
 from ganforge.api.judge.features import real
 from ganforge.components.registry import Registry
 from ganforge.engine.random import generator_for
@@ -71,6 +71,6 @@ def halves(samples: Samples) -> tuple[Samples, Samples]:
 
 def _only(samples: Samples, rows: Tensor) -> Samples:
     rows = rows.to(samples.images.device)
-    labels = None if samples.labels is None else samples.labels[rows]
+    labels = taken(samples.labels, rows)
     groups = None if samples.groups is None else samples.groups[rows.to(samples.groups.device)]
     return Samples(samples.images[rows], labels, samples.mirror, groups)

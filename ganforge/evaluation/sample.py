@@ -7,19 +7,20 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganforge.api import Dataset, DataSpec, LabelSpec, UserError
+from ganforge.api import Dataset, DataSpec, LabelSpec, Tree, UserError, taken
 from ganforge.api.conditions import read_conditions
 from ganforge.components.calls import pictures_of
 from ganforge.components.faults import one_line
 from ganforge.components.registry import Registry
 from ganforge.engine.checkpoint import checkpoint
-from ganforge.engine.random import generator_for
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.conditions import rows
+from ganforge.evaluation.named import filled, read_named, variety
 from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.labels import Names
 from ganforge.outputs.run_folder import RunFolder
@@ -29,6 +30,7 @@ from ganforge.training.recorded import load_recorded
 OTHER_FILES = (".gif", ".bmp", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".npy", ".npz", ".zip", ".json")
 """Suffixes that no folder is meant to have."""
 MAX_SAMPLES = 100_000
+Words = list[str] | list[float] | dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -84,20 +86,16 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def wanted(labels: LabelSpec, text: str | None, file: Path | None, n: int, seed: int) -> Tensor | None:
-    """The condition of each sample, by what `--condition` (`text`) or `--conditions` (`file`) say: `n` in a
-    row for each, [n * conditions, ...]; see `condition_rows`."""
+def conditions_in(labels: LabelSpec, file: Path) -> Tree:
+    """The conditions that a JSON file lists, as rows [m, ...]; several by name as a dict of rows."""
+    if labels.parts:
+        return read_named(labels, file)
     if labels.kind in ("vector", "image"):
-        found = rows(labels, text, file)
-        refuse_too_many(n * len(found))
-        return found.repeat_interleave(n, dim=0)
-    conditions = [labels.parse(text)] if text is not None else read_conditions(file, labels) if file else []
-    return condition_rows(labels, conditions, n, seed)
+        return rows(labels, None, file)
+    return condition_rows(labels, read_conditions(file, labels), 1, 0)
 
 
-def condition_rows(
-    labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int
-) -> Tensor | None:
+def condition_rows(labels: LabelSpec, conditions: Sequence[Sequence[str]], n: int, seed: int) -> Tree:
     """The condition of each sample [n * conditions, K], `n` consecutive rows per condition; without
     conditions, a variety of those the data can have; None for unlabelled data.
 
@@ -109,16 +107,9 @@ def condition_rows(
         return wanted.repeat_interleave(n, dim=0)
     if labels.kind == "none":
         return None
-    variety = torch.zeros(n, labels.width)
-    rng = generator_for(seed, "conditions")
-    for position, row in enumerate(variety):
-        if labels.kind == "one_of_k":
-            row[position % labels.width] = 1.0
-        else:
-            most = labels.most or labels.width
-            count = int(torch.randint(1, most + 1, (), generator=rng))
-            row[torch.randperm(labels.width, generator=rng)[:count]] = 1.0
-    return variety
+    if labels.parts:
+        return filled(labels, None, n, seed)
+    return variety(labels, n, seed)
 
 
 def refuse_too_many(total: int) -> None:
@@ -151,7 +142,7 @@ def write_grid(
 
 
 def write_samples(
-    dataset: Dataset, labels: LabelSpec, samples: Tensor, cond: Tensor | None, seed: int | None, out: Path
+    dataset: Dataset, labels: LabelSpec, samples: Tensor, cond: Tree, seed: int | None, out: Path
 ) -> Path:
     """Writes samples [n, *shape] into a folder: one file each, and `samples.json`.
 
@@ -163,7 +154,7 @@ def write_samples(
         listed = []
         for index, image in enumerate(samples):
             file = dataset.write(image, out / f"{index:06d}") or save_sample(image, out / f"{index:06d}")
-            wish = in_words(labels, None if cond is None else cond[index])
+            wish = in_words(labels, taken(cond, index))
             listed.append({"file": file.name, "condition": wish, "seed": seed, "index": index})
         (out / "samples.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
     return out
@@ -180,10 +171,12 @@ def writing(out: Path) -> Iterator[None]:
         ) from error
 
 
-def in_words(labels: LabelSpec, row: Tensor | None) -> list[str] | list[float] | None:
-    """A condition as `samples.json` has it: names, or numbers; None for an image."""
+def in_words(labels: LabelSpec, row: Tree) -> Words:
+    """A condition as `samples.json` has it: names, or numbers; None for an image; a dict of several."""
     if row is None:
         return []
+    if labels.parts:
+        return {name: in_words(part, row[name]) for name, part in labels.parts.items()}
     if labels.kind == "vector":
         return [float(value) for value in row]
     return None if labels.kind == "image" else labels.decode(row)

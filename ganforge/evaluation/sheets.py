@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ganforge.api import LabelSpec, UserError
+from ganforge.api import LabelSpec, Tree, UserError, length, taken
 from ganforge.api.data import quoted
 from ganforge.engine.sampling.grids import MAX_LABELS, noises
 from ganforge.evaluation.codes import find_code, set_codes
@@ -24,14 +24,14 @@ class Sheet:
     """[n, *shape]"""
     z: Tensor
     """[n, Z]"""
-    cond: Tensor | None
-    """[n, K], an image [n, C, H, W], or None."""
+    cond: Tree
+    """[n, K], an image [n, C, H, W], a dict of such by name, or None."""
     columns: int = 8
     names: Names = field(default_factory=Names)
 
 
 def condition_sheet(
-    generator: TrainedGenerator, wanted: Tensor | None, rows: int, seed: int, codes: Mapping[str, float]
+    generator: TrainedGenerator, wanted: Tree, rows: int, seed: int, codes: Mapping[str, float]
 ) -> Sheet:
     """The conditions [m, ...] across, by default each label alone; one noise a row.
 
@@ -40,18 +40,18 @@ def condition_sheet(
     labels = generator.spec.labels
     if wanted is None:
         wanted = _each_label(labels)
-    columns = len(wanted)
+    columns = length(wanted)
     refuse_too_many(rows * columns)
     z = latents(generator, rows, seed, codes).repeat_interleave(columns, dim=0)
-    cond = wanted.repeat(rows, *(1 for _ in wanted.shape[1:]))
-    names = Names([in_short(labels, row, place) for place, row in enumerate(wanted, start=1)], noises(rows))
+    cond = taken(wanted, torch.arange(columns).repeat(rows))
+    names = Names(each_in_short(labels, wanted), noises(rows))
     return Sheet(generator.sampler.generate(z, cond), z, cond, columns, names)
 
 
 def traversal(
     generator: TrainedGenerator,
     name: str,
-    wanted: Tensor | None,
+    wanted: Tree,
     rows: int,
     columns: int,
     seed: int,
@@ -66,13 +66,13 @@ def traversal(
     base = latents(generator, rows, seed, codes)
     z = torch.stack([prior.with_code(base, code, value) for value in values], dim=1).flatten(0, 1)
     labels = generator.spec.labels
-    if wanted is None and labels.kind in ("one_of_k", "many_of_k"):
+    if wanted is None and (labels.kind in ("one_of_k", "many_of_k") or labels.parts):
         wanted = condition_rows(labels, [], rows, seed)
     down, cond = list(noises(rows)), None
     if wanted is not None:
-        per_row = wanted[torch.arange(rows) % len(wanted)]
-        cond = per_row.repeat_interleave(len(values), dim=0)
-        down = [in_short(labels, row, place) for place, row in enumerate(per_row, start=1)]
+        per_row = taken(wanted, torch.arange(rows) % length(wanted))
+        cond = taken(per_row, torch.arange(rows).repeat_interleave(len(values)))
+        down = each_in_short(labels, per_row)
     names = Names([f"{name} = {value:.3g}" for value in values], down)
     return Sheet(generator.sampler.generate(z, cond), z, cond, len(values), names)
 
@@ -82,8 +82,17 @@ def latents(generator: TrainedGenerator, n: int, seed: int, codes: Mapping[str, 
     return set_codes(generator.sampler.prior, generator.sampler.latents(n, seed).z, codes)
 
 
-def in_short(labels: LabelSpec, row: Tensor, place: int) -> str:
+def each_in_short(labels: LabelSpec, rows: Tree) -> list[str]:
+    """Each of the conditions [m, ...] as the name of a column or a row."""
+    return [in_short(labels, taken(rows, place), place + 1) for place in range(length(rows))]
+
+
+def in_short(labels: LabelSpec, row: Tree, place: int) -> str:
     """A condition as the name of a column or a row; an image by its place."""
+    if labels.parts:
+        return "; ".join(
+            f"{name} = {in_short(part, row[name], place)}" for name, part in labels.parts.items()
+        )
     if labels.kind == "image":
         return f"condition {place}"
     if labels.kind == "vector":
@@ -96,6 +105,12 @@ def _each_label(labels: LabelSpec) -> Tensor:
         raise UserError(
             "the data has no labels, so there is no grid of conditions; omit --grid, or vary one of the "
             "prior's codes with --traverse NAME"
+        )
+    if labels.parts:
+        raise UserError(
+            f"there are several conditions ({', '.join(labels.parts)}), so a grid needs a list of them: "
+            "--conditions FILE.json, with an object such as "
+            f'{{"{next(iter(labels.parts))}": ...}} for each column'
         )
     if labels.kind not in ("one_of_k", "many_of_k"):
         raise UserError(

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganforge.api import DataSpec
+from ganforge.api import DataSpec, LabelSpec
 from ganforge.api.data import quoted
 
 ODD = re.compile("[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -100,16 +100,19 @@ def _summary(about: Mapping[str, Any], spec: DataSpec) -> str:
     )
 
 
+def _condition(part: LabelSpec) -> str:
+    """An example of one, as the command line takes it."""
+    if part.kind == "image":
+        return "FILE.png"
+    if part.kind == "vector":
+        return ", ".join(["0"] * part.width)
+    return ", ".join(map(quoted, part.names[: max(1, part.least)]))
+
+
 def _use(spec: DataSpec) -> str:
-    condition = {
-        "none": "",
-        "image": " --condition FILE.png",
-        "vector": f' --condition "{", ".join(["0"] * spec.labels.width)}"',
-    }.get(spec.labels.kind, "")
-    if spec.labels.kind in ("one_of_k", "many_of_k"):
-        names = ", ".join(map(quoted, spec.labels.names[: max(1, spec.labels.least)]))
-        # A reader copies it into a shell.
-        condition = f" --condition {shlex.quote(names)}" if names.isprintable() else ""
+    options = [name + "=" * bool(name) + _condition(part) for name, part in spec.labels.each.items()]
+    # A reader copies it into a shell.
+    condition = "".join(f" --condition {shlex.quote(each)}" for each in options if each.isprintable())
     return (
         "```sh\n"
         f"ganforge sample FOLDER{condition} --n 8 --seed 0\n"

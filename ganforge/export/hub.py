@@ -83,7 +83,7 @@ def _write(
         lines = "".join(json.dumps(without_paths(each)) + "\n" for each in evaluations)
         write_bytes(folder / RECORD, lines.encode())
     labels = generator.spec.labels
-    pictured = labels.kind not in ("image", "vector")
+    pictured = all(part.kind not in ("image", "vector") for part in labels.each.values())
     if pictured:
         cond = condition_rows(labels, [], SAMPLE_COUNT, 0)
         samples = generator.sampler.sample(SAMPLE_COUNT, 0, cond)

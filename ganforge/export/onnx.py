@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn.utils import parametrize
 
-from ganforge.api import Draw, UserError
+from ganforge.api import Draw, LabelSpec, Tree, UserError, mapped
 from ganforge.components.faults import blame, described, one_line
 from ganforge.components.team import sampled
 from ganforge.engine.random import generator_for
@@ -42,7 +42,7 @@ BATCH = "n"
 
 
 class Exported(nn.Module):
-    """z [n, Z], cond [n, ...] or None, truncation [n] or None -> samples [n, *shape]."""
+    """z [n, Z], cond [n, ...] or a dict of such or None, truncation [n] or None -> samples [n, *shape]."""
 
     def __init__(self, sampler: GeneratorSampler, picture: Callable[[Tensor], Tensor] | None) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Exported(nn.Module):
         self.sampler = sampler
         self.picture = picture
 
-    def forward(self, z: Tensor, cond: Tensor | None = None, truncation: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree = None, truncation: Tensor | None = None) -> Tensor:
         sampler = self.sampler
         samples: Tensor | None
         if truncation is None:
@@ -81,7 +81,7 @@ def to_onnx(
         fold(sampler.network)
         example = inputs[BATCHES.index(2)]
         program = _program(module, example, sampler)
-        model = _converted(program, list(example), sampler)
+        model = _converted(program, list(by_name(example)), sampler)
     _tidy(model)
     for key, value in description.items():
         entry = model.metadata_props.add()
@@ -107,20 +107,33 @@ def write_onnx(run: RunFolder, generator: TrainedGenerator, file: Path) -> int:
     return len(content)
 
 
-def example_inputs(sampler: GeneratorSampler, n: int) -> dict[str, Tensor]:
+def example_inputs(sampler: GeneratorSampler, n: int) -> dict[str, Any]:
     """By their names in `INPUTS`: latents [n, Z] of the prior; conditions [n, ...] of the data's kind, if the
     data has any; factors [n], if the generator truncates by itself."""
-    found = {"z": sampler.latents(n, seed=0).z}
+    found: dict[str, Any] = {"z": sampler.latents(n, seed=0).z}
     labels = sampler.spec.labels
     rng = generator_for(0, "export")
-    if labels.kind == "one_of_k":
-        found["cond"] = torch.eye(labels.width)[torch.randint(labels.width, (n,), generator=rng)]
-    elif labels.kind == "many_of_k":
-        found["cond"] = (torch.rand(n, labels.width, generator=rng) < 2 / labels.width).float()
-    elif labels.kind != "none":
-        found["cond"] = torch.rand(n, *labels.shape, generator=rng) * 2 - 1
+    if labels.kind != "none":
+        found["cond"] = labels.mapped(lambda part: _example(part, n, rng))
     if truncates_itself(sampler):
         found["truncation"] = torch.rand(n, generator=rng)
+    return found
+
+
+def _example(labels: LabelSpec, n: int, rng: torch.Generator) -> Tensor:
+    if labels.kind == "one_of_k":
+        return torch.eye(labels.width)[torch.randint(labels.width, (n,), generator=rng)]
+    if labels.kind == "many_of_k":
+        return (torch.rand(n, labels.width, generator=rng) < 2 / labels.width).float()
+    return torch.rand(n, *labels.shape, generator=rng) * 2 - 1
+
+
+def by_name(inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The inputs as ONNX has them, in their order: several conditions are `cond_NAME` each."""
+    found: dict[str, Tensor] = {}
+    for name, value in inputs.items():
+        parts = {f"{name}_{part}": each for part, each in value.items()} if isinstance(value, Mapping) else {}
+        found |= parts or {name: value}
     return found
 
 
@@ -128,8 +141,7 @@ def example_inputs(sampler: GeneratorSampler, n: int) -> dict[str, Tensor]:
 def truncates_itself(sampler: GeneratorSampler) -> bool:
     """Whether truncation is an input of the generator (StyleGAN2), rather than a change of its latents."""
     z = sampler.latents(1, seed=0).z
-    shape = sampler.spec.labels.shape
-    cond = torch.zeros(1, *shape) if shape else None
+    cond = sampler.spec.labels.mapped(lambda part: torch.zeros(1, *part.shape))
     sampler.network.eval()
     with blame(sampler.nets, "truncated"):
         return sampler.nets.truncated(sampler.network, z, cond, torch.ones(1)) is not None
@@ -146,7 +158,7 @@ def fold(network: nn.Module) -> None:
 
 def worst_difference(
     model: ModelProto,
-    inputs: list[dict[str, Tensor]],
+    inputs: list[dict[str, Any]],
     expected: list[Tensor],
     sampler: GeneratorSampler,
 ) -> float:
@@ -159,7 +171,8 @@ def worst_difference(
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         names = [each.name for each in session.get_inputs()]
         for given, right in zip(inputs, expected, strict=True):
-            (found,) = session.run(None, {name: given[name].numpy() for name in names})
+            arrays = {name: each.numpy() for name, each in by_name(given).items()}
+            (found,) = session.run(None, {name: arrays[name] for name in names})
             if found.shape != tuple(right.shape):
                 return float("inf")
             worst = max(worst, float((torch.from_numpy(found) - right).abs().nan_to_num(nan=1e30).max()))
@@ -170,9 +183,9 @@ def worst_difference(
     return worst
 
 
-def _program(module: nn.Module, inputs: dict[str, Tensor], sampler: GeneratorSampler) -> ExportedProgram:
+def _program(module: nn.Module, inputs: dict[str, Any], sampler: GeneratorSampler) -> ExportedProgram:
     """The traced network. Dim.DYNAMIC, since it alone reports a batch size that the network has fixed."""
-    shapes = {name: {0: Dim.DYNAMIC} for name in inputs}
+    shapes = mapped(lambda _: {0: Dim.DYNAMIC}, inputs)
     try:
         return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
     except Exception as error:

@@ -58,6 +58,11 @@ def refuse_what_has_no_picture(generator: TrainedGenerator) -> None:
             "the page shows images with 1, 3 or 4 channels and points in the plane, got samples of shape "
             f"{shape}; use --onnx"
         )
+    if labels.parts:
+        raise UserError(
+            f"the page takes a single condition, got {len(labels.parts)} by name "
+            f"({', '.join(labels.parts)}); use --onnx"
+        )
     if labels.kind == "image" and labels.size[0] not in (1, 3):
         raise UserError(
             f"the page takes conditions with 1 or 3 channels, got images of {labels.size}; use --onnx"

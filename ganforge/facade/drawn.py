@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from ganforge.api import UserError
+from ganforge.api import Tree, UserError, taken
 from ganforge.components.calls import pictures_of
-from ganforge.evaluation.sample import TrainedGenerator, in_words, write_grid, write_samples, writing
+from ganforge.evaluation.sample import TrainedGenerator, Words, in_words, write_grid, write_samples, writing
 from ganforge.evaluation.sheets import Sheet
 from ganforge.outputs.drawing import as_pictures
 from ganforge.outputs.film import write_film
@@ -41,15 +41,15 @@ class DrawnSamples:
         return self._sheet.z
 
     @property
-    def cond(self) -> Tensor | None:
-        """The conditions as the generator gets them: [n, K], images [n, C, H, W], or None."""
+    def cond(self) -> Tree:
+        """The conditions as the generator gets them: [n, K], images [n, C, H, W], a dict of such, or None."""
         return self._sheet.cond
 
     @property
-    def conditions(self) -> list[list[str] | list[float] | None]:
-        """The condition of each sample: names, numbers, or None for an image; empty if unconditional."""
-        cond = self.cond
-        return [in_words(self._labels, None if cond is None else cond[index]) for index in range(len(self))]
+    def conditions(self) -> list[Words]:
+        """The condition of each sample: names, numbers, or None for an image; a dict of several by name;
+        empty if unconditional."""
+        return [in_words(self._labels, taken(self.cond, index)) for index in range(len(self))]
 
     @property
     def columns(self) -> int:

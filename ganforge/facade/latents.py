@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganforge.api import UserError
+from ganforge.api import Tree, UserError, length, taken
 from ganforge.engine.sampling.grids import noises
 from ganforge.evaluation import paths
 from ganforge.evaluation.projection import Projection, project, read_target
@@ -19,9 +19,10 @@ from ganforge.evaluation.sheets import Sheet
 from ganforge.facade.drawn import DrawnSamples
 from ganforge.outputs.labels import Names
 
-Condition = str | Path | Sequence[Any] | Tensor
+Condition = str | Path | Sequence[Any] | Mapping[str, Any] | Tensor
 """One condition as text ("red cube, blue sphere", "0.5, -1", the path of an image), as a list of names or
-numbers; several as a list of lists; or rows for the generator [K], [m, K] or [m, C, H, W]."""
+numbers; several as a list of lists; or rows for the generator [K], [m, K] or [m, C, H, W]. Where a sample
+has several conditions, a dict of such by name ("label = 3; angle = 0.5"), or a list of dicts."""
 LEVELS = (0.3, 0.5, 0.7, 1.0)
 """Truncations of a sheet, before the samples without."""
 
@@ -33,7 +34,7 @@ class LatentSpace(ABC):
     def _generator(self, truncation: float | None) -> TrainedGenerator: ...
 
     @abstractmethod
-    def _rows(self, condition: Condition | None) -> Tensor | None: ...
+    def _rows(self, condition: Condition | None) -> Tree: ...
 
     def interpolate(
         self,
@@ -100,12 +101,12 @@ class LatentSpace(ABC):
         if wanted is None:
             cond = condition_rows(free.spec.labels, [], columns, seed)
         else:
-            cond = wanted[torch.arange(columns) % len(wanted)]
+            cond = taken(wanted, torch.arange(columns) % length(wanted))
         for level in (*levels, None):
             sampler = self._generator(level).sampler
             latents.append(sampler.latents(columns, seed).z)
             parts.append(sampler.generate(latents[-1], cond))
-        whole = None if cond is None else cond.repeat(len(parts), *(1 for _ in cond.shape[1:]))
+        whole = taken(cond, torch.arange(columns).repeat(len(parts)))
         names = Names(noises(columns), [*(f"truncation {level:g}" for level in levels), "none"])
         sheet = Sheet(torch.cat(parts), torch.cat(latents), whole, columns, names)
         return DrawnSamples(sheet, free, seed)

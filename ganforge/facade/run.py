@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.api import DataSpec, Tree, UserError, length, mapped
 from ganforge.components import registry
 from ganforge.config import RunConfig
 from ganforge.evaluation import sheets
 from ganforge.evaluation.codes import set_codes
 from ganforge.evaluation.conditions import rows as rows_of
+from ganforge.evaluation.named import filled, given_rows, named_rows
 from ganforge.evaluation.sample import (
     TrainedGenerator,
     condition_rows,
@@ -72,8 +73,9 @@ class Run(LatentSpace):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The labels that samples can be conditioned on; of vectors, the names of their numbers."""
-        return self.spec.labels.names
+        """The labels that samples can be conditioned on; of vectors, the names of their numbers; of several
+        conditions, their names."""
+        return self.spec.labels.names or tuple(self.spec.labels.parts)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -113,16 +115,17 @@ class Run(LatentSpace):
         the prior's codes, such as `{"c1": 3}`. Raises `UserError` for what the run cannot do.
         """
         generator = self._generator(truncation)
-        wanted = self._rows(condition)
+        wanted = self._given(condition)
         if z is not None:
             z = self._latents(generator, z, truncation)
             n = len(z)
         if wanted is None:
             cond = condition_rows(self.spec.labels, [], n, seed)
         else:
-            refuse_too_many(n * len(wanted))
-            cond = wanted.repeat_interleave(n, dim=0)
-        total = n if cond is None else len(cond)
+            refuse_too_many(n * length(wanted))
+            cond = mapped(lambda each: each.repeat_interleave(n, dim=0), wanted)
+            cond = filled(self.spec.labels, cond, length(cond), seed)
+        total = n if cond is None else length(cond)
         refuse_too_many(total)
         drawn = generator.sampler.latents(total, seed).z if z is None else z.repeat(total // n, 1)
         latents = set_codes(generator.sampler.prior, drawn, codes or {})
@@ -180,20 +183,31 @@ class Run(LatentSpace):
         limit = generator.sampler.truncation
         return z if truncation is None or limit is None else generator.sampler.prior.truncated(z, limit)
 
-    def _rows(self, condition: Condition | None) -> Tensor | None:
+    def _rows(self, condition: Condition | None) -> Tree:
         """The conditions as rows [m, ...]; None if none was given and the labels are names or absent."""
+        given = self._given(condition)
+        return None if given is None else filled(self.spec.labels, given, length(given), 0)
+
+    def _given(self, condition: Condition | None) -> Tree:
+        """The same, without those of several by name that were not given."""
         labels = self.spec.labels
+        if labels.parts:
+            if isinstance(condition, Tensor):
+                raise UserError(f"expected conditions by name ({', '.join(labels.parts)}), got a tensor")
+            return None if condition is None else named_rows(labels, condition)
         if condition is None:
             return rows_of(labels, None, None) if labels.kind in ("vector", "image") else None
+        if isinstance(condition, Mapping):
+            raise UserError(f"expected a single condition ({labels.in_words()}), got a dict of several")
         if isinstance(condition, Tensor):
-            return _given_rows(labels, condition)
+            return given_rows(labels, condition)
         if isinstance(condition, str | Path):
             if labels.kind in ("vector", "image"):
                 return rows_of(labels, str(condition), None)
             return condition_rows(labels, [labels.parse(str(condition))], 1, 0)
         if labels.kind == "vector":
             numbers = torch.as_tensor(condition, dtype=torch.float32)
-            return _given_rows(labels, numbers)
+            return given_rows(labels, numbers)
         if labels.kind == "image":
             return torch.cat([rows_of(labels, str(each), None) for each in condition])
         several = [condition] if all(isinstance(each, str) for each in condition) else condition
@@ -204,15 +218,6 @@ class Run(LatentSpace):
 
     def _repr_html_(self) -> str:
         return card(self._folder, self.spec).html
-
-
-def _given_rows(labels: LabelSpec, given: Tensor) -> Tensor:
-    rows = given.detach().to("cpu", torch.float32)
-    rows = rows[None] if rows.ndim == len(labels.shape) else rows
-    if not labels.shape or tuple(rows.shape[1:]) != labels.shape or not len(rows):
-        wanted = f"a tensor [m, {', '.join(map(str, labels.shape))}]" if labels.shape else "none (no labels)"
-        raise UserError(f"condition: expected {wanted}, got {list(given.shape)}")
-    return rows
 
 
 def _warn(line: str) -> None:

@@ -87,8 +87,8 @@ def save_plane(points: Tensor, real: Tensor, logits: Tensor, extent: float, path
     which cover the square from -extent to extent, row by row from the bottom."""
     from ganforge.outputs.figures import plane, render
 
-    arrays = [part.detach().to("cpu", torch.float32).numpy() for part in (points, real, logits)]
-    write_bytes(path, render(plane(*arrays, extent), "png"))
+    shown, below, field = (part.detach().to("cpu", torch.float32).numpy() for part in (points, real, logits))
+    write_bytes(path, render(plane(shown, below, field, extent), "png"))
 
 
 def save_sample(sample: Tensor, stem: Path) -> Path:

@@ -187,8 +187,11 @@ def _loop(agreed: Plan, networks: Networks, device: torch.device) -> Loop:
     health = config.health.model_copy(update={"samples": 0})
     agreed = replace(agreed, config=config.model_copy(update={"train": train, "health": health}))
     images = torch.empty(train.batch_size, *spec.shape, dtype=torch.uint8 if spec.is_image else torch.float32)
-    kind = torch.uint8 if spec.labels.kind == "image" else torch.float32
-    labels = torch.empty(train.batch_size, *spec.labels.shape, dtype=kind) if spec.labels.shape else None
+    labels = spec.labels.mapped(
+        lambda part: torch.empty(
+            train.batch_size, *part.shape, dtype=torch.uint8 if part.kind == "image" else torch.float32
+        )
+    )
     with _Copies():
         runtime = _Alone(train, device)
         loop = assemble(agreed, networks, Samples(images, labels), runtime, Silent(), Path())

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.api import Draw, Networks, Play, Sampler, UserError, Verdict, leaves
+from ganforge.api import Draw, LabelSpec, Networks, Play, Sampler, Tree, UserError, Verdict, leaves
 from ganforge.components.calls import open_data, spec_of, values_of
 from ganforge.testing.audit import audited
 from ganforge.testing.rules import NotApplicable, Violation, require, rule
@@ -45,8 +45,8 @@ def data(subject: Subject) -> None:
         found.append(open_data(subject.instance, "train", spec_of(subject.instance), subject.context))
     one, two = found
     equal = len(one) == len(two) and torch.equal(one.images[:64], two.images[:64])
-    if one.labels is not None and two.labels is not None:
-        equal = equal and torch.equal(one.labels, two.labels)
+    for a, b in zip(leaves(one.labels), leaves(two.labels), strict=True):
+        equal = equal and torch.equal(a, b)
     require(equal, "opened twice, the data differ")
 
 
@@ -124,7 +124,7 @@ def heads(subject: Subject) -> None:
         networks = subject.instance.build(agreed.spec, agreed.z_dim, {"kit": 3})
     except UserError as error:
         raise NotApplicable(f"it refuses heads: {error}") from None
-    x, cond = torch.zeros(N, *agreed.spec.shape), _conditions(agreed.spec.labels.shape, "cpu")
+    x, cond = torch.zeros(N, *agreed.spec.shape), _conditions(agreed.spec.labels, "cpu")
     verdict = networks.discriminator(x, cond)
     got = verdict.heads.get("kit")
     require(
@@ -159,7 +159,7 @@ def _check_networks(subject: Subject, networks: Networks, spec: Any, z_dim: int)
         if tensor.device.type != "meta"
     ]
     require(not stray, f"built on another device, {stray[:3]} are on the CPU")
-    cond = _conditions(spec.labels.shape, "meta")
+    cond = _conditions(spec.labels, "meta")
     with torch.no_grad():
         task = subject.config.task
         if type(task).__name__ == "Generate":
@@ -183,8 +183,8 @@ def _on_meta(loss: Any) -> None:
         require(value.device.type == "meta", f"{role}_loss is on the CPU, whatever the device of the logits")
 
 
-def _conditions(shape: tuple[int, ...], device: str) -> Tensor | None:
-    return torch.zeros(N, *shape, device=device) if shape else None
+def _conditions(labels: LabelSpec, device: str) -> Tree:
+    return labels.mapped(lambda part: torch.zeros(N, *part.shape, device=device))
 
 
 def _shapes(verdict: Verdict) -> str:

@@ -29,8 +29,16 @@ class Squares(Dataset):
         if self.labels == "image":
             side = self.small or self.size
             return DataSpec(
-                shape=(3, self.size, self.size), labels=LabelSpec(kind="image", size=(3, side, side))
+                shape=(3, self.size, self.size),
+                labels=LabelSpec(kind="image", size=(3, side, side), paired=self.pairs),
             )
+        if self.labels == "named":
+            parts = {
+                "color": LabelSpec(kind="one_of_k", names=NAMES),
+                "light": LabelSpec(kind="vector", names=("level", "spread")),
+                "negative": LabelSpec(kind="image", size=(3, self.size, self.size), paired=self.pairs),
+            }
+            return DataSpec(shape=(3, self.size, self.size), labels=LabelSpec(kind="named", parts=parts))
         names = () if self.labels == "none" else NAMES
         most = 3 if self.labels == "many_of_k" else None
         return DataSpec(
@@ -44,6 +52,8 @@ class Squares(Dataset):
             return Samples(images, None, self.mirror)
         if self.labels == "image":
             return self._with_images(images)
+        if self.labels == "named":
+            return self._with_several(images)
         labels = torch.zeros(self.count, len(NAMES), dtype=torch.uint8)
         for row in range(self.count):
             on = torch.randperm(3, generator=rng)[: 1 + row % 3 if self.labels == "many_of_k" else 1]
@@ -51,6 +61,21 @@ class Squares(Dataset):
             for place in on.tolist():
                 images[row, place, : self.size // 2, : self.size // 2] = 220
         return Samples(images, labels, self.mirror)
+
+    def _with_several(self, images: Tensor) -> Samples:
+        """Conditioned on the color, the light and the negative; unpaired, the negative is of another one."""
+        color = torch.arange(self.count) % len(NAMES)
+        images[torch.arange(self.count), color, :, : self.size // 2] = 200
+        flat = images.flatten(1).float() / 255
+        labels = {
+            "color": torch.eye(len(NAMES), dtype=torch.uint8)[color],
+            "light": torch.stack([flat.mean(1), flat.std(1)], dim=1),
+            "negative": 255 - images,
+        }
+        if self.pairs:
+            return Samples(images, labels, self.mirror)
+        labels["negative"] = labels["negative"][1:]
+        return Samples(images, labels, self.mirror, unpaired=("negative",))
 
     def _with_images(self, images: Tensor) -> Samples:
         """Conditioned on their negatives, made small; unpaired, these are fewer."""

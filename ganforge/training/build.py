@@ -22,6 +22,7 @@ from ganforge.config import RunConfig
 from ganforge.engine.acceleration.cuda_graph import CudaGraph
 from ganforge.engine.acceleration.graph_replay import Replays, prefers_own_double_backward
 from ganforge.engine.data.batches import Batches
+from ganforge.engine.data.conditions import unpaired
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.kernels.fast_convolutions import faster_convolutions
 from ganforge.engine.loop import Loop
@@ -63,6 +64,8 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
     """
     _refuse_contradictions(config)
     spec = spec or spec_of(config.data)
+    if not all(part.paired for part in spec.labels.each.values()):
+        _refuse_unpaired(config)
     heads: dict[str, int] = {}
     owners: dict[str, str] = {}
     for term in config.terms:
@@ -79,11 +82,8 @@ def plan(config: RunConfig, spec: DataSpec | None = None) -> Plan:
 def load_samples(config: RunConfig, spec: DataSpec, context: Context) -> Samples:
     """Opens the training data and checks it against its `spec`."""
     samples = open_data(config.data, "train", spec, context)
-    if config.task.pairs and not samples.paired:
-        raise UserError(
-            f"task '{config.task.type}' needs paired data, but the samples and conditions of data "
-            f"'{config.data.type}' are two collections; use paired data, or task 'cycle'"
-        )
+    if unpaired(samples):
+        _refuse_unpaired(config)
     return samples
 
 
@@ -145,6 +145,15 @@ def assemble(
     replays = loop.replays is not None
     game.critic.fast_double_backward = prefers_own_double_backward(runtime.device, replays)
     return loop
+
+
+def _refuse_unpaired(config: RunConfig) -> None:
+    """Raises `UserError` where the task needs a condition of its own for each sample."""
+    if config.task.pairs:
+        raise UserError(
+            f"task '{config.task.type}' needs paired data, but the samples and conditions of data "
+            f"'{config.data.type}' are two collections; use paired data, or task 'cycle'"
+        )
 
 
 def _refuse_contradictions(config: RunConfig) -> None:
@@ -211,7 +220,7 @@ def shapes_of(agreed: Plan) -> Shapes:
     generator = Team(agreed.networks("meta").generator, config.nets)
     with torch.device("meta"), torch.no_grad():
         real, z = torch.empty(two, *spec.shape), torch.empty(two, agreed.z_dim)
-        cond = torch.empty(two, *spec.labels.shape) if spec.labels.shape else None
+        cond = spec.labels.mapped(lambda part: torch.empty(two, *part.shape))
         with blame(config.task, "compare"):
             found = config.task.compare(generator, real, cond, Draw(z, cond, {}))
     return {name: tuple(each.real.shape[1:]) for name, each in found.items()}

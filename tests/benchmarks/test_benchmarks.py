@@ -165,6 +165,7 @@ def test_ways_take_turns_and_ratios_are_by_round(monkeypatch: pytest.MonkeyPatch
     assert measure.ratios([1.0, 2.0, 4.0], [4.0, 4.0, 4.0]) == (2.0, 1.0, 4.0)
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_all_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bound.SIDES, "cpu", 256)
     monkeypatch.setattr(measure, "WARM_UP_S", 0.0)

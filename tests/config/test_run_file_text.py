@@ -73,6 +73,12 @@ PATHS = {
     "percents": ('"%USERPROFILE%/x"', "variables as in '%USERPROFILE%/x' are not expanded; write $NAME, or the path in full"),
     "drive": (r"'C:\Users\me'", r"'C:\Users\me' is a path of Windows, and this is not Windows; in its Linux (WSL) it is '/mnt/c/Users/me'"),
     "drive, slashes": ('"D:/me"', "'D:/me' is a path of Windows, and this is not Windows; in its Linux (WSL) it is '/mnt/d/me'"),
+    "drive alone": ('"d:me"', "'d:me' is a path of Windows, and this is not Windows; in its Linux (WSL) it is '/mnt/d/me'"),
+    "backslashes": (r"'data\train'", r"'data\train' has backslashes, which separate no folders here; write 'data/train'"),
+    "address": ('"https://x.org/d.zip"', "'https://x.org/d.zip' is an address, which is not read; download it, and write its path"),
+    "address of a file": ('"file:///data/x"', "'file:/data/x' is an address; write the path, '/data/x'"),
+    "command": ('"$(pwd)/x"', "commands as in '$(pwd)/x' are not run; write the path in full, or $NAME"),
+    "quotes twice": ("'\"/data/x\"'", 'the path "/data/x" has quotes inside of its quotes; remove one pair'),
     "share": (r"'\\server\x'", r"'\\server\x' is a path of Windows, and this is not Windows; in its Linux (WSL) it is '//server/x'"),
     "tab": (r'"C:\temp"', r"the path 'C:\temp' holds what TOML makes of \t in double quotes; write it in single quotes, or with /"),
     "line break": (r'"C:\new"', r"the path 'C:\new' holds what TOML makes of \n in double quotes; write it in single quotes, or with /"),
@@ -98,6 +104,16 @@ SYNTAX = {
     "None": ("None", "; TOML has no such value; leave the key out"),
     "comma at the end": ("3,", "; nothing follows a value: write 3"),
     "decimal comma": ("0,5", "; write a decimal point: 0.5"),
+    "thousands": ("32k", "; write 32_000"),
+    "an apostrophe": ("1'000", "; write 1_000"),
+    "a minus sign of print": (
+        "\u22125",
+        "; there is '\u2212' (U+2212) in this line; outside of quotes, TOML is ASCII",
+    ),
+    "an invisible sign": (
+        "1 \u200b",
+        "; there is an invisible character (U+200B) in this line; outside of quotes, TOML is ASCII",
+    ),
 }
 
 
@@ -109,6 +125,14 @@ def test_hints_in_syntax_errors(tmp_path: Path, case: str) -> None:
 
 
 def test_hints_for_other_languages(tmp_path: Path) -> None:
+    assert refused(tmp_path, GOOD + "; note\n").endswith("; a comment begins with #")
+    assert refused(tmp_path, GOOD + "// note\n").endswith("; a comment begins with #")
+    conflict = "; this is a merge conflict; keep one of the two versions"
+    assert refused(tmp_path, GOOD + "<<<<<<< HEAD\n").endswith(conflict)
+    assert refused(tmp_path, "<!DOCTYPE html>").endswith(
+        "; this is a web page; download the raw file instead"
+    )
+    assert refused(tmp_path, GOOD.encode("utf-32")).endswith("outside of quotes, TOML is ASCII")
     toml = "; a run file is TOML, not JSON or YAML: [data] in a line of its own, then key = value"
     assert refused(tmp_path, '{"data": {"type": "x"}}').endswith(toml)
     assert refused(tmp_path, "data:\n  type: x\n", "run.yaml").endswith(toml)

@@ -81,6 +81,43 @@ def test_an_imported_test_file_is_found(tmp_path: Path, line: str, found: list[s
     assert borrowed(tmp_path / "file.py") == found
 
 
+MAX_FILE, MAX_FUNCTION = 300, 60
+"""Lines."""
+
+
+def too_long(file: Path) -> list[str]:
+    """What of `file` has more lines than a reader should have to hold."""
+    text = file.read_text()
+    functions = [
+        f"{node.name}: {lines} lines"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION
+    ]
+    lines = len(text.splitlines())
+    return [f"{lines} lines"] * (lines > MAX_FILE) + functions
+
+
+def test_files_and_functions_are_short() -> None:
+    files = [
+        file
+        for room in ("ganforge", "plugins", "tests", "docs", "examples")
+        for file in (ROOT / room).rglob("*.py")
+    ]
+    assert {str(file.relative_to(ROOT)): found for file in files if (found := too_long(file))} == {}
+
+
+def test_a_long_file_and_a_long_function_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "file.py"
+    for lines, found in ((60, []), (61, ["f: 61 lines"])):
+        file.write_text("def f():\n" + "    g()\n" * (lines - 1))
+        assert too_long(file) == found
+    file.write_text("x = 1\n" * 300)
+    assert too_long(file) == []
+    file.write_text("x = 1\n" * 301)
+    assert too_long(file) == ["301 lines"]
+
+
 def test_base_names_are_unique() -> None:
     """`pytest -k name`, and a failure's headline, mean one file."""
     names = Counter(file.name for file in TESTS.rglob("test_*.py"))

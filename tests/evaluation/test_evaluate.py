@@ -28,6 +28,24 @@ def without_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_data")
+def dependence(place: Path) -> dict[str, object]:
+    """What the numbers of the metric `condition` in m.toml depend on."""
+    names = json.dumps(ICLEVR().spec().labels.names).encode()
+    return {
+        "metric": "condition_accuracy",
+        "settings": {"drawn": 500, "n": 1},
+        "files": {
+            "judge": sha256(place / "judge" / "weights.safetensors"),
+            "conditions": sha256(place / "asked.json"),
+        },
+        "uses": {},
+        "shape": [3, 16, 16],
+        "labels": {"kind": "many_of_k", "names_sha256": hashlib.sha256(names).hexdigest()},
+        "generated": 2,
+        "real": None,
+    }
+
+
 def test_a_record_says_what_its_numbers_depend_on(place: Path) -> None:
     before = contents(place)
     done = call(place, "evaluate", "mine", "--metrics", "m.toml")
@@ -69,20 +87,7 @@ def test_a_record_says_what_its_numbers_depend_on(place: Path) -> None:
     }
     assert (first["seeds"], second["seeds"]) == ([0, 1, 2], [9, 10])
     assert first["plugin"] == {"distribution": "ganforge", "version": ganforge.__version__}
-    names = json.dumps(ICLEVR().spec().labels.names).encode()
-    assert first["depends_on"] == {
-        "metric": "condition_accuracy",
-        "settings": {"drawn": 500, "n": 1},
-        "files": {
-            "judge": sha256(place / "judge" / "weights.safetensors"),
-            "conditions": sha256(place / "asked.json"),
-        },
-        "uses": {},
-        "shape": [3, 16, 16],
-        "labels": {"kind": "many_of_k", "names_sha256": hashlib.sha256(names).hexdigest()},
-        "generated": 2,
-        "real": None,
-    }
+    assert first["depends_on"] == dependence(place)
     # What a number is called and how often it is taken do not change what it is.
     assert first["fingerprint"] == second["fingerprint"]
     assert set(second["values"]) == {

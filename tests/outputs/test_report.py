@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
 import re
 from base64 import b64decode
 from importlib.resources import files
@@ -29,49 +27,7 @@ from ganforge.outputs.report.records import Record
 from ganforge.outputs.report.verdict import best_metric, direction, sentences
 from ganforge.outputs.run_folder import RunFolder
 from support.command_line import call
-from support.html_page import Page
-
-UPLOT = "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"
-"""SHA-256 of dist/uPlot.iife.min.js in uplot 1.6.32."""
-CONFIG = {
-    "train": {"images": 12800},
-    "data": {"type": "toy", "note": "</script><script>alert(1)</script> & 'more'"},
-    "nets": {"type": "tiny"},
-    "loss": {"type": "hinge"},
-}
-LABELS = {"kind": "many_of_k", "names": ["red <cube>", "cup", "sphere"]}
-INFO: dict[str, Any] = {
-    "ganforge": "0.1.0",
-    "python": "3.11.7",
-    "device": "cpu",
-    "started": "2026-11-27T15:10:57+00:00",
-    "packages": {"torch": "9.9"},
-    "git": {"commit": "0123456789abcdef", "dirty": True},
-    "warnings": ["<b>slow</b> disk"],
-    "seed": 4,
-    "data_spec": {"shape": [3, 8, 8], "labels": LABELS},
-    "run_command": "ganforge run toy.toml --out '<x>'",
-}
-
-
-def make(folder: Path, **info: Any) -> RunFolder:
-    run = RunFolder.create(folder, CONFIG, INFO | info)
-    log = MetricsLog(run.metrics)
-    for i in range(1, 21):
-        log.append(
-            {
-                "iteration": i,
-                "images_seen": 64 * i,
-                "images_per_second": 40.0 + i,
-                "seconds": 60.0 * i,
-                "loss/d": 1 / i,
-                "loss/g": math.nan if i == 5 else 2.0,
-                "score/real": 0.5,
-            }
-        )
-    for seen, fid in ((640, 31.5), (1280, 40.0)):
-        log.append({"images_seen": seen, "metric/fid": fid, "metric/fid_std": 1.5})
-    return run
+from support.reported import CONFIG, INFO, make, noise, read
 
 
 @pytest.fixture
@@ -79,9 +35,8 @@ def run(tmp_path: Path) -> RunFolder:
     return make(tmp_path / "a <run>")
 
 
-def read(path: Path) -> tuple[str, Page]:
-    content = path.read_text(encoding="utf-8")
-    return content, Page(content)
+UPLOT = "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"
+"""SHA-256 of dist/uPlot.iife.min.js in uplot 1.6.32."""
 
 
 def blocks(content: str) -> dict[str, Any]:
@@ -94,10 +49,6 @@ def grid(run: RunFolder, seen: int, images: torch.Tensor, name: str = "samples",
     file = run.grid(seen, name)
     file.parent.mkdir(exist_ok=True)
     save_grid(images, file, columns)
-
-
-def noise(count: int, side: int = 8) -> torch.Tensor:
-    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def test_it_is_one_whole_page_under_a_policy_of_hashes(run: RunFolder) -> None:
@@ -288,77 +239,3 @@ def test_evaluations_are_on_the_page(run: RunFolder) -> None:
     page = read(write_report(run))[1]
     assert "test accuracy0.61 ± 0.012higher31,280ema" in page.shown
     assert "Best test accuracy: 0.61 after 1,280 images" in page.shown or "Best fid" in page.shown
-
-
-def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path / "new", {"seed": 1}, {})
-    page = read(write_report(run))[1]
-    assert "metrics.jsonl has no rows yet" in page.shown and "seed = 1" in page.shown
-    assert "Networks on data, not trained yet." in page.shown
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"git": "x"},
-        {"packages": ["y"], "parameters": None},
-        {"data_spec": 7, "warnings": "none", "started": [1]},
-        {"s\ud800": 1, "data": {"a": 1}, "processes": "many"},
-        {"data_spec": {"shape": ["a"], "labels": {"names": 3}}, "run_command": "unclosed 'quote"},
-    ],
-)
-def test_odd_values_in_run_json(run: RunFolder, odd: dict[str, Any]) -> None:
-    run.info.write_text(json.dumps(INFO | odd))
-    assert "trained on 1,280 images" in read(write_report(run))[1].shown
-
-
-def test_damaged_lines_are_counted_and_left_out(run: RunFolder) -> None:
-    with run.metrics.open("a") as file:
-        file.write(
-            '{"images_seen": "9"}\n[1]\nnot json\n{"images_seen": 1300, "loss/d": "high"}\n{"images_se'
-        )
-    MetricsLog(run.path / "evaluations.jsonl").append({"images_seen": 1, "metrics": 3})
-    page = read(write_report(run))[1]
-    assert "3 of 26 lines of metrics.jsonl are damaged and left out" in page.shown
-    assert "1 of 1 lines of evaluations.jsonl are damaged and left out" in page.shown
-    assert "trained on 1,300 images" in page.shown
-
-
-def test_nothing_outside_the_run_folder_is_read(run: RunFolder, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    (secret / "conditions").mkdir(parents=True)
-    save_grid(noise(4), secret / "0000000064.png")
-    save_grid(noise(4), secret / "conditions" / "0000000064.png")
-    (secret / "rows").write_text('{"images_seen": 99999, "loss/secret": 1.0}\n')
-    run.grid(64).symlink_to(secret / "0000000064.png")
-    (run.grids / "conditions").symlink_to(secret / "conditions")
-    run.plots.symlink_to(secret)
-    run.events.symlink_to(secret / "rows")
-    os.mkfifo(run.grid(128))
-    run.grid(192).write_text("hello")
-    (secret / "000000099999").mkdir()
-    run.checkpoints.rmdir()
-    run.checkpoints.symlink_to(secret)
-    content, page = read(write_report(run))
-    assert not any("image/webp" in source for source in page.sources)
-    assert "secret" not in content and "99,999" not in content
-    assert "events.jsonl is not a regular file in the run folder and was not read" in page.shown
-
-
-@pytest.mark.parametrize("name", ["config.toml", "run.json"])
-def test_a_linked_config_is_refused(run: RunFolder, tmp_path: Path, name: str) -> None:
-    (tmp_path / "passwords").write_text("secret = 1\n")
-    (run.path / name).unlink()
-    (run.path / name).symlink_to(tmp_path / "passwords")
-    with pytest.raises(UserError) as error:
-        write_report(run)
-    assert str(error.value) == (
-        f"{run.path / name}: expected a regular file in the run folder; restore the file that 'ganforge run' wrote"
-    )
-
-
-def test_a_linked_page_is_replaced_not_followed(run: RunFolder, tmp_path: Path) -> None:
-    (tmp_path / "mine").write_text("precious")
-    run.report.symlink_to(tmp_path / "mine")
-    write_report(run)
-    assert (tmp_path / "mine").read_text() == "precious" and not run.report.is_symlink()

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from ganforge.outputs.mirror.files import MirrorStatus
 from ganforge.outputs.mirror.link import MirrorLink
 from ganforge.outputs.run_folder import RunFolder
 from ganforge_trackers.wandb import Mode, Wandb
+from support.waiting import wait_until
 from support.wandb_records import history, records
 from support.wandb_server import Server
 
@@ -103,13 +103,6 @@ def write_rows(run: RunFolder, *images_seen: int) -> None:
 
 def status_of(run: RunFolder) -> MirrorStatus:
     return MirrorStatus.load(run.wandb / "status.json")
-
-
-def wait_until(ready: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def offline_folders(run: RunFolder) -> list[Path]:

@@ -14,7 +14,10 @@ from ganforge.components.registry import Plugin, Registry
 from ganforge.scaffold.plugin import KINDS, new_plugin
 from ganforge.testing import outcomes
 from support.command_line import call
+from support.paths import ROOT
 from support.toys import toy_registry
+
+TEMPLATE = ROOT / "template"
 
 
 @pytest.fixture
@@ -43,6 +46,18 @@ def test_every_component_of_a_new_plugin_keeps_the_cheap_rules(importable: Path)
     for component in found.providers:
         results = list(outcomes(component, toy_registry(), rules=rules))
         assert [str(each) for each in results if each.verdict != "kept"] == []
+
+
+def test_the_folder_to_copy_is_what_the_command_writes(tmp_path: Path) -> None:
+    made = tmp_path / "my-gan"
+    new_plugin("my-gan", KINDS, made)
+    wanted = {path.relative_to(made): path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    found = {
+        path.relative_to(TEMPLATE): path.read_bytes()
+        for path in TEMPLATE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert found == wanted
 
 
 def test_one_kind_gets_an_example_that_names_the_rest(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ TASKS: dict[str, dict[str, Any]] = {
         "nets": MLP,
         "terms": [{"type": "reconstruction"}],
     },
+    "multi_domain": {
+        "data": {"type": "domains", "of": {**IMAGES, "labels": "one_of_k", "mirror": True}},
+        "nets": {"type": "translator", "width": 4, "blocks": 1, "d_width": 4, "d_layers": 1},
+        "terms": [
+            {"type": "auxiliary_classifier", "condition": "domain", "fake_weight": 0.0},
+            {"type": "cycle_consistency"},
+        ],
+    },
     "infer": {"data": {"type": "squares", "labels": "none"}, "nets": MLP},
 }
 """Name -> sections of a run file that differ from those of `toy_document`."""

@@ -28,7 +28,7 @@ NARROW = {
     "head_width": 8,
     "group_width": 4,
 }
-SIDES = {"dcgan": 16}
+SIDES = {"dcgan": 16, "r3gan": 16}
 BATCH = 8
 
 

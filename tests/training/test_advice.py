@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from ganforge.api import Advice, Loss, RunView, UserError
 from ganforge.config import RunConfig
@@ -82,6 +83,54 @@ def test_a_wasserstein_critic_needs_a_bound() -> None:
 )
 def test_smoothing_that_means_the_target(smooth: float, warned: bool) -> None:
     assert keys(loss={"type": "bce", "smooth_real": smooth}) == (["bce.smooth_real"] if warned else [])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop"])
+def test_rates_that_replace_the_weights_or_do_not_move_them(optimizer: str) -> None:
+    def said(lr: object) -> list[str]:
+        return keys(discriminator={"optimizer": {"type": optimizer, "lr": lr}})
+
+    assert said(1e-12) == said(1e-9) == said(0.06) == said(2.0) == [f"{optimizer}.lr"]
+    assert said({"start": 1.0, "end": 1e-4, "over": 100}) == [f"{optimizer}.lr"]
+    assert said(2e-9) == said(1e-4) == said(0.05) == said({"start": 1e-3, "end": 1e-12, "over": 100}) == []
+
+
+def test_a_step_of_the_smallest_rate_moves_no_usual_weight() -> None:
+    """Where the limit is from: around 0.02, float32 numbers lie 2^-29 apart, and half of it is rounded away."""
+    weight = torch.tensor(0.02)
+    assert weight + 0.9e-9 == weight
+    assert weight + 2e-9 != weight
+
+
+def test_rates_of_plain_gradient_descent_depend_on_the_gradient() -> None:
+    assert keys(discriminator={"optimizer": {"type": "sgd", "lr": 2.0}}) == []
+
+
+@pytest.mark.parametrize(
+    ("betas", "warned"),
+    [
+        ((0.5, 0.999), 0),
+        ((0.0, 0.0), 0),
+        ((0.9, 0.9), 0),
+        ((0.999, 0.5), 1),
+        ((0.9, 0.5), 1),
+        ((0.5, 0.0), 1),
+    ],
+)
+def test_decays_that_are_swapped(betas: tuple[float, float], warned: bool) -> None:
+    for optimizer in ("adam", "adamw"):
+        found = advice_on(plan(config(generator={"optimizer": {"type": optimizer, "betas": betas}})))
+        assert [each.key for each in found] == [f"{optimizer}.betas"] * warned
+        assert all(f"write [{betas[1]:g}, {betas[0]:g}]" in each.text for each in found)
+
+
+def test_bounds_that_undo_each_other() -> None:
+    clip, loss = [{"type": "weight_clip"}], {"type": "wasserstein"}
+    assert keys(loss=loss, callbacks=clip, nets=nets(spectral_norm=True)) == ["weight_clip.spectral_norm"]
+    penalty = [{"type": "gradient_penalty"}]
+    assert keys(loss=loss, callbacks=clip, terms=penalty, nets=nets(d_norm="none")) == [
+        "weight_clip.gradient_penalty"
+    ]
 
 
 def test_targets_of_least_squares() -> None:

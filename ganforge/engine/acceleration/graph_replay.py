@@ -25,7 +25,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from ganforge.api import Role
+from ganforge.api import Role, leaves, mapped
 from ganforge.components.faults import one_line
 from ganforge.engine.acceleration.snapshot import Moment
 from ganforge.engine.data.batches import Batch
@@ -205,13 +205,13 @@ class Replays:
     def _show(self, batch: Batch) -> Batch:
         """The batch, in the recordings' input memory."""
         if self._place is None:
-            self._place = Batch(batch.real.clone(), None if batch.cond is None else batch.cond.clone())
+            self._place = Batch(batch.real.clone(), mapped(torch.clone, batch.cond))
         # Not overwritten for the generator, whose update may reuse a graph that has read it.
         if batch is not self._shown:
             self._shown = batch
             self._place.real.copy_(batch.real)
-            if self._place.cond is not None and batch.cond is not None:
-                self._place.cond.copy_(batch.cond)
+            for place, cond in zip(leaves(self._place.cond), leaves(batch.cond), strict=True):
+                place.copy_(cond)
         return self._place
 
 

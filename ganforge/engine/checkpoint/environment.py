@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import torch
 
-from ganforge.api import Samples
+from ganforge.api import Samples, leaves
 from ganforge.config import Train
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.kernels.determinism import NOT_EXACT
@@ -62,8 +62,7 @@ def data_fingerprint(samples: Samples) -> str:
     total = len(samples)
     chosen = torch.linspace(0, total - 1, min(total, LOOKED_AT)).long()
     digest = hashlib.sha256()
-    for tensor in (samples.images[chosen], samples.labels):
-        if tensor is not None:
-            digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    for tensor in (samples.images[chosen], *leaves(samples.labels)):
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return f"{total} samples, {digest.hexdigest()[:12]}"

@@ -6,15 +6,15 @@ permutation seeded by (seed, epoch). Batch `i` is the same at any time and in an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, overload
 
 import torch
 from torch import Tensor
 
-from ganforge.api import Samples, Stored, UserError, in_memory
+from ganforge.api import Samples, Stored, Tree, UserError, in_memory, leaves, mapped
 from ganforge.config.sections import Placement
-from ganforge.engine.data.conditions import as_conditions
+from ganforge.engine.data.conditions import as_conditions, by_name, unpaired
 from ganforge.engine.data.flip_crop import views
 from ganforge.engine.data.placement import why_streamed
 from ganforge.engine.data.prefetch import Feed, Resident, Streamed
@@ -24,9 +24,9 @@ from ganforge.engine.random import generator_for
 class Batch(NamedTuple):
     real: Tensor
     """[n, C, H, W] in [-1, 1], or points [n, D]."""
-    cond: Tensor | None
-    """[n, K] float32, or images [n, C, H, W] in [-1, 1]."""
-    conds: Tensor | None = None
+    cond: Tree
+    """[n, K] float32, images [n, C, H, W] in [-1, 1], a dict of such by name, or None."""
+    conds: Tree = None
     """[n * world, ...] float32: those of all processes, in rank order; None for a single one."""
 
 
@@ -63,12 +63,14 @@ class Batches:
         self._feed: Feed = (
             Streamed(samples.images, device) if streamed else Resident(in_memory(samples.images), device)
         )
-        self.labels = None if samples.labels is None else samples.labels.to(device)
-        self.paired = samples.paired
+        self.labels = mapped(lambda each: each.to(device), samples.labels)
+        self.unpaired = unpaired(samples)
         stored = samples.images if isinstance(samples.images, Stored) else None
         blocks, window = (stored.blocks, stored.window) if stored else ((), 1)
         self._order = Order(len(samples), batch_size, "epoch", blocks, window)
-        self._own_order = None if samples.paired else Order(_count(samples), batch_size, "conditions")
+        self._own_order = self._order
+        if self.unpaired:
+            self._own_order = Order(_own(samples), batch_size, "conditions")
 
     def reseed(self, seed: int) -> None:
         """Changes the order of the data from now on."""
@@ -91,17 +93,22 @@ class Batches:
         if self.labels is None:
             return Batch(images, None)
         conds = self._conditions(index, flips, moves)
-        return Batch(images, self._share(conds), None if self._mine is None else conds)
+        return Batch(images, mapped(self._share, conds), None if self._mine is None else conds)
 
-    def _conditions(self, index: int, flips: Tensor | None, moves: Tensor | None) -> Tensor:
+    def _conditions(self, index: int, flips: Tensor | None, moves: Tensor | None) -> Tree:
         """Conditions of batch `index` in all processes. A condition image is flipped and shifted like its
         sample, or on its own if they are not paired."""
-        assert self.labels is not None
-        whole = (self._own_order or self._order).batch(self.seed, index).to(self.device, non_blocking=True)
-        labels = self.labels.index_select(0, whole)
-        if labels.ndim == 4:
-            labels = views(labels, *((flips, moves) if self.paired else self._drawn(index, 1)))
-        return as_conditions(labels)
+
+        def chosen(name: str, labels: Tensor) -> Tensor:
+            alone = name in self.unpaired
+            order = self._own_order if alone else self._order
+            whole = order.batch(self.seed, index).to(self.device, non_blocking=True)
+            found = labels.index_select(0, whole)
+            if found.ndim == 4:
+                found = views(found, *(self._drawn(index, 1) if alone else (flips, moves)))
+            return found
+
+        return as_conditions(by_name(chosen, self.labels))
 
     def _drawn(self, index: int, what: int) -> tuple[Tensor | None, Tensor | None]:
         """Which images of batch `index` are flipped, in all processes [batch_size], and by how much they are
@@ -175,9 +182,11 @@ class Order:
         return torch.cat(pieces)
 
 
-def _count(samples: Samples) -> int:
-    assert samples.labels is not None, "an unpaired data set has conditions"
-    return len(samples.labels)
+def _own(samples: Samples) -> int:
+    """The length of the collection of conditions that belong to no sample."""
+    labels, names = samples.labels, unpaired(samples)
+    assert labels is not None, "an unpaired data set has conditions"
+    return min(len(labels[name]) for name in names) if isinstance(labels, Mapping) else len(labels)
 
 
 def _crop_of(samples: Samples) -> int:
@@ -188,11 +197,11 @@ def _crop_of(samples: Samples) -> int:
             f"data.random_crop = {crop} needs images larger than that, but the samples have the shape "
             f"{shape}; lower it, or set it to 0"
         )
-    labels = samples.labels
-    if crop and labels is not None and labels.ndim == 4 and labels.shape[2:] != samples.images.shape[2:]:
-        raise UserError(
-            f"random_crop = {crop} shifts a sample and its condition by the same pixels, but the condition "
-            f"is {labels.shape[3]}x{labels.shape[2]} and the sample {shape[2]}x{shape[1]}; "
-            "set random_crop = 0"
-        )
+    for labels in leaves(samples.labels):
+        if crop and labels.ndim == 4 and labels.shape[2:] != samples.images.shape[2:]:
+            raise UserError(
+                f"random_crop = {crop} shifts a sample and its condition by the same pixels, but the "
+                f"condition is {labels.shape[3]}x{labels.shape[2]} and the sample {shape[2]}x{shape[1]}; "
+                "set random_crop = 0"
+            )
     return crop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ganforge.api import Tree, mapped
 from ganforge.engine.data.batches import Batch
 
 
@@ -12,8 +13,11 @@ def micro_batches(batch: Batch, parts: int) -> Iterator[Batch]:
     if parts == 1:
         yield batch
         return
-    nothing = [None] * parts
-    own = nothing if batch.cond is None else batch.cond.chunk(parts)
-    everyone = nothing if batch.conds is None else batch.conds.chunk(parts)
-    for real, cond, conds in zip(batch.real.chunk(parts), own, everyone, strict=True):
+    reals = batch.real.chunk(parts)
+    for part, real in enumerate(reals):
+        cond, conds = (_chunk(tree, parts, part) for tree in (batch.cond, batch.conds))
         yield Batch(real, cond, conds)
+
+
+def _chunk(tree: Tree, parts: int, part: int) -> Tree:
+    return mapped(lambda each: each.chunk(parts)[part], tree)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, Prior, Samples, Task
+from ganforge.api import Architecture, Prior, Samples, Task, mapped
 from ganforge.components.results import draw_of
 from ganforge.components.team import sampled
 from ganforge.engine.data.conditions import conditions
@@ -39,7 +39,7 @@ class Diversity:
         real = samples.images[chosen].to(device)
         if real.dtype == torch.uint8:
             real = real.float() / 127.5 - 1.0
-        cond = None if samples.labels is None else conditions(samples.labels, chosen).to(device)
+        cond = mapped(lambda each: each.to(device), conditions(samples.labels, chosen))
         self.draw = draw_of(prior, len(chosen), cond, generator_for(seed, "health", device=device))
         self._real = _distances(real, self.paired)
 
@@ -59,7 +59,7 @@ def _choose(samples: Samples, count: int, seed: int) -> tuple[Tensor, bool]:
     """int64 [n]: sample indices; True if sample i and sample i + n/2 have the same label."""
     rng = generator_for(seed, "health", "samples")
     order = torch.randperm(len(samples), generator=rng)
-    if samples.labels is None or samples.labels.ndim > 2:
+    if not isinstance(samples.labels, Tensor) or samples.labels.ndim > 2:
         return order[:count], False
     waiting: dict[bytes, int] = {}
     pairs: list[tuple[int, int]] = []

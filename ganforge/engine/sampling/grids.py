@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Images, Task, per_sample
+from ganforge.api import DataSpec, Images, LabelSpec, Task, Tree, per_sample, taken
 from ganforge.components.calls import pictures_of
 from ganforge.config import RunConfig
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
@@ -74,20 +74,15 @@ def grids(sampler: GeneratorSampler, seed: int, samples: int) -> Iterator[Grid]:
     for name, z in traversals.items():
         columns = z.shape[1]
         cond = None if sampler.labels is None else sampler.conditions(ROWS, seed)
-        if cond is not None:
-            cond = cond.repeat_interleave(columns, dim=0)
+        cond = taken(cond, torch.arange(ROWS).repeat_interleave(columns))
         values = sampler.prior.code_values(codes[name], COLUMNS)
         across = tuple(f"{name} = {value:.3g}" for value in values)
         yield Grid(name, sampler.generate(z.flatten(0, 1), cond), columns, across, noises(ROWS))
-    if sampler.labels is not None and sampler.spec.labels.kind == "image":
-        yield _with_conditions(sampler, seed)
-    labels = sampler.spec.labels
-    if labels.kind in ("one_of_k", "many_of_k") and sampler.spec.is_image:
-        columns = min(labels.width, MAX_LABELS)
-        z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
-        cond = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
-        across = tuple(labels.names[:columns])
-        yield Grid("conditions", sampler.generate(z, cond), columns, across, noises(ROWS))
+    for name, labels in sampler.spec.labels.each.items():
+        if labels.kind == "image" and sampler.labels is not None:
+            yield _with_images(sampler, name, seed)
+        if labels.kind in ("one_of_k", "many_of_k") and sampler.spec.is_image:
+            yield _across_labels(sampler, name, labels, seed)
 
 
 def noises(rows: int) -> tuple[str, ...]:
@@ -102,17 +97,34 @@ def with_backdrop(grid: Grid, spec: DataSpec, critic: nn.Module, real: Images, c
     return grid._replace(backdrop=backdrop(critic, real, count))
 
 
-def _with_conditions(sampler: GeneratorSampler, seed: int) -> Grid:
+def _with_images(sampler: GeneratorSampler, name: str, seed: int) -> Grid:
     """Image conditions, and to the right of each what is made of it, four pairs a row."""
     cond = sampler.conditions(2 * ROWS, seed)
-    images = sampler.generate(sampler.latents(len(cond), seed).z, cond)
+    given = cond[name] if name else cond
+    images = sampler.generate(sampler.latents(len(given), seed).z, cond)
     channels, *side = images.shape[1:]
-    shown = F.interpolate(cond, side, mode="nearest")
+    shown = F.interpolate(given, side, mode="nearest")
     # Grey next to color, and whatever has more channels by its first ones.
     shown = shown.expand(-1, channels, -1, -1) if shown.shape[1] == 1 else shown[:, :channels]
     images = images if shown.shape[1] == channels else images[:, : shown.shape[1]]
     pairs = torch.stack([shown, images], dim=1).flatten(0, 1)
-    return Grid("conditions", pairs, 8, ("condition", "sample") * 4)
+    return Grid(_grid_name(name), pairs, 8, (name or "condition", "sample") * 4)
+
+
+def _across_labels(sampler: GeneratorSampler, name: str, labels: LabelSpec, seed: int) -> Grid:
+    """One label after the other, everything else from row to row: the noise, and the other conditions."""
+    columns = min(labels.width, MAX_LABELS)
+    z = sampler.latents(ROWS, seed).z.repeat_interleave(columns, dim=0)
+    cond: Tree = torch.eye(labels.width)[:columns].repeat(ROWS, 1)
+    if name and sampler.labels is not None:
+        others = taken(sampler.conditions(ROWS, seed), torch.arange(ROWS).repeat_interleave(columns))
+        cond = {**others, name: cond}
+    across = tuple(labels.names[:columns])
+    return Grid(_grid_name(name), sampler.generate(z, cond), columns, across, noises(ROWS))
+
+
+def _grid_name(condition: str) -> str:
+    return f"conditions_{condition}" if condition else "conditions"
 
 
 @torch.no_grad()

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Draw, Prior, Task
+from ganforge.api import Architecture, DataSpec, Draw, Prior, Task, Tree, mapped, taken
 from ganforge.components.faults import blame
 from ganforge.components.results import check_samples, draw_of
 from ganforge.components.team import sampled
-from ganforge.engine.data.conditions import conditions
+from ganforge.engine.data.conditions import conditions, count
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.random import generator_for, stream_seed
 
@@ -29,7 +29,7 @@ class GeneratorSampler:
         nets: Architecture,
         spec: DataSpec,
         device: torch.device | str = "cpu",
-        labels: Tensor | None = None,
+        labels: Tree = None,
         truncation: float | None = None,
         runtime: Runtime | None = None,
     ) -> None:
@@ -49,11 +49,11 @@ class GeneratorSampler:
         self.runtime = runtime
 
     @torch.no_grad()
-    def sample(self, n: int, seed: int, cond: Tensor | None = None) -> Tensor:
+    def sample(self, n: int, seed: int, cond: Tree = None) -> Tensor:
         """`n` samples [n, *shape] on the CPU, float32, in [-1, 1] for images; `cond` [n, K]."""
         return self.draw(n, seed, cond)[0]
 
-    def draw(self, n: int, seed: int, cond: Tensor | None = None) -> tuple[Tensor, Draw]:
+    def draw(self, n: int, seed: int, cond: Tree = None) -> tuple[Tensor, Draw]:
         """Samples as from `sample`, and the latents they were made from, on the CPU."""
         if cond is None and self.labels is not None:
             cond = self.conditions(n, seed)
@@ -61,7 +61,7 @@ class GeneratorSampler:
         return self.generate(latents.z, cond), Draw(latents.z, cond, latents.codes)
 
     @torch.no_grad()
-    def generate(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def generate(self, z: Tensor, cond: Tree) -> Tensor:
         """The generator's output for `z` [n, z_dim] and `cond` [n, K]: [n, *shape] on the CPU.
 
         Processes divide the chunks among them; all must request the same, and all get the whole.
@@ -70,15 +70,13 @@ class GeneratorSampler:
         self.network.eval()
         parts = [slice(start, start + CHUNK) for start in range(0, len(z), CHUNK)]
         if self.runtime is None or self.runtime.world == 1:
-            chunks = [self._chunk(z[part], None if cond is None else cond[part]).cpu() for part in parts]
+            chunks = [self._chunk(z[part], taken(cond, part)).cpu() for part in parts]
         else:
             chunks = list(self._shared(parts, z, cond, self.runtime))
         self.network.train(was_training)
         return torch.cat(chunks)
 
-    def _shared(
-        self, parts: list[slice], z: Tensor, cond: Tensor | None, runtime: Runtime
-    ) -> Iterator[Tensor]:
+    def _shared(self, parts: list[slice], z: Tensor, cond: Tree, runtime: Runtime) -> Iterator[Tensor]:
         """The chunks in order, each computed by one process and broadcast to all."""
         for buffer in self.network.buffers():
             # BatchNorm's statistics differ between processes, and the checkpoint has the main one's.
@@ -88,25 +86,24 @@ class GeneratorSampler:
             mine = torch.zeros(CHUNK, *self.spec.shape, device=self.device)
             if runtime.rank < len(turn):
                 part = turn[runtime.rank]
-                images = self._chunk(z[part], None if cond is None else cond[part])
+                images = self._chunk(z[part], taken(cond, part))
                 mine[: len(images)] = images
             runtime.raise_if_stopped()
             everyone = runtime.gather(mine).cpu()
             for part, images in zip(turn, everyone, strict=False):
                 yield images[: len(z[part])]
 
-    def _chunk(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def _chunk(self, z: Tensor, cond: Tree) -> Tensor:
         """At most `CHUNK` samples, on the device."""
-        latents, wanted = z.to(self.device), None if cond is None else cond.to(self.device)
+        latents, wanted = z.to(self.device), mapped(lambda each: each.to(self.device), cond)
         images: Tensor = sampled(self.task, self.network, self.nets, Draw(latents, wanted, {}))
         check_samples(images, self.nets, (len(latents), *self.spec.shape))
         return images.float()
 
-    def conditions(self, n: int, seed: int) -> Tensor:
-        """`n` rows [n, K] of the training labels, drawn with replacement."""
-        assert self.labels is not None
-        chosen = torch.randint(len(self.labels), (n,), generator=generator_for(seed, "conditions"))
-        return conditions(self.labels, chosen).cpu()
+    def conditions(self, n: int, seed: int) -> Tree:
+        """`n` conditions [n, K] of the training data, drawn with replacement."""
+        chosen = torch.randint(count(self.labels), (n,), generator=generator_for(seed, "conditions"))
+        return mapped(Tensor.cpu, conditions(self.labels, chosen))
 
     def latents(self, n: int, seed: int) -> Draw:
         """`n` latents without conditions: one random stream per sample, on the CPU, so that neither the

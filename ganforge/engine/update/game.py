@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Comparison, Draw, Play, Role, Stream
+from ganforge.api import Comparison, Draw, Play, Role, Stream, taken
 from ganforge.components.faults import blame
 from ganforge.components.results import check_compared, check_objective, check_replaced, draw_of
 from ganforge.components.team import Team
@@ -201,9 +201,7 @@ class Game:
             return draw_of(self.live.prior, n, batch.cond, self.rng)
         z, cond, codes = draw_of(self.live.prior, n * world, batch.conds, self.rng.shared)
         mine = slice(rank * n, (rank + 1) * n)
-        return Draw(
-            z[mine], None if cond is None else cond[mine], {name: code[mine] for name, code in codes.items()}
-        )
+        return Draw(z[mine], taken(cond, mine), taken(codes, mine))
 
     def _after(self, plays: Sequence[Play]) -> None:
         """When the gradients of a micro-batch are there."""

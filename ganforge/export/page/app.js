@@ -158,7 +158,7 @@
     by("truncation-value").textContent = point.truncation ?? "off";
     by("pin-a").classList.toggle("set", Boolean(state.a));
     by("pin-b").classList.toggle("set", Boolean(state.b));
-    by("command").textContent = command();
+    by("command").replaceChildren(...command().flatMap((part) => [Conditions.element("span", "", part), " "]).slice(0, -1));
     by("command-card").hidden = !source.seeded || view === "mix";
     try {
       history.replaceState(null, "", State.write(state));
@@ -180,7 +180,7 @@
     refresh();
   }
 
-  /** As a shell takes it. */
+  /** As a shell takes it, in parts between which a line may break. */
   function command() {
     const { point } = state;
     const condition = control.text();
@@ -193,7 +193,7 @@
       `--n ${n}`,
       model.truncation && point.truncation !== null && `--truncation ${point.truncation}`,
       ...Object.entries(point.codes).map(([name, value]) => `--code ${name}=${value}`),
-    ].filter(Boolean).join(" ");
+    ].filter(Boolean);
   }
 
   function status(text) {
@@ -262,7 +262,7 @@
     dice,
     download: save,
     link: () => copy(location.href, by("link"), "Copy it from the address bar"),
-    "copy-command": () => copy(command(), by("copy-command"), "select it and copy"),
+    "copy-command": () => copy(command().join(" "), by("copy-command"), "select it and copy"),
   };
   for (const [id, does] of Object.entries(act)) by(id).addEventListener("click", does);
   by("seed").addEventListener("input", () => {

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Field, Networks
-from ganforge_architectures.conditioning import BatchNorm, scheme
+from ganforge.api import Architecture, DataSpec, Field, Networks, Tree
+from ganforge_architectures.conditioning import BatchNorm, row, scheme
 from ganforge_architectures.layers import Layers, normal, orthogonal
 from ganforge_architectures.plans import BlockPlan
 from ganforge_architectures.residual import ResidualGenerator
@@ -151,9 +151,9 @@ class Generator(ResidualGenerator):
         base = (plan.base, plan.base)
         self.grow(self.chunks[0], plan, base, width, channels, norm, attention, layers)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         first, *guides = torch.split(z, self.chunks, dim=1)  # [N, first], then [N, chunk] per block
         if self.embed is not None:
-            shared = self.embed(cond)  # [N, shared]
+            shared = self.embed(row(cond))  # [N, shared]
             guides = [torch.cat([guide, shared], dim=1) for guide in guides]  # [N, chunk + shared]
         return self.images(first, guides)

@@ -1,16 +1,15 @@
-"""How a condition [N, K] enters the networks; one scheme serves one-hot, multi-hot and vectors, and
-images [N, C, H, W] as vectors of pixels."""
+"""How a condition [N, K] enters the networks; one scheme serves one-hot, multi-hot and vectors, images
+[N, C, H, W] as vectors of pixels, and several of these by name, one after the other."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Field, UserError
+from ganforge.api import DataSpec, Field, Tree, UserError
 from ganforge_architectures.layers import Layers, fan_in_linear
 
 HELP = (
@@ -89,7 +88,7 @@ def scheme(
     Raises `UserError` for a condition on data without labels, for one that is an image where `nets`
     takes none, and for a discriminator that would be shown the labels it has to find.
     """
-    width = math.prod(spec.labels.shape)
+    width = spec.labels.numbers
     labelled = spec.labels.kind != "none"
     if wanted == "none" or (wanted == "auto" and not labelled):
         return Scheme("none", "none", 0)
@@ -98,12 +97,14 @@ def scheme(
             f"nets '{nets}': conditioning '{wanted}' needs labels, but the data has none; "
             'use conditioning = "none", or data with labels'
         )
-    if spec.labels.kind == "image" and not images:
-        shape = "x".join(map(str, spec.labels.size))
-        raise UserError(
-            f"nets '{nets}': expected labels as the condition, got an image of {shape}; use nets 'unet', "
-            "'translator' or 'upscaler', or conditioning = \"none\""
-        )
+    for name, part in spec.labels.each.items():
+        if part.kind == "image" and not images:
+            shape = "x".join(map(str, part.size))
+            which = f"condition '{name}' is" if name else "got"
+            raise UserError(
+                f"nets '{nets}': expected labels as the condition, {which} an image of {shape}; use nets "
+                "'unet', 'translator' or 'upscaler', or conditioning = \"none\""
+            )
     classifiers = [name for name in LABEL_HEADS if name in heads]
     if wanted == "auto":
         wanted = auto[bool(classifiers)]
@@ -113,6 +114,32 @@ def scheme(
             f'head \'{classifiers[0]}\' has to predict; use conditioning = "generator" or "projection"'
         )
     return Scheme(*ENDS[wanted], width)
+
+
+def row(cond: Tree) -> Tensor:
+    """The condition as the modules here take it: several by name in one row [N, K]."""
+    if isinstance(cond, Tensor):
+        return cond
+    assert cond is not None
+    return torch.cat([each.flatten(1) for each in _in_order(cond)], dim=1)
+
+
+def planes(cond: Tree) -> Tensor:
+    """The condition as an image [N, C, H, W]. Of several by name one at least is an image; they are
+    concatenated, and a number becomes a plane (Choi et al. 2018, arXiv:1711.09020, section 3.2)."""
+    if isinstance(cond, Tensor):
+        return cond
+    assert cond is not None
+    parts = _in_order(cond)
+    size = next(each.shape[2:] for each in parts if each.ndim == 4)
+    return torch.cat(
+        [each if each.ndim == 4 else each[:, :, None, None].expand(-1, -1, *size) for each in parts], dim=1
+    )
+
+
+def _in_order(cond: Mapping[str, Tensor]) -> list[Tensor]:
+    """By name, so that the order of the dict, which differs by who made it, is without meaning."""
+    return [cond[name] for name in sorted(cond)]
 
 
 Embedding = Callable[[int, int], nn.Module]
@@ -130,11 +157,10 @@ class LatentInput(nn.Module):
         self.embed = layer(how.width, condition_dim) if self.concat and condition_dim else nn.Identity()
         self.width = z_dim + (condition_dim or how.width) * self.concat
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         if not self.concat:
             return z
-        assert cond is not None
-        return torch.cat([z, self.embed(cond.flatten(1))], dim=1)
+        return torch.cat([z, self.embed(row(cond).flatten(1))], dim=1)
 
 
 class ConditionPlane(nn.Module):
@@ -149,9 +175,8 @@ class ConditionPlane(nn.Module):
         self.shape = (1, *size)
         self.plane = fan_in_linear(width, size[0] * size[1])
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
-        assert cond is not None
-        plane: Tensor = self.plane(cond).unflatten(1, self.shape)  # [N, 1, H, W]
+    def forward(self, x: Tensor, cond: Tree) -> Tensor:
+        plane: Tensor = self.plane(row(cond)).unflatten(1, self.shape)  # [N, 1, H, W]
         return torch.cat([x, plane], dim=1)  # [N, C + 1, H, W]
 
 
@@ -162,9 +187,8 @@ class Projection(nn.Module):
         super().__init__()
         self.embed = layers.linear(width, features, bias=False)
 
-    def forward(self, features: Tensor, cond: Tensor | None) -> Tensor:
-        assert cond is not None
-        inner: Tensor = (self.embed(cond.flatten(1)) * features).sum(dim=1)
+    def forward(self, features: Tensor, cond: Tree) -> Tensor:
+        inner: Tensor = (self.embed(row(cond).flatten(1)) * features).sum(dim=1)
         return inner
 
 
@@ -184,10 +208,9 @@ class BatchNorm(nn.Module):
             nn.init.ones_(self.affine.bias[:channels])
             nn.init.zeros_(self.affine.bias[channels:])
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, cond: Tree) -> Tensor:
         h: Tensor = self.norm(x)
         if self.affine is None:
             return h
-        assert cond is not None
-        gain, bias = self.affine(cond).unflatten(1, (2, -1, 1, 1)).unbind(dim=1)  # [N, C, 1, 1] each
+        gain, bias = self.affine(row(cond)).unflatten(1, (2, -1, 1, 1)).unbind(dim=1)  # [N, C, 1, 1] each
         return torch.addcmul(bias, gain, h)

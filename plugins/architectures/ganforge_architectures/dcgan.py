@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
+from ganforge.api import Architecture, DataSpec, Field, Networks, Tree, Verdict
 from ganforge_architectures.classifier import Classifier
 from ganforge_architectures.conditioning import (
     BatchNorm,
@@ -157,7 +157,7 @@ class Generator(nn.Module):
         self.convs = nn.ModuleList(convs)
         self.norms = nn.ModuleList(BatchNorm(width, norm_width) for width in widths)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         *hidden, last = self.convs
         h: Tensor = self.dense(self.first(z, cond)).unflatten(1, (-1, 1, 1))  # [N, F, 1, 1]
         for conv, norm in zip(hidden, self.norms, strict=True):
@@ -221,7 +221,7 @@ class Discriminator(nn.Module):
         self.heads = Heads(features, heads, head_width)
         self.classifier = classifier
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+    def forward(self, x: Tensor, cond: Tree) -> Verdict:
         h = self.trunk(
             x if self.plane is None else self.plane(x, cond)
         )  # [N, C, *base], or [N, F] after a fully connected layer

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
-from ganforge_architectures.conditioning import HELP, LatentInput, Projection, Scheme, scheme
+from ganforge.api import Architecture, DataSpec, Field, Networks, Tree, Verdict
+from ganforge_architectures.conditioning import HELP, LatentInput, Projection, Scheme, row, scheme
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, fan_in_linear, xavier
 
@@ -76,7 +76,7 @@ class Generator(nn.Module):
             trunk += [fan_in_linear(inputs, outputs), _activation(activation)]
         self.trunk = nn.Sequential(*trunk, fan_in_linear(hidden[-1], math.prod(spec.shape)))
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         x: Tensor = self.trunk(self.first(z, cond)).unflatten(
             1, self.shape
         )  # [N, z_dim + K] -> [N, D] -> [N, *shape]
@@ -108,11 +108,10 @@ class Discriminator(nn.Module):
             self.projection = Projection(how.width, hidden[-1], Layers(xavier, spectral))
         self.heads = Heads(hidden[-1], heads)
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+    def forward(self, x: Tensor, cond: Tree) -> Verdict:
         flat = x.flatten(1)  # [N, D]
         if self.concat:
-            assert cond is not None
-            flat = torch.cat([flat, cond.flatten(1)], dim=1)
+            flat = torch.cat([flat, row(cond).flatten(1)], dim=1)
         features = self.trunk(flat)
         logits = self.logit(features).flatten()
         if self.projection is not None:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.api import Architecture, DataSpec, Field, UserError, Verdict
+from ganforge.api import Architecture, DataSpec, Field, Tree, UserError, Verdict
+from ganforge_architectures.conditioning import planes
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, normal
 
@@ -74,7 +75,9 @@ class Patched(Architecture):
                 f"nets '{self.type}': needs images, got samples of shape {spec.shape}; use nets 'mlp'"
             )
         self._check_size(spec)
-        shown = spec.labels.size[0] if self.show_condition and spec.labels.kind == "image" else 0
+        images = any(part.kind == "image" for part in spec.labels.each.values())
+        condition = image_condition(self.type, spec) if self.show_condition and images else None
+        shown = condition[0] if condition else 0
         layers = Layers(normal(self.init_std), self.spectral_norm)
         widths = [self.d_width * 2 ** min(i, MAX_DOUBLINGS) for i in range(self.d_layers + 1)]
         critics = [Patches(spec.shape[0] + shown, widths, self.d_norm, layers) for _ in range(self.scales)]
@@ -95,18 +98,24 @@ class Patched(Architecture):
 
 
 def image_condition(nets: str, spec: DataSpec) -> tuple[int, int, int] | None:
-    """(C, H, W) of the condition of `data`; None if there is none, as for a discriminator alone.
+    """(C, H, W) of the condition of `data` as `planes` makes it; None if there is none, as for a
+    discriminator alone.
 
-    Raises `UserError` for a condition that is not an image."""
+    Raises `UserError` for a condition without an image, and for images of several sizes."""
     labels = spec.labels
     if labels.kind == "none":
         return None
-    if labels.kind != "image":
+    sizes = {name: part.size[1:] for name, part in labels.each.items() if part.kind == "image"}
+    if not sizes:
         raise UserError(
             f"nets '{nets}': expected an image as the condition, got labels of kind '{labels.kind}'; use "
             "data 'derived' or 'pairs', or nets 'dcgan'"
         )
-    channels, height, width = labels.size
+    if len(set(sizes.values())) > 1:
+        found = ", ".join(f"'{name}' of {height}x{width}" for name, (height, width) in sizes.items())
+        raise UserError(f"nets '{nets}': expected images of one size as conditions, got {found}")
+    height, width = next(iter(sizes.values()))
+    channels = sum(part.size[0] if part.kind == "image" else part.width for part in labels.each.values())
     return channels, height, width
 
 
@@ -117,7 +126,7 @@ class NoCondition(nn.Module):
         super().__init__()
         self.nets = nets
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         raise UserError(
             f"nets '{self.nets}': expected an image as the condition, got none; use data 'derived' or "
             "'pairs', or nets 'dcgan'"
@@ -174,11 +183,12 @@ class Discriminator(nn.Module):
         self.shows = shows
         self.heads = heads
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+    def forward(self, x: Tensor, cond: Tree) -> Verdict:
         if self.shows:
-            assert cond is not None
             # A smaller condition (super-resolution) is upsampled to the image's size.
-            x = torch.cat([x, F.interpolate(cond, x.shape[2:], mode="nearest")], dim=1)  # [N, C + C', H, W]
+            x = torch.cat(
+                [x, F.interpolate(planes(cond), x.shape[2:], mode="nearest")], dim=1
+            )  # [N, C + C', H, W]
         logits: list[Tensor] = []
         features: list[list[Tensor]] = []
         for i, critic in enumerate(self.critics):

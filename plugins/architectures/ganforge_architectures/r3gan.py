@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.api import Architecture, DataSpec, Field, Networks, UserError, Verdict
-from ganforge_architectures.conditioning import ConditionDim, LatentInput, Scheme, scheme
+from ganforge.api import Architecture, DataSpec, Field, Networks, Tree, UserError, Verdict
+from ganforge_architectures.conditioning import ConditionDim, LatentInput, Scheme, row, scheme
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, fan_in_normal
 from ganforge_architectures.resample import Downsample, Upsample
@@ -162,7 +162,7 @@ class Generator(nn.Module):
         self.trunk = nn.Sequential(*trunk)
         self.out = LAYERS.conv(widths[-1], channels, 1, bias=False)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         scales = self.scales(self.first(z, cond))  # [N, C0]
         h = self.basis * scales[:, :, None, None]  # [N, C0, *base]
         return torch.tanh(self.out(self.trunk(h)))
@@ -196,11 +196,11 @@ class Discriminator(nn.Module):
         )
         self.heads = Heads(last, heads)
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+    def forward(self, x: Tensor, cond: Tree) -> Verdict:
         features = self.basis(self.trunk(x)).flatten(1)  # [N, C, *base] -> [N, C]
         logits = self.logit(features)  # [N, C] with projection, otherwise [N, 1]
         if self.embed is not None:
-            logits = (logits * self.embed(cond)).sum(dim=1)  # [N]
+            logits = (logits * self.embed(row(cond))).sum(dim=1)  # [N]
         return Verdict(logits.flatten(), self.heads(features), features)
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Field, Networks, Verdict
+from ganforge.api import Architecture, DataSpec, Field, Networks, Tree, Verdict
 from ganforge_architectures.attention import SelfAttention
 from ganforge_architectures.conditioning import (
     BatchNorm,
@@ -151,7 +151,7 @@ class Generator(ResidualGenerator):
         norm = partial(BatchNorm, width=norm_width)
         self.grow(first.width, plan, base, width, channels, norm, attention, layers)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         return self.images(self.first(z, cond), [cond] * len(self.blocks))
 
 
@@ -195,7 +195,7 @@ class Discriminator(nn.Module):
             self.projection = Projection(how.width, widths[-1], layers)
         self.heads = Heads(widths[-1], heads)
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+    def forward(self, x: Tensor, cond: Tree) -> Verdict:
         h = self.trunk(x if self.plane is None else self.plane(x, cond))  # [N, F, H', W']
         features = h.mean(dim=(2, 3)) if self.pool == "mean" else h.sum(dim=(2, 3))  # [N, F]
         logits = self.logit(features).flatten()  # [N]

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Verdict
+from ganforge.api import Tree, Verdict
 from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.precision import full_precision
@@ -85,7 +85,7 @@ class StyleDiscriminator(nn.Module):
         self.logit = EqualizedLinear(last, 1 if mapping is None else last)
         self.heads = Heads(last, heads)
 
-    def forward(self, x: Tensor, cond: Tensor | None) -> Verdict:
+    def forward(self, x: Tensor, cond: Tree) -> Verdict:
         h = self.conv(self.stddev(self.blocks(self.from_rgb(x))))  # [N, F, base, base]
         features = self.linear(h.flatten(1))  # [N, F]
         logits: Tensor = self.logit(features)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ganforge.api import Tree
 from ganforge_architectures.filtered import upsampled
 from ganforge_architectures.modulated import Form, NoiseMode, StyledConv, ToRGB
 from ganforge_architectures.style_mapping import Mapping
@@ -108,7 +109,7 @@ class StyleGenerator(nn.Module):
         """How far w may be from its mean, as a factor (psi), in evaluation."""
         self.register_buffer("w_mean", torch.zeros(w_dim))
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         w = self.mapping(z, cond)  # [N, L, W]
         mean = self.get_buffer("w_mean")
         if not self.training:
@@ -123,13 +124,13 @@ class StyleGenerator(nn.Module):
         unbounded: Tensor = self.synthesis(w)
         return unbounded
 
-    def truncated(self, z: Tensor, cond: Tensor | None, psi: Tensor) -> Tensor:
+    def truncated(self, z: Tensor, cond: Tree, psi: Tensor) -> Tensor:
         """Images [N, C, H, W] in [-1, 1] with a factor `psi` [N] for each, in place of `truncation`."""
         w = torch.lerp(self.get_buffer("w_mean"), self.mapping(z, cond), psi[:, None, None])
         images: Tensor = self.synthesis(w)
         return images.clamp(-1, 1)
 
-    def mixed(self, coarse: Tensor, fine: Tensor, cond: Tensor | None, share: float) -> Tensor:
+    def mixed(self, coarse: Tensor, fine: Tensor, cond: Tree, share: float) -> Tensor:
         """Images [N, C, H, W] in [-1, 1] with the styles of latents `coarse` [N, z_dim] in the first `share`
         of the layers, at least one, and those of `fine` in the others; truncated as any other."""
         first, rest = self.mapping(coarse, cond), self.mapping(fine, cond)
@@ -140,7 +141,7 @@ class StyleGenerator(nn.Module):
         images: Tensor = self.synthesis(w)
         return images.clamp(-1, 1)
 
-    def _mixed(self, w: Tensor, z: Tensor, cond: Tensor | None) -> Tensor:
+    def _mixed(self, w: Tensor, z: Tensor, cond: Tree) -> Tensor:
         """With the styles of the next sample's latent, under the sample's own condition, from a random
         layer on."""
         n, layers = w.shape[:2]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ganforge.api import Tree
+from ganforge_architectures.conditioning import row
 from ganforge_architectures.equalized import EqualizedLinear
 from ganforge_architectures.precision import full_precision
 
@@ -33,14 +35,12 @@ class Mapping(nn.Module):
             *(EqualizedLinear(width if i else first, width, rate, active=True) for i in range(layers))
         )
 
-    def forward(self, z: Tensor | None, cond: Tensor | None) -> Tensor:
-        some = z if z is not None else cond
-        assert some is not None
+    def forward(self, z: Tensor | None, cond: Tree) -> Tensor:
+        some = z if z is not None else row(cond)
         with full_precision(some):
             dtype = next(self.parameters()).dtype
             parts = [] if z is None else [normalized(z.to(dtype))]
             if self.embed is not None:
-                assert cond is not None
-                parts.append(normalized(self.embed(cond.flatten(1).to(dtype))))  # [N, width]
+                parts.append(normalized(self.embed(row(cond).flatten(1).to(dtype))))  # [N, width]
             w: Tensor = self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, 1))  # [N, width]
             return w[:, None].expand(-1, self.copies, -1)  # [N, copies, width]

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Field, Networks, UserError
+from ganforge.api import DataSpec, Field, Networks, Tree, UserError
+from ganforge_architectures.conditioning import planes
 from ganforge_architectures.layers import Layers, normal
 from ganforge_architectures.patch import NoCondition, Norm, Patched, image_condition, norm_of
 
@@ -61,7 +62,8 @@ class Translator(Patched):
         self._check(condition, spec)
         blocks = self.blocks or (6 if max(spec.shape[1:]) <= SMALL else 9)
         layers = Layers(normal(self.init_std))
-        generator = Generator(condition[0], spec.shape[0], self.width, blocks, self.norm, layers)
+        constant = any(part.kind != "image" for part in spec.labels.each.values())
+        generator = Generator(condition[0], spec.shape[0], self.width, blocks, self.norm, layers, constant)
         return Networks(generator, discriminator)
 
     def _check(self, condition: tuple[int, int, int], spec: DataSpec) -> None:
@@ -82,12 +84,22 @@ class Generator(nn.Module):
     """z (not used), cond [N, C', H, W] -> images [N, C, H, W] in [-1, 1]."""
 
     def __init__(
-        self, inputs: int, outputs: int, width: int, blocks: int, norm: Norm, layers: Layers
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        blocks: int,
+        norm: Norm,
+        layers: Layers,
+        constant: bool = False,
     ) -> None:
+        """`constant`: some of the inputs are labels as planes of one value."""
         super().__init__()
         bias = norm == "none"
-        trunk: list[nn.Module] = [nn.ReflectionPad2d(3), layers.conv(inputs, width, 7, bias=bias)]
-        trunk += [*norm_of(norm, width), nn.ReLU(inplace=True)]
+        # The mean over pixels that instance normalization removes is all that a constant plane adds.
+        first: Norm = "none" if constant and norm == "instance" else norm
+        trunk: list[nn.Module] = [nn.ReflectionPad2d(3), layers.conv(inputs, width, 7, bias=first == "none")]
+        trunk += [*norm_of(first, width), nn.ReLU(inplace=True)]
         for channels in (width, 2 * width):
             trunk += [
                 layers.conv(channels, 2 * channels, 3, stride=2, padding=1, bias=bias),
@@ -106,9 +118,8 @@ class Generator(nn.Module):
         self.trunk = nn.Sequential(*trunk, nn.ReflectionPad2d(3))
         self.out = layers.conv(width, outputs, 7)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        assert cond is not None
-        return torch.tanh(self.out(self.trunk(cond)))
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
+        return torch.tanh(self.out(self.trunk(planes(cond))))
 
 
 class Block(nn.Module):

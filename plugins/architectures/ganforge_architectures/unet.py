@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganforge.api import DataSpec, Field, Networks, UserError
+from ganforge.api import DataSpec, Field, Networks, Tree, UserError
+from ganforge_architectures.conditioning import planes
 from ganforge_architectures.layers import Layers, normal
 from ganforge_architectures.patch import MAX_DOUBLINGS, NoCondition, Norm, Patched, image_condition, norm_of
 
@@ -118,10 +119,9 @@ class Generator(nn.Module):
         last = 2 * widths[0] if up else widths[0]
         self.out = layers.conv_transpose(last, outputs, 4, stride=2, padding=1)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        assert cond is not None
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
         maps: list[Tensor] = []
-        h = cond
+        h = planes(cond)
         for layer in self.down:
             h = layer(h)  # [N, width, H/2, W/2]
             maps.append(h)

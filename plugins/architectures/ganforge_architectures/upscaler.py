@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import DataSpec, Field, Networks, UserError
+from ganforge.api import DataSpec, Field, Networks, Tree, UserError
+from ganforge_architectures.conditioning import planes
 from ganforge_architectures.layers import Layers, fan_in_normal
 from ganforge_architectures.patch import NoCondition, Norm, Patched, image_condition, norm_of
 
@@ -101,9 +102,8 @@ class Generator(nn.Module):
         self.grow = nn.Sequential(*grow)
         self.out = layers.conv(width, outputs, 9, padding=4)
 
-    def forward(self, z: Tensor, cond: Tensor | None) -> Tensor:
-        assert cond is not None
-        h = self.first(cond)
+    def forward(self, z: Tensor, cond: Tree) -> Tensor:
+        h = self.first(planes(cond))
         return torch.tanh(self.out(self.grow(h + self.trunk(h))))
 
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import PrivateAttr
 from torch import Tensor
 
-from ganforge.api import Callback, DataSpec, Field, Play, Shapes, UserError, memory
+from ganforge.api import Callback, DataSpec, Field, Play, Shapes, UserError, leaves, mapped, memory
 
 
 class History(Callback):
@@ -38,7 +38,8 @@ class History(Callback):
     def prepare(self, spec: DataSpec, shapes: Shapes) -> None:
         width = 0
         for number, (name, shape) in enumerate(shapes.items()):
-            columns = math.prod(shape) + math.prod(spec.labels.shape)
+            # A column without conditions, too: pools in checkpoints have it.
+            columns = math.prod(shape) + (spec.labels.numbers or 1)
             self._places[name] = (number, width, width + columns)
             width += columns
         self._pool = torch.zeros(self.size, width)
@@ -62,10 +63,11 @@ class History(Callback):
         self._pool[:, begin:end].index_copy_(0, place, torch.where(kept, shown, old))
         self._filled[number].index_fill_(0, place, 1.0)
         rows = torch.where(taken, old, shown)
-        fakes = play.fake[0].numel()
-        play.fake = rows[:, :fakes].reshape_as(play.fake)
-        if play.fake_cond is not None:
-            play.fake_cond = rows[:, fakes : fakes + play.fake_cond[0].numel()].reshape_as(play.fake_cond)
+        parts = [play.fake, *leaves(play.fake_cond)]
+        sizes = [each[0].numel() for each in parts]
+        columns = iter(rows[:, : sum(sizes)].split(sizes, dim=1))
+        play.fake = next(columns).reshape_as(play.fake)
+        play.fake_cond = mapped(lambda each: next(columns).reshape_as(each), play.fake_cond)
 
     def _rows(self, play: Play, width: int) -> Tensor:
         """Each fake with its condition in a row: [n, width]."""
@@ -74,14 +76,12 @@ class History(Callback):
                 f"callback 'history': size = {self.size} is less than the {len(play.fake)} fakes of an "
                 f"update; set size = {len(play.fake)} or more"
             )
-        parts = [play.fake.flatten(1)]
-        if play.fake_cond is not None:
-            parts.append(play.fake_cond.flatten(1))
-        rows = torch.cat(parts, 1)
+        rows = torch.cat([each.flatten(1) for each in (play.fake, *leaves(play.fake_cond))], 1)
         if rows.shape[1] > width:
             raise UserError(
                 "callback 'history': expected fakes whose condition is shaped as the data's, got "
-                f"{list(play.fake_cond.shape[1:])}; remove the callback"
+                f"{', '.join(str(list(each.shape[1:])) for each in leaves(play.fake_cond))}; remove the "
+                "callback"
             )
         missing = width - rows.shape[1]
         return rows if not missing else torch.cat([rows, rows.new_zeros(len(rows), missing)], 1)

@@ -8,6 +8,7 @@ from ganforge.api import Component, hookimpl
 from ganforge_datasets.celeba import CelebA
 from ganforge_datasets.cifar10 import CIFAR10
 from ganforge_datasets.derived import Derived
+from ganforge_datasets.domains import Domains
 from ganforge_datasets.iclevr import ICLEVR
 from ganforge_datasets.image_folder import ImageFolder
 from ganforge_datasets.mnist import MNIST, FashionMNIST
@@ -24,6 +25,7 @@ def ganforge_components() -> Iterable[type[Component]]:
         MNIST,
         CelebA,
         Derived,
+        Domains,
         FashionMNIST,
         ImageFolder,
         Pairs,

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ganforge.api import UserError
 from ganforge_datasets.arrays import read_array, scale_16_bits, to_levels
 from ganforge_datasets.bmp_alpha import add_alpha
-from ganforge_datasets.formats import formats, is_array_name
+from ganforge_datasets.formats import formats, is_array_name, what_it_is
 
 FORMAT = 3
 """Version of how files become bytes; part of every cache key."""
@@ -97,7 +97,8 @@ def decode_image(data: bytes, where: str, form: Form) -> Decoded:
     except Image.DecompressionBombError:
         raise UserError(f"{where} has more than {MAX_JPEG_PIXELS:,} pixels, which is refused") from None
     except UnidentifiedImageError:
-        raise UserError(f"{where} is not an image (of {', '.join(formats())})") from None
+        what = what_it_is(data) or f"is not an image (of {', '.join(formats())})"
+        raise UserError(f"{where} {what}") from None
     # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others on damaged files.
     except Exception as error:
         raise UserError(f"{where} is damaged: {error}; copy it again") from None

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError, in_memory
 from ganforge_datasets.conditions_of import edges, grey, hole, low, outline
+from ganforge_datasets.labels_kept import labels_with, with_labels
 
 Kind = Literal["grey", "edges", "outline", "low", "hole", "same", "left", "right"]
 AT_ONCE = 256
@@ -17,7 +18,7 @@ AT_ONCE = 256
 
 
 class Derived(Dataset):
-    """The images of `of`, without their labels; the condition is an image made of each."""
+    """The images of `of`; the condition is an image made of each, by default without its label."""
 
     type: Literal["derived"] = "derived"
     source: ClassVar[str] = (
@@ -43,6 +44,11 @@ class Derived(Dataset):
         description="false = samples are the first half of the data, and conditions are made of the second: "
         "none belongs to any sample, as for the task 'cycle'.",
     )
+    with_labels: bool = Field(
+        False,
+        description="Conditions by name: the image as `image`, and the labels of `of` as `label`; false = "
+        "the image alone.",
+    )
 
     def spec(self) -> DataSpec:
         """Raises `UserError` where the condition cannot be made of such samples."""
@@ -56,12 +62,12 @@ class Derived(Dataset):
         self._check_sides(height, width)
         if self.condition in ("left", "right"):
             half = (channels, height, width // 2)
-            return DataSpec(shape=half, labels=LabelSpec(kind="image", size=half))
+            return DataSpec(shape=half, labels=self._labels(half, inner))
         if self.condition in ("grey", "edges", "outline"):
             channels = 1
         if self.condition == "low":
             height, width = height // self.factor, width // self.factor
-        return DataSpec(shape=inner.shape, labels=LabelSpec(kind="image", size=(channels, height, width)))
+        return DataSpec(shape=inner.shape, labels=self._labels((channels, height, width), inner))
 
     def build(self, split: Split, context: Context) -> Samples:
         """Images uint8 [M, C, H, W] and conditions uint8 [M', C', H', W'], held in memory."""
@@ -69,7 +75,7 @@ class Derived(Dataset):
         if self.condition in ("left", "right"):
             samples, conditions = self._halves(in_memory(inner.images))
         else:
-            samples, conditions = in_memory(inner.images), self._conditions(in_memory(inner.images), context)
+            samples, conditions = in_memory(inner.images), self._made(in_memory(inner.images), context)
         groups = inner.groups
         if not self.paired:
             if len(samples) < 2:
@@ -77,7 +83,14 @@ class Derived(Dataset):
             middle = (len(samples) + 1) // 2
             samples, conditions = samples[:middle], conditions[middle:]
             groups = None if groups is None else groups[:middle]
-        return Samples(samples, conditions, inner.mirror, groups, inner.random_crop, self.paired)
+        return with_labels(
+            Samples(samples, conditions, inner.mirror, groups, inner.random_crop, self.paired),
+            inner if self.with_labels else None,
+        )
+
+    def _labels(self, size: tuple[int, ...], inner: DataSpec) -> LabelSpec:
+        image = LabelSpec(kind="image", size=size, paired=self.paired)
+        return labels_with(self, self.of, image, inner) if self.with_labels else image
 
     def _check_sides(self, height: int, width: int) -> None:
         of = f"images of {height}x{width}"
@@ -93,7 +106,7 @@ class Derived(Dataset):
         left, right = images.tensor_split(2, dim=3)
         return (right, left) if self.condition == "left" else (left, right)
 
-    def _conditions(self, images: Tensor, context: Context) -> Tensor:
+    def _made(self, images: Tensor, context: Context) -> Tensor:
         if self.condition == "same":
             return images
         make: dict[str, Callable[[Tensor], Tensor]] = {
@@ -103,7 +116,9 @@ class Derived(Dataset):
             "low": lambda part: low(part, self.factor),
             "hole": hole,
         }
-        found = torch.empty(len(images), *self.spec().labels.size, dtype=torch.uint8)
+        labels = self.spec().labels
+        size = labels.parts["image"].size if labels.parts else labels.size
+        found = torch.empty(len(images), *size, dtype=torch.uint8)
         starts = range(0, len(images), AT_ONCE)
         for start in context.track(starts, len(starts), "making conditions"):
             part = slice(start, start + AT_ONCE)

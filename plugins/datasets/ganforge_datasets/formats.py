@@ -59,7 +59,7 @@ def is_hidden(path: str) -> bool:
 
 
 def why_not_read(path: str) -> str | None:
-    """The reason to pass over a file that its name alone gives; None where there is none."""
+    """The reason to skip a file that its name alone gives; None where there is none."""
     if path.lower().endswith(UNSUPPORTED):
         return "in unsupported formats; convert to PNG"
     if path.lower().endswith(ARCHIVES):
@@ -75,3 +75,14 @@ def is_image_head(head: bytes) -> bool:
         return head[8:12] in (b"avif", b"avis")
     # Two letters are too little to tell a bitmap; its reserved bytes are 0.
     return head.startswith(_SIGNATURES) or (head[:2] == b"BM" and head[6:10] == bytes(4) and len(head) >= 26)
+
+
+def what_it_is(head: bytes) -> str | None:
+    """What lies in place of an image, by its first bytes, and what to do; None if it is not recognized."""
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the file itself; run 'git lfs pull'"
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        return "is a web page, as failed downloads leave it; download it again"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1"):
+        return "is HEIC, whatever its suffix, which is not read; convert it"
+    return None

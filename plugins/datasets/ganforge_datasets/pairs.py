@@ -11,10 +11,11 @@ import torch
 from ganforge.api import Context, Dataset, DataSpec, Field, LabelSpec, Samples, Split, UserError, in_memory
 from ganforge_datasets.image_files import ImageFiles
 from ganforge_datasets.image_folder import ImageFolder
+from ganforge_datasets.labels_kept import labels_with, with_labels
 
 
 class Pairs(Dataset):
-    """The images of `of`, without their labels; the condition of image i is image i of `condition`.
+    """The images of `of`; the condition of image i is image i of `condition`, by default without its label.
 
     The images of folders and zips are in the order of their paths, and must have the same names.
     """
@@ -37,6 +38,11 @@ class Pairs(Dataset):
         description="false = the two have nothing to do with each other, and may differ in number, as for "
         "the task 'cycle'.",
     )
+    with_labels: bool = Field(
+        False,
+        description="Conditions by name: the image as `image`, and the labels of `of` as `label`; false = "
+        "the image alone.",
+    )
 
     def spec(self) -> DataSpec:
         """Raises `UserError` where either has no images."""
@@ -50,7 +56,9 @@ class Pairs(Dataset):
                     f"{spec.shape}; name another data set in [data.{table}]"
                 )
         (_, _, of), (_, _, condition) = specs
-        return DataSpec(shape=of.shape, labels=LabelSpec(kind="image", size=condition.shape))
+        image = LabelSpec(kind="image", size=condition.shape, paired=self.paired)
+        labels = labels_with(self, self.of, image, of) if self.with_labels else image
+        return DataSpec(shape=of.shape, labels=labels)
 
     def build(self, split: Split, context: Context) -> Samples:
         """Images uint8 [M, C, H, W] and conditions uint8 [M', C', H', W']; flips and crops are those of
@@ -65,7 +73,7 @@ class Pairs(Dataset):
                     f"data 'pairs': got {len(samples):,} samples and {len(conditions):,} conditions; "
                     "expected as many of both, or data.paired = false"
                 )
-        return Samples(
+        found = Samples(
             samples.images,
             in_memory(conditions.images),
             samples.mirror,
@@ -73,6 +81,7 @@ class Pairs(Dataset):
             samples.random_crop,
             self.paired,
         )
+        return with_labels(found, samples if self.with_labels else None)
 
     def _check_names(self) -> None:
         """Raises `UserError` where images of two folders would be paired whose names differ."""

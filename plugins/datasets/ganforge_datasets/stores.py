@@ -13,7 +13,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ganforge.api import UserError
-from ganforge_datasets.formats import ARCHIVES, HEAD, is_image_head, is_image_name
+from ganforge_datasets.formats import (
+    ARCHIVES,
+    HEAD,
+    UNSUPPORTED,
+    is_array_name,
+    is_image_head,
+    is_image_name,
+    what_it_is,
+)
 
 MAX_BYTES = 64 * 2**20
 """A larger file is refused before it is read, or unpacked from a zip."""
@@ -178,6 +186,8 @@ class ZipStore(Store):
             raise UserError(
                 f"{self.where(name)} has {member.file_size:,} bytes; more than {MAX_BYTES:,} is refused"
             )
+        if member.flag_bits & 1:
+            raise UserError(f"{self.where(name)} is encrypted; unpack the zip with its password")
         # Only for these two does the library unpack no more than requested, whatever the header claims.
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UserError(
@@ -217,12 +227,22 @@ def _no_zip(path: Path) -> str:
     with contextlib.suppress(Exception):
         if tarfile.is_tarfile(path):
             return f"{path} is a tar archive, which is not read in place; unpack it and give its folder"
+    head = b""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        head = file.read(HEAD)
     if name.endswith(ARCHIVES) and not name.endswith(".zip"):
         return f"{path} is not a folder or zip of images; unpack it and give its folder"
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        if is_image_name(name) or is_image_head(file.read(HEAD)):
-            return f"{path} is one image; set data.root to the folder it is in, {path.parent}"
-    return f"{path} is not a zip, or is cut short; copy it again"
+    if is_image_name(name) or name.endswith(UNSUPPORTED) or is_image_head(head):
+        return f"{path} is one image; set data.root to the folder it is in, {path.parent}"
+    if what_it_is(head):
+        return f"{path} {what_it_is(head)}"
+    if name.endswith(".zip") or head.startswith(b"PK"):
+        return f"{path} is not a zip, or is cut short; copy it again"
+    if name.endswith((".csv", ".tsv", ".json", ".jsonl", ".txt", ".toml", ".xlsx")):
+        return f"{path} is a table or text; set data.root to the folder with the images"
+    if is_array_name(name):
+        return f"{path} holds arrays; save each image as a file, and set data.root to their folder"
+    return f"{path} is a file, but no zip; set data.root to a folder or zip with images"
 
 
 def inner_path(member: str, archive: Path, what: str) -> PurePosixPath:

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import DataSpec, Field, Play, Prior, Role, Share, Term, UserError
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Share, Term, Tree, UserError
 
 ONE_OF_K = "label"
 MANY_OF_K = "labels"
@@ -42,14 +42,32 @@ class AuxiliaryClassifier(Term):
         "samples only.",
     )
     generator_weight: float = Field(1.0, ge=0, description="Weight of the fakes in the generator's update.")
+    condition: str = Field(
+        "",
+        description="Of several conditions by name, the one that is classified; empty = there is only one.",
+    )
 
     def heads(self, spec: DataSpec, prior: Prior) -> dict[str, int]:
         labels = spec.labels
+        if self.condition or labels.parts:
+            if self.condition not in labels.parts:
+                raise UserError(
+                    f"term '{self.type}': expected condition to be one of "
+                    f"{', '.join(labels.parts) or 'none (the data has no conditions by name)'}, got "
+                    f"'{self.condition}'"
+                )
+            labels = labels.parts[self.condition]
         if labels.kind == "one_of_k":
             return {ONE_OF_K: labels.width}
         if labels.kind == "many_of_k":
             return {MANY_OF_K: labels.width}
-        got = "has none" if labels.kind == "none" else "has vectors"
+        got = (
+            "has none"
+            if labels.kind == "none"
+            else "has vectors"
+            if labels.kind == "vector"
+            else "has images"
+        )
         raise UserError(
             f"term '{self.type}' needs data labelled with one or many of K classes, but the data {got}; "
             "use other [data] or remove the term"
@@ -57,13 +75,20 @@ class AuxiliaryClassifier(Term):
 
     def __call__(self, play: Play) -> Tensor:
         if play.role == "g":
-            return self.generator_weight * _cross_entropy(play.fake_verdict.heads, play.fake_cond)
+            return self.generator_weight * _cross_entropy(play.fake_verdict.heads, self._of(play.fake_cond))
         # heads [N, K] and conditions [N, K] -> a scalar
-        value = self.real_weight * _cross_entropy(play.real_verdict.heads, play.cond)
+        value = self.real_weight * _cross_entropy(play.real_verdict.heads, self._of(play.cond))
         # Without weight it would cost a backward pass through the classifier all the same.
         if self.fake_weight:
-            value = value + self.fake_weight * _cross_entropy(play.fake_verdict.heads, play.fake_cond)
+            value = value + self.fake_weight * _cross_entropy(
+                play.fake_verdict.heads, self._of(play.fake_cond)
+            )
         return value
+
+    def _of(self, cond: Tree) -> Tensor | None:
+        """The labels among the conditions; a task may show the critic these alone."""
+        found: Tensor | None = cond[self.condition] if isinstance(cond, Mapping) else cond
+        return found
 
     def estimates(self, play: Play) -> dict[str, Share]:
         """The classifier's accuracy in the discriminator's update: the share of a sample's k labels among
@@ -71,8 +96,8 @@ class AuxiliaryClassifier(Term):
         if play.role == "g":
             return {}
         return {
-            "class_accuracy_real": labels_found(_outputs(play.real_verdict.heads), play.cond),
-            "class_accuracy_fake": labels_found(_outputs(play.fake_verdict.heads), play.fake_cond),
+            "class_accuracy_real": labels_found(_outputs(play.real_verdict.heads), self._of(play.cond)),
+            "class_accuracy_fake": labels_found(_outputs(play.fake_verdict.heads), self._of(play.fake_cond)),
         }
 
 

@@ -1,7 +1,8 @@
 """Cycle consistency: there and back again is where one was.
 
 Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park, Isola &
-Efros, 2017), arXiv:1703.10593, equation 2.
+Efros, 2017), arXiv:1703.10593, equation 2; of one generator for several domains StarGAN (Choi et al., 2018),
+arXiv:1711.09020, equation 4.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from ganforge_losses.generators import member, opposite
 
 class CycleConsistency(Term):
     """E |x - ba(ab(x))| for the fakes of one comparison of the task `cycle`, E |y - ab(ba(y))| for those of
-    the other; the mean over all numbers of a sample, in the generator's update."""
+    the other; of the task `multi_domain` E |x - G(G(x, c), c')| for x of domain c'. The mean over all numbers
+    of a sample, in the generator's update."""
 
     type: Literal["cycle_consistency"] = "cycle_consistency"
     example: ClassVar[Mapping[str, Any]] = {
@@ -35,7 +37,17 @@ class CycleConsistency(Term):
     weight: Scheduled = Field(10.0, ge=0, description="Factor on the distance (lambda of the paper).")
 
     def __call__(self, play: Play) -> Tensor:
-        _, back = opposite(play, self.type)
-        returned = member(play, back, self.type)(torch.zeros_like(play.draw.z), play.fake)
+        returned = self._returned(play)
         distance: Tensor = (returned - play.extra["source"]).abs().mean()
         return distance
+
+    def _returned(self, play: Play) -> Tensor:
+        """The fakes, translated back to where they were made from."""
+        z = torch.zeros_like(play.draw.z)
+        returned: Tensor
+        if "origin" in play.extra and play.generator is not None:
+            returned = play.generator(z, {"image": play.fake, "domain": play.extra["origin"]})
+            return returned
+        _, back = opposite(play, self.type)
+        returned = member(play, back, self.type)(z, play.fake)
+        return returned

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from ganforge.api import Field, Images, Metric, Sampler, Samples, UserError
+from ganforge.api import Field, Images, Metric, Sampler, Samples, UserError, mapped
 
 
 class PairError(Metric):
@@ -37,7 +37,7 @@ class PairError(Metric):
 
     def compute(self, sampler: Sampler, samples: Samples) -> dict[str, float]:
         """Raises `UserError` where there are no pairs, or fewer than `samples`."""
-        if samples.labels is None or not samples.paired:
+        if samples.labels is None or not samples.paired or samples.unpaired:
             got = "no conditions" if samples.labels is None else "conditions that belong to no sample"
             raise UserError(
                 f"metric '{self.type}': expected data whose conditions belong to its samples, got {got}; "
@@ -50,7 +50,8 @@ class PairError(Metric):
             )
         generator = torch.Generator().manual_seed(self.seed)
         rows = torch.randperm(len(samples), generator=generator)[: self.samples]
-        real, cond = (_values(part, rows) for part in (samples.images, samples.labels))
+        real = _values(samples.images, rows)
+        cond = mapped(lambda part: _values(part, rows), samples.labels)
         error = (sampler.sample(self.samples, self.seed, cond) - real).flatten(1)
         # A perfect pair would have an infinite ratio: no smaller than half a level of a byte.
         rms = error.square().mean(1).sqrt().clamp(min=1 / 255)

@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 
-from ganforge.api import Field, Optimizer, Parameters, Scheduled
+from ganforge.api import Advice, Field, Optimizer, Parameters, RunView, Scheduled
 from ganforge_optimizers.fused import fused
+from ganforge_optimizers.step_size import on_decays, on_rate
 
 Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
@@ -38,6 +39,9 @@ class Adam(Optimizer):
         "c = every / (every + 1), lr times c, and betas to the power of c (Karras et al., 2020, "
         "arXiv:1912.04958, appendix B); 0 = not.",
     )
+
+    def advice(self, run: RunView) -> list[Advice]:
+        return on_rate(self.type, self.lr) + on_decays(self.type, self.betas)
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         parameters = list(parameters)

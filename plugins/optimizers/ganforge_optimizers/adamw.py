@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 
-from ganforge.api import Field, Optimizer, Parameters, Scheduled
+from ganforge.api import Advice, Field, Optimizer, Parameters, RunView, Scheduled
 from ganforge_optimizers.fused import fused
+from ganforge_optimizers.step_size import on_decays, on_rate
 
 Decay = Annotated[Scheduled, Field(ge=0, lt=1)]
 
@@ -31,6 +32,9 @@ class AdamW(Optimizer):
     weight_decay: float = Field(
         0.01, ge=0, description="Each update shrinks the weights by lr times this; 0 = off."
     )
+
+    def advice(self, run: RunView) -> list[Advice]:
+        return on_rate(self.type, self.lr) + on_decays(self.type, self.betas)
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         parameters = list(parameters)

@@ -10,7 +10,8 @@ from typing import ClassVar, Literal
 
 import torch
 
-from ganforge.api import Field, Optimizer, Parameters, Scheduled
+from ganforge.api import Advice, Field, Optimizer, Parameters, RunView, Scheduled
+from ganforge_optimizers.step_size import on_rate
 
 
 class RMSprop(Optimizer):
@@ -23,6 +24,9 @@ class RMSprop(Optimizer):
     alpha: float = Field(0.99, ge=0, lt=1, description="Decay of the running mean of squared gradients.")
     eps: float = Field(1e-8, gt=0, description="Added to the denominator, against division by 0.")
     momentum: float = Field(0.0, ge=0, lt=1, description="Momentum; 0 = off.")
+
+    def advice(self, run: RunView) -> list[Advice]:
+        return on_rate(self.type, self.lr)
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         # torch has no fused kernel for RMSprop.

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Code, Draw, Field, Prior
+from ganforge.api import Code, Draw, Field, Prior, Tree
 
 Classes = Annotated[int, Field(ge=2)]
 
@@ -50,7 +50,7 @@ class Codes(Prior):
         ]
         return tuple(Code(f"c{i}", kind, width) for i, (kind, width) in enumerate(kinds, start=1))
 
-    def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
+    def sample(self, n: int, cond: Tree, generator: torch.Generator) -> Draw:
         parts = [_uniform(n, self.dim, generator)]
         targets: dict[str, Tensor] = {}
         for code in self.codes():

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ganforge.api import Draw, Field, Prior
+from ganforge.api import Draw, Field, Prior, Tree
 
 
 class Normal(Prior):
@@ -25,7 +25,7 @@ class Normal(Prior):
     def z_dim(self) -> int:
         return self.dim
 
-    def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
+    def sample(self, n: int, cond: Tree, generator: torch.Generator) -> Draw:
         z = torch.randn(n, self.dim, generator=generator, device=generator.device)
         return Draw(z=z, cond=cond, codes={})
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
 
-from ganforge.api import Draw, Field, Prior
+from ganforge.api import Draw, Field, Prior, Tree
 
 
 class Uniform(Prior):
@@ -28,6 +27,6 @@ class Uniform(Prior):
     def z_dim(self) -> int:
         return self.dim
 
-    def sample(self, n: int, cond: Tensor | None, generator: torch.Generator) -> Draw:
+    def sample(self, n: int, cond: Tree, generator: torch.Generator) -> Draw:
         z = torch.rand(n, self.dim, generator=generator, device=generator.device) * 2 - 1
         return Draw(z=z, cond=cond, codes={})

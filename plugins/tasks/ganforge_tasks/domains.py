@@ -13,11 +13,13 @@ def as_condition(shape: tuple[int, ...]) -> LabelSpec:
 
 
 def image_condition(task: str, spec: DataSpec) -> tuple[int, ...]:
-    """(C, H, W) of the images that are the data's conditions. Raises `UserError` if they are not."""
-    if spec.labels.kind != "image" or not spec.is_image:
+    """(C, H, W) of the images that are the data's conditions, or of the first among several by name. Raises
+    `UserError` if there are none."""
+    sizes = [part.size for part in spec.labels.each.values() if part.kind == "image"]
+    if not sizes or not spec.is_image:
         what = "has none" if spec.labels.kind == "none" else f"has labels of kind '{spec.labels.kind}'"
         raise UserError(
             f"task '{task}': expected images whose conditions are images, but the data {what}; use [data] "
             "such as 'pairs' or 'derived'"
         )
-    return spec.labels.size
+    return sizes[0]

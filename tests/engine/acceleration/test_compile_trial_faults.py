@@ -93,6 +93,7 @@ def test_a_failure_costs_a_line_and_no_bit(
     assert loop.trial.choice == "eager"
 
 
+@pytest.mark.slow
 def test_two_processes_run_in_one_form(tmp_path: Path) -> None:
     done = torchrun(TESTS / "support" / "two_processes_compiling.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -40,6 +40,7 @@ def compared(tmp_path: Path, processes: int, *options: str) -> dict[str, float]:
     return {line[:-9]: float(line[-9:]) for line in done.stdout.splitlines()}
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_one_process(tmp_path: Path) -> None:
     found = compared(tmp_path, 2)
     assert len(found) == 9

@@ -51,6 +51,7 @@ def rows(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
     [
@@ -76,6 +77,7 @@ def test_a_signal_to_the_parent_ends_all_cleanly(tmp_path: Path, number: signal.
     assert checkpoints(tmp_path / "run")[-1] == f"{seen:012d}"
 
 
+@pytest.mark.slow
 def test_a_hangup_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
     command = (*GANFORGE, "run", run_file(tmp_path), "--out", "run", "--processes", 2)
     # What `nohup` does; it is inherited.
@@ -104,6 +106,7 @@ def test_a_signal_to_one_process_ends_all_cleanly(tmp_path: Path) -> None:
     assert out.count("ganforge report") == 1
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_named_and_the_run_can_go_on(tmp_path: Path) -> None:
     command = (*GANFORGE, "run", run_file(tmp_path), "--out", "run", "--processes", 2)
     launcher = under_way(tmp_path, *command)
@@ -118,6 +121,7 @@ def test_a_killed_process_is_named_and_the_run_can_go_on(tmp_path: Path) -> None
     assert checkpoints(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_the_processes_stop_cleanly_when_their_launcher_is_killed(tmp_path: Path) -> None:
     command = (*GANFORGE, "run", run_file(tmp_path), "--out", "run", "--processes", 2)
     launcher = under_way(tmp_path, *command)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganforge.api import Task, UserError
+from ganforge.api import DataSpec, LabelSpec, Task, UserError
 from ganforge.config import RunConfig
 from ganforge.engine.acceleration.cuda_graph import CudaGraph
 from ganforge.engine.acceleration.graph_replay import Replays
@@ -157,12 +157,18 @@ def test_data_that_do_not_fit_are_refused_before_training(
 def test_unpaired_data_are_refused_where_pairs_are_needed(tmp_path: Path) -> None:
     sections = {**sections_of("translate"), "data": {"type": "squares", "labels": "image", "pairs": False}}
     config = toy_config(**sections)
-    with pytest.raises(UserError) as caught:
-        load_samples(config, plan(config).spec, context(tmp_path))
-    assert str(caught.value) == (
+    message = (
         "task 'translate' needs paired data, but the samples and conditions of data 'squares' are two "
         "collections; use paired data, or task 'cycle'"
     )
+    with pytest.raises(UserError) as checked:
+        plan(config)
+    assert str(checked.value) == message
+    # A data set may tell no sooner than when it is opened.
+    silent = DataSpec(shape=(3, 16, 16), labels=LabelSpec(kind="image", size=(3, 16, 16)))
+    with pytest.raises(UserError) as opened:
+        load_samples(config, silent, context(tmp_path))
+    assert str(opened.value) == message
 
 
 def test_a_network_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -129,3 +129,20 @@ def test_what_does_not_fit_is_refused() -> None:
     assert str(refusal.value) == (
         "callback 'history': expected fakes whose condition is shaped as the data's, got [5]; remove the callback"
     )
+
+
+def test_several_conditions_stay_with_their_fakes() -> None:
+    history = History(size=4).copied()
+    parts = {"a": LabelSpec(kind="vector", names=("x",)), "b": LabelSpec(kind="image", size=(1, 2, 2))}
+    history.prepare(DataSpec(shape=(2,), labels=LabelSpec(kind="named", parts=parts)), {"": (2,)})
+    mixed = False
+    for update in range(8):
+        mine = fakes(update, 4, (2,))
+        one = play("", mine, seed=update)
+        one.fake_cond = {"a": fakes(update, 4, (1,)), "b": fakes(update, 4, (1, 2, 2))}
+        history.before(one)
+        mixed = mixed or not torch.equal(one.fake, mine)
+        number = one.fake[:, :1]
+        assert torch.equal(one.fake_cond["a"], number)
+        assert torch.equal(one.fake_cond["b"], number[:, :, None, None].expand(4, 1, 2, 2))
+    assert mixed

@@ -144,7 +144,12 @@ def test_links_that_were_copied_as_files_are_named(tmp_path: Path) -> None:
         ("photo", encoded(RED, "JPEG"), "is one image; set data.root to the folder it is in, {folder}"),
         ("d.7z", b"7z", "is not a folder or zip of images; unpack it and give its folder"),
         ("d.parquet", b"PAR1", "is not a folder or zip of images; unpack it and give its folder"),
-        ("d.bin", b"x", "is not a zip, or is cut short; copy it again"),
+        ("d.zip", b"x", "is not a zip, or is cut short; copy it again"),
+        ("d.zip", b"\n<!DOCTYPE html>", "is a web page, as failed downloads leave it; download it again"),
+        ("d.bin", b"x", "is a file, but no zip; set data.root to a folder or zip with images"),
+        ("labels.csv", b"file,label", "is a table or text; set data.root to the folder with the images"),
+        ("x.npy", b"\x93NUMPY", "holds arrays; save each image as a file, and set data.root to their folder"),
+        ("a.heic", b"\0\0\0\x18ftypheic", "is one image; set data.root to the folder it is in, {folder}"),
     ],
 )
 def test_a_root_that_is_no_folder(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -159,6 +164,34 @@ def test_a_root_that_is_a_tar_archive(tmp_path: Path, suffix: str) -> None:
         archive.addfile(tarfile.TarInfo("a.png"), io.BytesIO())
     message = "is a tar archive, which is not read in place; unpack it and give its folder"
     assert refused(data(root), tmp_path / "cache") == f"{root} {message}"
+
+
+def test_an_encrypted_zip_is_named(tmp_path: Path) -> None:
+    root = zipped(tmp_path / "data", {"a.png": png(1)})
+    content = bytearray(root.read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.index(mark) + flags] |= 1
+    root.write_bytes(content)
+    hint = "\nto leave damaged images out:  data.skip_damaged = true"
+    message = f"{root}/a.png is encrypted; unpack the zip with its password{hint}"
+    assert refused(data(root), tmp_path / "cache") == message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "is a pointer of Git LFS, not the file itself; run 'git lfs pull'",
+        ),
+        (b"<html><body>404", "is a web page, as failed downloads leave it; download it again"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "is HEIC, whatever its suffix, which is not read; convert it"),
+    ],
+)
+def test_what_lies_in_place_of_an_image_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    root = folder(tmp_path / "data", {"a.jpg": content, "b.png": png(1)})
+    hint = "\nto leave damaged images out:  data.skip_damaged = true"
+    assert refused(data(root), tmp_path / "cache") == f"{root}/a.jpg {message}{hint}"
 
 
 FILES = {f"{number:02}.png": png(10 * number) for number in range(20)}

@@ -105,3 +105,19 @@ def test_identity_is_for_domains_of_one_shape() -> None:
     assert str(refusal.value) == (
         "term 'identity' needs domains of one shape, got samples of [3] and [1, 2, 2]; remove the term"
     )
+
+
+def test_one_generator_goes_back_to_the_domain_of_the_source() -> None:
+    class Shifted(nn.Module):
+        """image + 2 * the number of its domain."""
+
+        def forward(self, z: Tensor, cond: dict[str, Tensor]) -> Tensor:
+            assert not z.any() and list(cond) == ["image", "domain"]
+            return cond["image"] + 2 * cond["domain"].argmax(1, keepdim=True)
+
+    source, origin, target = normal(N, 3, seed=1), torch.eye(3)[torch.arange(N) % 3], torch.eye(3)[[2] * N]
+    one = play("", normal(N, 3), source, Shifted())
+    one.fake = Shifted()(torch.zeros(N, 1), {"image": source, "domain": target})
+    one.extra = {"source": source, "origin": origin}
+    value = make("cycle_consistency")(one)
+    assert value.item() == pytest.approx(np.mean([4 + 2 * (i % 3) for i in range(N)]))
