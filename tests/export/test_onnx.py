@@ -189,6 +189,25 @@ def test_samples_of_another_shape_are_infinitely_far() -> None:
     assert onnx.worst_difference(model, [zeros], [torch.zeros(3, 2)], cast(Any, None)) == float("inf")
 
 
+def test_an_input_that_nothing_reads_is_no_input() -> None:
+    """Such as the latent of a U-Net."""
+    pytest.importorskip("onnx", reason="the extra [export] is not installed")
+    from onnx import TensorProto, helper
+
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Neg", ["cond"], ["samples"])],
+            "g",
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["s77", 2]) for name in ("z", "cond")],
+            [helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["s77", 2])],
+        )
+    )
+    onnx._tidy(model)
+    assert [each.name for each in model.graph.input] == ["cond"]
+    for each in (*model.graph.input, *model.graph.output):
+        assert [dim.dim_param or dim.dim_value for dim in each.type.tensor_type.shape.dim] == ["n", 2]
+
+
 def test_what_to_install_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("onnx", "onnxscript"):
         monkeypatch.setitem(sys.modules, name, None)
