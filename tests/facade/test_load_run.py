@@ -18,7 +18,7 @@ from PIL import Image
 
 import ganforge
 from ganforge.api import UserError
-from ganforge.facade.run import MOST_TRUNCATED
+from ganforge.facade.run import MAX_TRUNCATED
 from ganforge.outputs.grid import to_uint8
 from support.command_line import EXAMPLE, TINY, call, sets
 
@@ -184,8 +184,8 @@ def test_the_image_of_a_notebook_is_a_png(run: Any) -> None:
 def test_generators_of_few_truncations_are_kept(place: Path) -> None:
     run = ganforge.load_run(place / "mine")
     first = run.sample(CONDITION, n=1, truncation=0.1).tensor
-    for level in range(2, 2 + MOST_TRUNCATED):
+    for level in range(2, 2 + MAX_TRUNCATED):
         run.sample(CONDITION, n=1, truncation=level / 10)
     run.sample(CONDITION, n=1)
-    assert list(run._generators) == [*(level / 10 for level in range(2, 2 + MOST_TRUNCATED)), None]
+    assert list(run._generators) == [*(level / 10 for level in range(2, 2 + MAX_TRUNCATED)), None]
     assert torch.equal(run.sample(CONDITION, n=1, truncation=0.1).tensor, first)
