@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -51,6 +51,11 @@ class Generator:
     """SHA-256 of the safetensors file in the checkpoint."""
 
 
+def _unrecorded(name: str) -> Any:
+    """A field of `LazySamples` whose access is not recorded: no value depends on it alone."""
+    return property(lambda samples: getattr(samples._opened, name))
+
+
 class LazySamples(Samples):
     """The training data, opened on first access: most metrics of a generator need none. Records which
     parts were accessed."""
@@ -75,21 +80,11 @@ class LazySamples(Samples):
         self.__dict__["seen"].add("labels")
         return self._opened.labels
 
-    @property
-    def mirror(self) -> bool:
-        return self._opened.mirror
-
-    @property
-    def random_crop(self) -> int:
-        return self._opened.random_crop
-
-    @property
-    def unpaired(self) -> Collection[str]:
-        return self._opened.unpaired
-
-    @property
-    def groups(self) -> Tensor | None:
-        return self._opened.groups
+    mirror: Any = _unrecorded("mirror")
+    random_crop: Any = _unrecorded("random_crop")
+    paired: Any = _unrecorded("paired")
+    unpaired: Any = _unrecorded("unpaired")
+    groups: Any = _unrecorded("groups")
 
     def forget(self) -> None:
         """Resets the record of accesses."""

@@ -168,7 +168,7 @@ class Run(LatentSpace):
         without truncation is kept, and of the others the latest `MAX_TRUNCATED`."""
         if truncation not in self._generators:
             others = [each for each in self._generators if each is not None]
-            if len(others) >= MAX_TRUNCATED:
+            if truncation is not None and len(others) >= MAX_TRUNCATED:
                 del self._generators[others[0]]
             self._generators[truncation] = open_generator(
                 self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ganforge.api import UserError
-from ganforge.api.cache import MAX_EMPTY_S, sweep, touch
+from ganforge.api.cache import LIMIT_VARIABLE, MAX_EMPTY_S, entries, sweep, touch, trim
 from ganforge.evaluation.train_judge import refuse_existing
 
 
@@ -32,6 +32,23 @@ def test_files_that_nobody_writes_are_removed(tmp_path: Path) -> None:
     sweep(tmp_path)
     assert not live.exists()
     sweep(tmp_path / "none")
+
+
+def test_what_was_used_longest_ago_goes_first_and_never_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for age, name in enumerate(("newest", "middle", "oldest", "mine")):
+        (tmp_path / f"{name}.npy").write_bytes(bytes(100))
+        (tmp_path / f"{name}.json").write_text(f'{{"holds": "{name} data"}}')
+        os.utime(tmp_path / f"{name}.json", (1e9 - age, 1e9 - age))
+    assert [entry.key for entry in entries(tmp_path)] == ["newest", "middle", "oldest", "mine"]
+    said: list[str] = []
+    for gib, kept in ((400 / 2**30, 4), (399 / 2**30, 3), (200 / 2**30, 2), (1 / 2**30, 1)):
+        monkeypatch.setenv(LIMIT_VARIABLE, str(gib))
+        trim(tmp_path, tmp_path / "mine.npy", said.append)
+        assert len(list(tmp_path.glob("*.npy"))) == len(list(tmp_path.glob("*.json"))) == kept
+    assert [line.split()[2] for line in said] == ["oldest", "middle", "newest"]
+    assert (tmp_path / "mine.npy").exists()
 
 
 def test_a_judge_that_was_half_saved_is_no_obstacle(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import ganforge
 from ganforge.engine.checkpoint.manifest import read_manifest
@@ -144,3 +145,14 @@ def test_a_failed_export_leaves_nothing(published: Path, monkeypatch: pytest.Mon
     with pytest.raises(RuntimeError, match="disk"):
         call(published, "export", "mine", "--hub", "broken", "--license", "mit")
     assert sorted(published.iterdir()) == before
+
+
+def test_a_run_without_a_moving_average_is_published_as_trained(tmp_path: Path) -> None:
+    assert call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY, "ema.halflife=0")).code == 0
+    done = call(tmp_path, "export", "mine", "--hub", "hub", "--license", "mit")
+    assert done.code == 0, done.err
+    (weights,) = (tmp_path / "hub").rglob("*.safetensors")
+    assert weights.name == "network_g.safetensors"
+    assert "The weights are those of training." in (tmp_path / "hub" / "README.md").read_text()
+    found = [ganforge.load_run(tmp_path / name).sample("red cube", n=2).tensor for name in ("mine", "hub")]
+    assert torch.equal(*found)

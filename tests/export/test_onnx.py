@@ -6,7 +6,7 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -168,6 +168,44 @@ def test_other_numbers_than_pytorchs_are_refused(monkeypatch: pytest.MonkeyPatch
         UserError, match=r"'dcgan' .* the same samples as PyTorch within 0\.0001, got a difference of"
     ):
         onnx.to_onnx(sampler_of(toy_config()), {})
+
+
+def test_samples_of_another_shape_are_infinitely_far() -> None:
+    """A sum over the batch, [1, 2], would be compared with [n, 2] as if it were repeated."""
+    pytest.importorskip("onnx", reason="the extra [export] is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["z", "axes"], ["samples"], keepdims=1)],
+        "g",
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("samples", TensorProto.FLOAT, [1, 2])],
+        [numpy_helper.from_array(np.array([0]), "axes")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    zeros = {"z": torch.zeros(3, 2)}
+    assert onnx.worst_difference(model, [zeros], [torch.zeros(1, 2)], cast(Any, None)) == 0
+    assert onnx.worst_difference(model, [zeros], [torch.zeros(3, 2)], cast(Any, None)) == float("inf")
+
+
+def test_an_input_that_nothing_reads_is_no_input() -> None:
+    """Such as the latent of a U-Net."""
+    pytest.importorskip("onnx", reason="the extra [export] is not installed")
+    from onnx import TensorProto, helper
+
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Neg", ["cond"], ["samples"])],
+            "g",
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["s77", 2]) for name in ("z", "cond")],
+            [helper.make_tensor_value_info("samples", TensorProto.FLOAT, ["s77", 2])],
+        )
+    )
+    onnx._tidy(model)
+    assert [each.name for each in model.graph.input] == ["cond"]
+    for each in (*model.graph.input, *model.graph.output):
+        assert [dim.dim_param or dim.dim_value for dim in each.type.tensor_type.shape.dim] == ["n", 2]
 
 
 def test_what_to_install_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

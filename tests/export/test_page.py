@@ -15,15 +15,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 
-from ganforge.api import DataSpec, LabelSpec, UserError
+from ganforge.api import Architecture, DataSpec, LabelSpec, UserError
 from ganforge.evaluation.sample import TrainedGenerator
 from ganforge.export import page_parts, web
-from ganforge.export.playground import facts_for_page, refuse_what_has_no_picture
+from ganforge.export.playground import facts_for_page, refuse_what_has_no_picture, truncates
 from ganforge.export.serve import server
 from ganforge.outputs.run_folder import RunFolder
 from support.command_line import EXAMPLE, TINY, call, sets
@@ -58,6 +59,8 @@ def test_no_name_ends_its_block_or_becomes_markup() -> None:
     for page in (page_parts.single_page(model, RUNTIME, b"net"), page_parts.folder_page(model)):
         (block,) = re.findall(r'<script type="application/json" id="model">(.*?)</script>', page, re.DOTALL)
         assert json.loads(block) == model
+        # An end tag needs no ">": "</script " and "</script/" end the block, too.
+        assert not set("<>&") & set(block)
         assert "alert(1)</script>" not in page and "<!-- &" not in page
         assert page.count("<title>") == 1 and "&lt;/script&gt;" in page
 
@@ -93,6 +96,26 @@ def test_the_page_gets_what_its_controls_need(trained: Path) -> None:
     z = torch.frombuffer(bytearray(base64.b64decode(golden["z"])), dtype=torch.float32)
     assert torch.equal(z, generator.sampler.latents(4, 7).z[3])
     assert facts["command"] == "mine" and str(trained) not in json.dumps(facts)
+
+
+@pytest.mark.parametrize(
+    ("prior", "itself", "overridden", "expected"),
+    [
+        ("normal", False, False, "latents"),
+        ("normal", False, True, None),
+        ("normal", True, True, "styles"),
+        ("uniform", False, False, None),
+    ],
+)
+def test_what_truncation_moves(
+    monkeypatch: pytest.MonkeyPatch, prior: str, itself: bool, overridden: bool, expected: str | None
+) -> None:
+    class Nets:
+        truncate = object() if overridden else Architecture.truncate
+
+    monkeypatch.setattr("ganforge.export.playground.truncates_itself", lambda sampler: itself)
+    sampler = SimpleNamespace(nets=Nets(), prior=SimpleNamespace(type_name=lambda: prior))
+    assert truncates(cast(TrainedGenerator, SimpleNamespace(sampler=sampler))) == expected
 
 
 @pytest.mark.parametrize(
