@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import tomllib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.default_metrics import default_metrics
+from ganforge.evaluation.metrics_file import EXAMPLE, read_tables
 from ganforge.evaluation.sample import device_of
 from ganforge.evaluation.train_judge import JudgeTraining
 from ganforge.outputs.run_folder import RunFolder
@@ -38,7 +38,6 @@ Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
 RECORD = "evaluations.jsonl"
 """File of a run folder, one evaluation a line."""
-EXAMPLE = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"'
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,11 @@ class Generator:
     images_seen: int
     sha256: str
     """SHA-256 of the safetensors file in the checkpoint."""
+
+
+def _unrecorded(name: str) -> Any:
+    """A field of `LazySamples` whose access is not recorded: no value depends on it alone."""
+    return property(lambda samples: getattr(samples._opened, name))
 
 
 class LazySamples(Samples):
@@ -76,21 +80,11 @@ class LazySamples(Samples):
         self.__dict__["seen"].add("labels")
         return self._opened.labels
 
-    @property
-    def mirror(self) -> bool:
-        return self._opened.mirror
-
-    @property
-    def random_crop(self) -> int:
-        return self._opened.random_crop
-
-    @property
-    def unpaired(self) -> Collection[str]:
-        return self._opened.unpaired
-
-    @property
-    def groups(self) -> Tensor | None:
-        return self._opened.groups
+    mirror: Any = _unrecorded("mirror")
+    random_crop: Any = _unrecorded("random_crop")
+    paired: Any = _unrecorded("paired")
+    unpaired: Any = _unrecorded("unpaired")
+    groups: Any = _unrecorded("groups")
 
     def forget(self) -> None:
         """Resets the record of accesses."""
@@ -195,7 +189,7 @@ def read_metrics(
             )
         return config, config.metrics
     file = asked.metrics_file
-    tables, text = _read_tables(file)
+    tables, text = read_tables(file)
     for_run: list[str] = []
     for_metrics: dict[tuple[str | int, ...], str] = {}
     for override in asked.overrides:
@@ -278,20 +272,6 @@ def _paths(component: Component) -> dict[str, Any]:
     """The keys that hold a path, in pydantic's form for what to leave out."""
     inner = {name: _paths(value) for name, value in component if isinstance(value, Component)}
     return {name: True for name, value in component if isinstance(value, Path)} | inner
-
-
-def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not TOML: {error}") from None
-    tables = document.pop("metrics", None)
-    if document or not isinstance(tables, list) or not tables:
-        raise UserError(f"{file}: expected [[metrics]] tables and nothing else, such as\n{EXAMPLE}")
-    return tables, text
 
 
 def _weights_sha256(file: Path) -> str:

@@ -65,7 +65,7 @@ class History(Callback):
         rows = torch.where(taken, old, shown)
         parts = [play.fake, *leaves(play.fake_cond)]
         sizes = [each[0].numel() for each in parts]
-        columns = iter(rows[:, : sum(sizes)].split(sizes, dim=1))
+        columns = iter(torch.split(rows[:, : sum(sizes)], sizes, dim=1))
         play.fake = next(columns).reshape_as(play.fake)
         play.fake_cond = mapped(lambda each: next(columns).reshape_as(each), play.fake_cond)
 
