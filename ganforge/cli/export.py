@@ -47,17 +47,7 @@ def export(
     An ONNX file has inputs `z` [n, Z] and, for a conditional generator, `cond` [n, ...], the output
     `samples` [n, ...], and the prior, the conditions and the provenance in its metadata.
     """
-    if onnx is None and web is None and hub is None:
-        raise click.UsageError(
-            "nothing to write; pass --onnx FILE, --web with a folder or FILE.html, or --hub FOLDER"
-        )
-    if (hub is None) != (license_name is None):
-        raise click.UsageError(
-            "--hub needs --license, such as apache-2.0, cc-by-4.0, or other: which one the data and your "
-            "institution allow is not guessed"
-            if license_name is None
-            else "--license is for the card of --hub; pass --hub FOLDER, too"
-        )
+    _refuse_combination(onnx, web, hub, license_name)
     from ganforge.components.registry import discover
     from ganforge.evaluation.sample import open_generator
     from ganforge.export.hub import refuse_taken, write_hub
@@ -99,3 +89,20 @@ def export(
         tell(f"{web}: {size / 1e6:.1f} MB")
     if as_json:
         click.echo(json.dumps({"bytes": sizes}))
+
+
+def _refuse_combination(
+    onnx: Path | None, web: Path | None, hub: Path | None, license_name: str | None
+) -> None:
+    """Raises `UsageError` for options that name nothing to write, or do not go together."""
+    if onnx is None and web is None and hub is None:
+        raise click.UsageError(
+            "nothing to write; pass --onnx FILE, --web with a folder or FILE.html, or --hub FOLDER"
+        )
+    if (hub is None) != (license_name is None):
+        raise click.UsageError(
+            "--hub needs --license, such as apache-2.0, cc-by-4.0, or other: which one the data and your "
+            "institution allow is not guessed"
+            if license_name is None
+            else "--license is for the card of --hub; pass --hub FOLDER, too"
+        )

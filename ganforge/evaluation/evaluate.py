@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -28,6 +27,7 @@ from ganforge.config.load import parse_override
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.default_metrics import default_metrics
+from ganforge.evaluation.metrics_file import EXAMPLE, read_tables
 from ganforge.evaluation.sample import device_of
 from ganforge.evaluation.train_judge import JudgeTraining
 from ganforge.outputs.run_folder import RunFolder
@@ -38,7 +38,6 @@ Which = Literal["ema", "raw"]
 GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
 RECORD = "evaluations.jsonl"
 """File of a run folder, one evaluation a line."""
-EXAMPLE = '[[metrics]]\ntype = "condition_accuracy"\njudge = "path/to/judge"'
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,7 @@ def read_metrics(
             )
         return config, config.metrics
     file = asked.metrics_file
-    tables, text = _read_tables(file)
+    tables, text = read_tables(file)
     for_run: list[str] = []
     for_metrics: dict[tuple[str | int, ...], str] = {}
     for override in asked.overrides:
@@ -273,20 +272,6 @@ def _paths(component: Component) -> dict[str, Any]:
     """The keys that hold a path, in pydantic's form for what to leave out."""
     inner = {name: _paths(value) for name, value in component if isinstance(value, Component)}
     return {name: True for name, value in component if isinstance(value, Path)} | inner
-
-
-def _read_tables(file: Path) -> tuple[list[dict[str, Any]], str]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not TOML: {error}") from None
-    tables = document.pop("metrics", None)
-    if document or not isinstance(tables, list) or not tables:
-        raise UserError(f"{file}: expected [[metrics]] tables and nothing else, such as\n{EXAMPLE}")
-    return tables, text
 
 
 def _weights_sha256(file: Path) -> str:

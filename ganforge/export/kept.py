@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import ganforge
+from ganforge.api.digest import file_sha256
 from ganforge.files import read_regular
 from ganforge.outputs.atomic import write_bytes, write_json
 from ganforge.outputs.cache import cache_folder
 from ganforge.outputs.run_folder import RunFolder
 
 SUFFIX = ".page"
-MOST = 4 * 2**30
+MAX_BYTES = 4 * 2**30
 """Bytes of an entry that is read."""
 GROUP = "ganforge"
 """The entry points of plugins; that of `ganforge.api`, which imports torch."""
@@ -52,8 +53,8 @@ def key_of(run: RunFolder, choice: str) -> str | None:
             sys.version, os.environ.get("GANFORGE_DISABLE_PLUGINS", ""),
             run.path.resolve().name, checkpoint.name,
             *(f"{name} {metadata.version(name)}" for name in PACKAGES),
-            *(f"{file.name} {_sha256(file)}" for file in (run.config, run.info)),
-            *(f"{file.name} {_sha256(file)}" for file in (checkpoint / "manifest.json", *weights)),
+            *(f"{file.name} {file_sha256(file)}" for file in (run.config, run.info)),
+            *(f"{file.name} {file_sha256(file)}" for file in (checkpoint / "manifest.json", *weights)),
             *(f"{name} {digest}" for name, digest in _code()),
         ]  # fmt: skip
     except (OSError, metadata.PackageNotFoundError):
@@ -75,7 +76,7 @@ def read(key: str) -> Kept | None:
     """The entry of that key, which counts as used now; None if there is none, or a damaged one."""
     entry = cache_folder() / f"{key}{SUFFIX}"
     try:
-        digest, _, content = read_regular(entry, MOST).partition(b"\n")
+        digest, _, content = read_regular(entry, MAX_BYTES).partition(b"\n")
         if hashlib.sha256(content).hexdigest().encode() != digest:
             return None
         facts, _, network = content.partition(b"\n")
@@ -114,17 +115,12 @@ def _code() -> Iterator[tuple[str, str]]:
         for place in (found and found.submodule_search_locations) or ():
             yield name, _digest(Path(place))
         if found is not None and found.submodule_search_locations is None and found.origin:
-            yield name, _sha256(Path(found.origin))
+            yield name, file_sha256(Path(found.origin))
 
 
 def _digest(folder: Path) -> str:
     """Of the names and the content of its source files."""
     total = hashlib.sha256()
     for file in sorted(file for pattern in SOURCES for file in folder.rglob(pattern)):
-        total.update(f"{file.relative_to(folder)}\0{_sha256(file)}\0".encode())
+        total.update(f"{file.relative_to(folder)}\0{file_sha256(file)}\0".encode())
     return total.hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

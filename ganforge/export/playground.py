@@ -104,7 +104,7 @@ def _facts(generator: TrainedGenerator) -> list[str]:
     return [
         what,
         f"trained on {generator.images_seen:,} {seen}",
-        f"{parameters / 1e6:.2g} million parameters",
+        f"{parameters / 1e6:.2g} million parameters" if parameters >= 1e5 else f"{parameters:,} parameters",
     ]
 
 

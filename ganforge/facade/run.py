@@ -34,7 +34,7 @@ from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.recorded import load_recorded
 
-MOST_TRUNCATED = 8
+MAX_TRUNCATED = 8
 
 
 def load_run(path: str | Path, checkpoint: str | int = "newest", device: str = "cpu") -> Run:
@@ -165,10 +165,10 @@ class Run(LatentSpace):
 
     def _generator(self, truncation: float | None) -> TrainedGenerator:
         """An architecture may truncate in its generator, so each value has a generator of its own; the one
-        without truncation is kept, and of the others the latest `MOST_TRUNCATED`."""
+        without truncation is kept, and of the others the latest `MAX_TRUNCATED`."""
         if truncation not in self._generators:
             others = [each for each in self._generators if each is not None]
-            if len(others) >= MOST_TRUNCATED:
+            if len(others) >= MAX_TRUNCATED:
                 del self._generators[others[0]]
             self._generators[truncation] = open_generator(
                 self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 MAX_TEXT = 256 << 20
 """Bytes of a record that are read at most."""
 MAX_PICTURE = 64 << 20
-MOST_SEEN = 2**53
+MAX_SEEN = 2**53
 """Images; larger numbers are not exact in the page's script."""
-MOST_DIGITS = 18
+MAX_DIGITS = 18
 EVALUATIONS = "evaluations.jsonl"
 RESTORE = "restore the file that 'ganforge run' wrote"
 
@@ -193,12 +193,12 @@ def _lines(run: RunFolder, path: Path, fits: Callable[[Any], bool], notes: list[
 
 def _whole(digits: str) -> int | float:
     """An integer; of more digits than a float has room for, the float, which may be infinite."""
-    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
 def _is_row(row: Any) -> bool:
     seen = row.get("images_seen") if isinstance(row, dict) else None
-    return isinstance(seen, int) and not isinstance(seen, bool) and 0 <= seen <= MOST_SEEN
+    return isinstance(seen, int) and not isinstance(seen, bool) and 0 <= seen <= MAX_SEEN
 
 
 def _is_event(row: Any) -> bool:

@@ -28,7 +28,7 @@ MISSING = ("nan", "na", "n/a", "<na>", "null", "none")
 """What programs write where there is no value."""
 MAX_LABELS = 10_000
 """More labels than that are a column of something else."""
-MANY = 20
+MIN_NAMED = 20
 """Images from which it is remarked that nearly each has a label of its own."""
 
 
@@ -229,7 +229,7 @@ def _remark(of: dict[str, Label], known: Iterable[str], kind: LabelKind) -> str:
     missing = [name for name in names if name.lower() in MISSING]
     if missing:
         lines.append(f"# if {missing[0]!r} means that there is no label, leave those cells empty")
-    if len(of) >= MANY and 2 * len(names) > len(of):
+    if len(of) >= MIN_NAMED and 2 * len(names) > len(of):
         lines.append(f"# {len(names):,} labels for {len(of):,} images; labels are classes that images share")
     return "".join(f"\n{line}" for line in lines)
 

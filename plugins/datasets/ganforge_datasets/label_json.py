@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from ganforge.api import UserError
+from ganforge_datasets.formats import is_image_name
 from ganforge_datasets.image_match import Matcher, nfc
 from ganforge_datasets.label_reading import Label, Reading, Value
 from ganforge_datasets.label_table import labels_of, read_label_lines, table_of_records
@@ -72,7 +73,7 @@ def _by_image(
         classes = _by_class(found, matcher)
         if classes:
             return _labels(classes, file, text, reading)
-        if not all(_value(value) is not None for value in found.values()):
+        if not any(map(is_image_name, found)) or any(_value(value) is None for value in found.values()):
             keys = ", ".join(f"'{key[:40]}'" for key in list(found)[:3])
             raise UserError(f"{file}:1: {FORMS}; got an object with {keys}, which are no images")
     if found and all(_is_record(value) for value in found.values()):
