@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 from PIL import Image
 
 from support.command_line import EXAMPLE, TINY, call
@@ -16,6 +17,7 @@ from support.deferred import deferred
 from support.lively import lively_run
 from support.pages import LEVELS, Page, by_pytorch, served
 from support.paths import EXAMPLES
+from support.toys import toy_document, toy_registry
 
 deferred("onnxruntime", reason="the extra [export] is not installed")
 pytestmark = pytest.mark.slow
@@ -23,9 +25,15 @@ pytestmark = pytest.mark.slow
 HOSTILE = '</script><img src=x onerror=alert(1)>"&'
 
 
-def exported(folder: Path, name: str, example: Path = EXAMPLE, overrides: tuple[str, ...] = ()) -> Path:
+def exported(
+    folder: Path,
+    name: str,
+    example: Path = EXAMPLE,
+    overrides: tuple[str, ...] = (),
+    tiny: tuple[str, ...] = TINY,
+) -> Path:
     """The page of a run `name` in `folder`."""
-    lively_run(folder, name, example, (*TINY, *overrides))
+    lively_run(folder, name, example, (*tiny, *overrides))
     done = call(folder, "export", name, "--web", f"{name}-page")
     assert done.code == 0, done.err
     return folder / f"{name}-page"
@@ -46,6 +54,24 @@ def test_codes_are_buttons_and_sliders(tmp_path: Path, browser: Any, runtime: Pa
         assert page.tab.text_content("#command").endswith("--seed 4 --n 8 --code c1=3 --code c2=1.5")
         page.click("as drawn")
         assert np.abs(page.pixels() - drawn).max() <= LEVELS
+        page.close()
+
+
+def test_the_numbers_of_a_vector_are_sliders(
+    tmp_path: Path, browser: Any, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganforge.components.registry.discover", toy_registry)
+    (tmp_path / "squares.toml").write_text(
+        tomli_w.dumps(toy_document(data={"type": "squares", "labels": "vector"}))
+    )
+    page_folder = exported(tmp_path, "mine", tmp_path / "squares.toml", tiny=())
+    with served(page_folder) as address:
+        page = Page(browser).open(f"{address}#seed=4")
+        before = page.pixels()
+        page.fill("#condition .row:nth-child(2) input", 1.5)
+        (expected,) = by_pytorch(tmp_path, "--condition", "0, 1.5, 0", "--seed", 4, "-n", 1)
+        assert np.abs(page.pixels() - expected).max() <= LEVELS
+        assert np.abs(expected - before).max() > 5 * LEVELS and page.complaints == []
         page.close()
 
 

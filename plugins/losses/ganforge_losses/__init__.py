@@ -11,6 +11,7 @@ from ganforge_losses.bce import Bce
 from ganforge_losses.began import Began
 from ganforge_losses.boundary_seeking import BoundarySeeking
 from ganforge_losses.cycle_consistency import CycleConsistency
+from ganforge_losses.discriminative_classifier import DiscriminativeClassifier
 from ganforge_losses.dual_contrastive import DualContrastive
 from ganforge_losses.ebgan import Ebgan
 from ganforge_losses.feature_matching import FeatureMatching
@@ -49,6 +50,7 @@ def ganforge_components() -> Iterable[type[Component]]:
         AdaptiveWeight,
         AuxiliaryClassifier,
         CycleConsistency,
+        DiscriminativeClassifier,
         FeatureMatching,
         GradientPenalty,
         Guide,

@@ -35,12 +35,12 @@ class Cycle(Task):
     )
 
     def build(self, nets: Architecture, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
-        a, b = spec.labels.shape, spec.shape
         if spec.labels.kind not in ("image", "vector"):
             raise UserError(
                 f"task '{self.type}': expected data whose conditions are images (or vectors) of another "
                 f"domain, got labels of kind '{spec.labels.kind}'"
             )
+        a, b = spec.labels.shape, spec.shape
 
         def network(shape: tuple[int, ...], condition: LabelSpec) -> Networks:
             return nets.build(DataSpec(shape=shape, labels=condition), z_dim, heads)

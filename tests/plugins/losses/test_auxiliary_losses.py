@@ -105,6 +105,27 @@ def test_auxiliary_classifier_of_many_of_k() -> None:
     assert make("auxiliary_classifier")(one_play).item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_discriminative_classifier() -> None:
+    # Of each label on its own, in probabilities: arXiv:2107.10060, section 4, for many labels.
+    real, fake = normal(3, 2), normal(3, 2, seed=1)
+    q_real, q_fake = normal(3, 4, seed=2), normal(3, 4, seed=3)
+    cond, fake_cond = (normal(3, 4, seed=seed).gt(0).double() for seed in (4, 5))
+    critic = reader({"label_found": q_real}, {"label_found": q_fake}, real)
+    term = make("discriminative_classifier", fake_weight=0.5, generator_weight=3.0)
+
+    def surprise(q: Tensor, found: Tensor) -> float:
+        p = 1 / (1 + np.exp(-q.numpy()))
+        return float(-np.log(np.where(found.numpy() > 0, p, 1 - p)).sum(1).mean())
+
+    d = term(play(critic, real, fake, "d", cond, fake_cond)).item()
+    g = term(play(critic, real, fake, "g", cond, fake_cond)).item()
+    # Labels that were not asked for: any fake may show them, at no cost to D.
+    absent = float(np.log(1 + np.exp(q_fake.numpy()))[fake_cond.numpy() == 0].sum()) / 3
+    asked = surprise(q_fake, torch.zeros(3, 4)) - absent
+    assert d == pytest.approx(surprise(q_real, cond) + 0.5 * asked, rel=1e-12)
+    assert g == pytest.approx(3 * surprise(q_fake, fake_cond), rel=1e-12)
+
+
 def test_generator_does_not_pay_for_a_verdict_on_real_samples() -> None:
     one_hot = torch.eye(3, dtype=torch.float64)
 
@@ -150,7 +171,7 @@ def auxiliary(name: str, fake: Tensor, label: str = "label", **fields: object) -
 
     def critic(x: Tensor, _: Tensor | None) -> Verdict:
         numbers = x.flip(1) if fields.get("learn_variance") else x[:, k:]
-        heads = {label: x[:, :k], "c1": x[:, :k], "c2": numbers}
+        heads = {label: x[:, :k], "label_found": x[:, :k], "c1": x[:, :k], "c2": numbers}
         return Verdict(x.sum(1), heads, features=x.tanh())
 
     real = normal(*fake.shape, seed=8).to(fake)

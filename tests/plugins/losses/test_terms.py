@@ -88,6 +88,7 @@ PLAYERS: list[tuple[str, set[Role]]] = [
     ("r2", {"d"}),
     ("mutual_information", {"d", "g"}),
     ("auxiliary_classifier", {"d", "g"}),
+    ("discriminative_classifier", {"d", "g"}),
     ("feature_matching", {"g"}),
     ("l1", {"g"}),
     ("path_length", {"g"}),
@@ -113,6 +114,7 @@ def test_default_weights_are_those_of_the_papers() -> None:
     assert weights == {
         "gradient_penalty": 10.0,
         "r1": 10.0,
+        "discriminative_classifier": 1.0,
         "r2": 10.0,
         "mutual_information": 1.0,
         "auxiliary_classifier": 1.0,
