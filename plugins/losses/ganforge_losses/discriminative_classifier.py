@@ -1,7 +1,7 @@
 """Discriminative classifier: a label is found in real samples that have it, and in no fake.
 
 Conditional GANs with Auxiliary Discriminative Classifier (Hou, Cao, Shen, Pan & Cheng, 2022),
-arXiv:2107.10060, section 4. AC-GAN's classifier does not tell real from fake, so the generator may please it
+arXiv:2107.10060, section 4. AC-GAN's classifier is not trained against fakes, so the generator may please it
 with patterns of its own; this one is trained against them. For many of K labels it is K matching-aware
 discriminators (Generative Adversarial Text to Image Synthesis, Reed et al., 2016, arXiv:1605.05396, section
 4.2): a real sample without the label is one that does not match.
