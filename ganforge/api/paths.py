@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 
 def absolute(path: Path) -> Path:
@@ -21,6 +21,8 @@ def absolute(path: Path) -> Path:
     if not os.path.lexists(path):
         _refuse_addresses(text)
         _refuse_windows(text)
+        if text != text.strip() and os.path.lexists(text.strip()):
+            raise ValueError(f"'{text}' does not exist, but '{text.strip()}' does; remove the blank")
         text = os.path.expandvars(text)
         unset = re.search(r"\$(\w+|\{[^}]*\})", text)
         if unset is not None:
@@ -78,4 +80,11 @@ def _refuse_windows(text: str) -> None:
         raise ValueError(f"variables as in '{text}' are not expanded; write $NAME, or the path in full")
 
 
-AbsolutePath = Annotated[Path, AfterValidator(absolute)]
+def _refuse_empty(value: Any) -> Any:
+    """Raises `ValueError` for an empty text, which as a path would be the working folder."""
+    if value == "":
+        raise ValueError("expected a path ('.' is the working folder)")
+    return value
+
+
+AbsolutePath = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(absolute)]

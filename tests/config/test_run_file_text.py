@@ -78,6 +78,7 @@ PATHS = {
     "address": ('"https://x.org/d.zip"', "'https://x.org/d.zip' is an address, which is not read; download it, and write its path"),
     "address of a file": ('"file:///data/x"', "'file:/data/x' is an address; write the path, '/data/x'"),
     "command": ('"$(pwd)/x"', "commands as in '$(pwd)/x' are not run; write the path in full, or $NAME"),
+    "empty": ('""', "expected a path ('.' is the working folder), got ''"),
     "quotes twice": ("'\"/data/x\"'", 'the path "/data/x" has quotes inside of its quotes; remove one pair'),
     "share": (r"'\\server\x'", r"'\\server\x' is a path of Windows, and this is not Windows; in its Linux (WSL) it is '//server/x'"),
     "tab": (r'"C:\temp"', r"the path 'C:\temp' holds what TOML makes of \t in double quotes; write it in single quotes, or with /"),
@@ -90,6 +91,12 @@ def test_paths_that_can_only_be_mistakes(tmp_path: Path, case: str) -> None:
     value, message = PATHS[case]
     said = refused(tmp_path, TEXT.replace('"{root}"', value))
     assert said.startswith("3: data.root: ") and message in said
+
+
+def test_a_blank_next_to_a_path_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    said = refused(tmp_path, TEXT.replace("{root}", f"{tmp_path}/d "))
+    assert f"'{tmp_path}/d ' does not exist, but '{tmp_path}/d' does; remove the blank" in said
 
 
 SYNTAX = {
