@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ class Playing:
         self.facts: dict[str, Any] = {}
         self.network = b""
         monkeypatch.setattr(web, "to_onnx", self._export)
-        monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", lambda server: self._look(server))
+        monkeypatch.setattr("socketserver.BaseServer.serve_forever", lambda server: self._look(server))
         monkeypatch.setattr(signal, "signal", lambda *_: None)
         runtime = {name: b"" for name in (*page_parts.RUNTIME, "LICENSE.onnxruntime")}
         monkeypatch.setattr("ganforge.export.page_folder.runtime_files", lambda: runtime)

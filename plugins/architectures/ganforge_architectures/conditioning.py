@@ -40,8 +40,9 @@ ConditionDim = Annotated[
 ]
 """The field `condition_dim`."""
 
-LABEL_HEADS = ("label", "labels")
-"""Names of AC-GAN's classifier heads for the condition of an image: one of K, many of K."""
+LABEL_HEADS = ("label", "labels", "label_found")
+"""Names of the classifier heads for the condition of an image: AC-GAN's for one and many of K, and that of a
+discriminative classifier."""
 
 
 GeneratorEnd = Literal["none", "concat", "norm", "both"]

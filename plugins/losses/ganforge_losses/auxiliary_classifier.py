@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import DataSpec, Field, Play, Prior, Role, Share, Term, Tree, UserError
+from ganforge.api import DataSpec, Field, LabelSpec, Play, Prior, Role, Share, Term, Tree, UserError
 
 ONE_OF_K = "label"
 MANY_OF_K = "labels"
@@ -48,30 +48,10 @@ class AuxiliaryClassifier(Term):
     )
 
     def heads(self, spec: DataSpec, prior: Prior) -> dict[str, int]:
-        labels = spec.labels
-        if self.condition or labels.parts:
-            if self.condition not in labels.parts:
-                raise UserError(
-                    f"term '{self.type}': expected condition to be one of "
-                    f"{', '.join(labels.parts) or 'none (the data has no conditions by name)'}, got "
-                    f"'{self.condition}'"
-                )
-            labels = labels.parts[self.condition]
+        labels = classes(self, spec, self.condition)
         if labels.kind == "one_of_k":
             return {ONE_OF_K: labels.width}
-        if labels.kind == "many_of_k":
-            return {MANY_OF_K: labels.width}
-        got = (
-            "has none"
-            if labels.kind == "none"
-            else "has vectors"
-            if labels.kind == "vector"
-            else "has images"
-        )
-        raise UserError(
-            f"term '{self.type}' needs data labelled with one or many of K classes, but the data {got}; "
-            "use other [data] or remove the term"
-        )
+        return {MANY_OF_K: labels.width}
 
     def __call__(self, play: Play) -> Tensor:
         if play.role == "g":
@@ -86,9 +66,7 @@ class AuxiliaryClassifier(Term):
         return value
 
     def _of(self, cond: Tree) -> Tensor | None:
-        """The labels among the conditions; a task may show the critic these alone."""
-        found: Tensor | None = cond[self.condition] if isinstance(cond, Mapping) else cond
-        return found
+        return part_of(cond, self.condition)
 
     def estimates(self, play: Play) -> dict[str, Share]:
         """The classifier's accuracy in the discriminator's update: the share of a sample's k labels among
@@ -99,6 +77,33 @@ class AuxiliaryClassifier(Term):
             "class_accuracy_real": labels_found(_outputs(play.real_verdict.heads), self._of(play.cond)),
             "class_accuracy_fake": labels_found(_outputs(play.fake_verdict.heads), self._of(play.fake_cond)),
         }
+
+
+def classes(term: Term, spec: DataSpec, condition: str) -> LabelSpec:
+    """The labels, one or many of K, that `term` classifies: those of the data, or of several conditions the
+    one called `condition`. Raises `UserError` if there are none."""
+    labels = spec.labels
+    if condition or labels.parts:
+        if condition not in labels.parts:
+            raise UserError(
+                f"term '{term.type}': expected condition to be one of "
+                f"{', '.join(labels.parts) or 'none (the data has no conditions by name)'}, got "
+                f"'{condition}'"
+            )
+        labels = labels.parts[condition]
+    if labels.kind in ("one_of_k", "many_of_k"):
+        return labels
+    got = {"none": "has none", "vector": "has vectors"}.get(labels.kind, "has images")
+    raise UserError(
+        f"term '{term.type}' needs data labelled with one or many of K classes, but the data {got}; "
+        "use other [data] or remove the term"
+    )
+
+
+def part_of(cond: Tree, condition: str) -> Tensor | None:
+    """The labels among the conditions; a task may show the critic these alone."""
+    found: Tensor | None = cond[condition] if isinstance(cond, Mapping) else cond
+    return found
 
 
 def _outputs(heads: Mapping[str, Tensor]) -> Tensor:

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.api import DataSpec, Field, Play, Prior, Role, Share, Term, UserError
-from ganforge_losses.auxiliary_classifier import labels_found
+from ganforge.api import DataSpec, Field, Play, Prior, Role, Share, Term
+from ganforge_losses.auxiliary_classifier import classes, labels_found, part_of
 
 HEAD = "label_found"
 
@@ -41,25 +41,24 @@ class DiscriminativeClassifier(Term):
         "samples only, and the generator can please it by patterns of its own.",
     )
     generator_weight: float = Field(1.0, ge=0, description="Weight of the fakes in the generator's update.")
+    condition: str = Field(
+        "",
+        description="Of several conditions by name, the one that is classified; empty = there is only one.",
+    )
 
     def heads(self, spec: DataSpec, prior: Prior) -> dict[str, int]:
-        labels = spec.labels
-        if labels.kind in ("one_of_k", "many_of_k"):
-            return {HEAD: labels.width}
-        got = "has none" if labels.kind == "none" else "has vectors"
-        raise UserError(
-            f"term '{self.type}' needs data labelled with one or many of K classes, but the data {got}; "
-            "use other [data] or remove the term"
-        )
+        return {HEAD: classes(self, spec, self.condition).width}
 
     def __call__(self, play: Play) -> Tensor:
         if play.role == "g":
-            return self.generator_weight * _binary(play.fake_verdict.heads[HEAD], play.fake_cond)
-        value = _binary(play.real_verdict.heads[HEAD], play.cond)
+            return self.generator_weight * _binary(
+                play.fake_verdict.heads[HEAD], part_of(play.fake_cond, self.condition)
+            )
+        value = _binary(play.real_verdict.heads[HEAD], part_of(play.cond, self.condition))
         if self.fake_weight:
             # [N, K]: what was not asked for says nothing about a fake, which may show it all the same.
-            logits = play.fake_verdict.heads[HEAD]
-            value = value + self.fake_weight * (F.softplus(logits) * play.fake_cond).sum() / len(logits)
+            logits, asked = play.fake_verdict.heads[HEAD], part_of(play.fake_cond, self.condition)
+            value = value + self.fake_weight * (F.softplus(logits) * asked).sum() / len(logits)
         return value
 
     def estimates(self, play: Play) -> dict[str, Share]:
@@ -67,12 +66,17 @@ class DiscriminativeClassifier(Term):
         if play.role == "g":
             return {}
         return {
-            "labels_found_real": labels_found(play.real_verdict.heads[HEAD], play.cond),
-            "labels_found_fake": labels_found(play.fake_verdict.heads[HEAD], play.fake_cond),
+            "labels_found_real": labels_found(
+                play.real_verdict.heads[HEAD], part_of(play.cond, self.condition)
+            ),
+            "labels_found_fake": labels_found(
+                play.fake_verdict.heads[HEAD], part_of(play.fake_cond, self.condition)
+            ),
         }
 
 
-def _binary(logits: Tensor, labels: Tensor) -> Tensor:
+def _binary(logits: Tensor, labels: Tensor | None) -> Tensor:
     """Binary cross-entropy of labels [N, K] under logits [N, K]: summed over K, mean over N."""
+    assert labels is not None, "labelled data gives every sample and every fake a condition"
     total: Tensor = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
     return total / len(logits)
