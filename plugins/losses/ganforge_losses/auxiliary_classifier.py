@@ -65,7 +65,7 @@ class AuxiliaryClassifier(Term):
             )
         return value
 
-    def _of(self, cond: Tree) -> Tensor | None:
+    def _of(self, cond: Tree) -> Tensor:
         return part_of(cond, self.condition)
 
     def estimates(self, play: Play) -> dict[str, Share]:
@@ -100,9 +100,10 @@ def classes(term: Term, spec: DataSpec, condition: str) -> LabelSpec:
     )
 
 
-def part_of(cond: Tree, condition: str) -> Tensor | None:
+def part_of(cond: Tree, condition: str) -> Tensor:
     """The labels among the conditions; a task may show the critic these alone."""
     found: Tensor | None = cond[condition] if isinstance(cond, Mapping) else cond
+    assert found is not None, "labelled data gives every sample and every fake a condition"
     return found
 
 
@@ -111,18 +112,16 @@ def _outputs(heads: Mapping[str, Tensor]) -> Tensor:
     return heads[ONE_OF_K] if ONE_OF_K in heads else heads[MANY_OF_K]
 
 
-def labels_found(outputs: Tensor, cond: Tensor | None) -> Share:
+def labels_found(outputs: Tensor, cond: Tensor) -> Share:
     """Top-k accuracy of `outputs` [N, K] for `cond` [N, K]: labels found, of labels present, which may be
     none."""
-    assert cond is not None
     rank = outputs.argsort(dim=1, descending=True).argsort(dim=1)  # [N, K]
     chosen = rank < cond.sum(dim=1, keepdim=True)  # bool [N, K]
     return Share((chosen * cond).sum(), cond.sum())
 
 
-def _cross_entropy(heads: Mapping[str, Tensor], cond: Tensor | None) -> Tensor:
+def _cross_entropy(heads: Mapping[str, Tensor], cond: Tensor) -> Tensor:
     """Mean cross-entropy in nats, a scalar, of labels `cond` [N, K] under the head [N, K]."""
-    assert cond is not None, "labelled data gives every sample and every fake a condition"
     if ONE_OF_K in heads:
         return F.cross_entropy(heads[ONE_OF_K], cond)
     return F.binary_cross_entropy_with_logits(heads[MANY_OF_K], cond)

@@ -75,8 +75,7 @@ class DiscriminativeClassifier(Term):
         }
 
 
-def _binary(logits: Tensor, labels: Tensor | None) -> Tensor:
+def _binary(logits: Tensor, labels: Tensor) -> Tensor:
     """Binary cross-entropy of labels [N, K] under logits [N, K]: summed over K, mean over N."""
-    assert labels is not None, "labelled data gives every sample and every fake a condition"
     total: Tensor = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
     return total / len(logits)
