@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ganforge.api import Context, Role
+from ganforge.api import Context, Role, Tree, mapped
 from ganforge.engine.data.batches import Batch
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.training.build import build_loop, plan
@@ -139,8 +139,8 @@ def main() -> None:
     runtime.close()
 
 
-def _double(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.double()
+def _double(tree: Tree) -> Tree:
+    return mapped(lambda x: x.double(), tree)
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ def sampler_of(config: RunConfig) -> GeneratorSampler:
     return GeneratorSampler(network, config.task, config.prior, config.nets, agreed.spec)
 
 
-def computed(model: Any, z: Tensor, cond: Tensor | None, psi: float = 1) -> Tensor:
+def computed(model: Any, z: Tensor, cond: Any, psi: float = 1) -> Tensor:
     """By onnxruntime; `psi`: the truncation of all samples, where that is an input."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    given = {"z": z, "cond": cond, "truncation": torch.full((len(z),), psi)}
+    given = onnx.by_name({"z": z, "cond": cond, "truncation": torch.full((len(z),), float(psi))})
     feed = {each.name: given[each.name].numpy() for each in session.get_inputs()}
     (samples,) = session.run(["samples"], feed)
     return torch.from_numpy(samples)
@@ -71,8 +71,8 @@ def test_each_built_in_generator_equals_pytorch(example: Path, tmp_path: Path) -
     sampler = sampler_of(small(example, tmp_path, toy_registry(), 1))
     # A batch and values that the exporter's own check does not have.
     z = sampler.latents(5, seed=11).z
-    shape = sampler.spec.labels.shape
-    cond = torch.rand(5, *shape, generator=torch.Generator().manual_seed(0)) if shape else None
+    rng = torch.Generator().manual_seed(0)
+    cond = sampler.spec.labels.mapped(lambda part: torch.rand(5, *part.shape, generator=rng))
     expected = sampler.generate(z, cond)
     found = computed(onnx.to_onnx(sampler, {}), z, cond)
     assert found.shape == expected.shape
