@@ -1,10 +1,10 @@
 """Discriminative classifier: a label is found in real samples that have it, and in no fake.
 
-Conditional GANs with Auxiliary Discriminative Classifier (Hou, Cao, Shen, Pan & Cheng, 2022),
-arXiv:2107.10060, section 4. AC-GAN's classifier is not trained against fakes, so the generator may please it
-with patterns of its own; this one is trained against them. For many of K labels it is K matching-aware
-discriminators (Generative Adversarial Text to Image Synthesis, Reed et al., 2016, arXiv:1605.05396, section
-4.2): a real sample without the label is one that does not match.
+Conditional GANs with Auxiliary Discriminative Classifier (Hou, Cao, Shen, Pan, Li & Cheng, 2022),
+arXiv:2107.10060, for several labels at once: one sigmoid for each in place of a softmax over 2K classes.
+AC-GAN's classifier is not trained against fakes, so the generator may please it with patterns of its own;
+this one is. It amounts to K matching-aware discriminators (Generative Adversarial Text to Image Synthesis,
+Reed et al., 2016, arXiv:1605.05396, section 4.2): a real sample without the label is one that does not match.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class DiscriminativeClassifier(Term):
 
     type: Literal["discriminative_classifier"] = "discriminative_classifier"
     source: ClassVar[str] = (
-        "Conditional GANs with Auxiliary Discriminative Classifier (Hou, Cao, Shen, Pan & Cheng, 2022), "
-        "arXiv:2107.10060, section 4"
+        "Conditional GANs with Auxiliary Discriminative Classifier (Hou, Cao, Shen, Pan, Li & Cheng, "
+        "2022), arXiv:2107.10060"
     )
     players: ClassVar[frozenset[Role]] = frozenset({"d", "g"})
 

@@ -106,7 +106,7 @@ def test_auxiliary_classifier_of_many_of_k() -> None:
 
 
 def test_discriminative_classifier() -> None:
-    # Of each label on its own, in probabilities: arXiv:2107.10060, section 4, for many labels.
+    # Of each label on its own, in probabilities.
     real, fake = normal(3, 2), normal(3, 2, seed=1)
     q_real, q_fake = normal(3, 4, seed=2), normal(3, 4, seed=3)
     cond, fake_cond = (normal(3, 4, seed=seed).gt(0).double() for seed in (4, 5))
