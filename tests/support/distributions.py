@@ -18,6 +18,9 @@ def install(site: Path, name: str, version: str, entries: dict[str, str]) -> Non
 
 
 def install_ours(site: Path, name: str) -> None:
-    """The distribution in `plugins/<name>`, as its pyproject.toml declares it."""
-    project = tomllib.loads((ROOT / "plugins" / name / "pyproject.toml").read_text())["project"]
+    """The distribution in `plugins/<name>`, as its pyproject.toml declares it, with its package."""
+    folder = ROOT / "plugins" / name
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     install(site, name, str(project.get("version", "0")), project["entry-points"]["ganforge"])
+    package = name.replace("-", "_")
+    (site / package).symlink_to(folder / package, target_is_directory=True)
