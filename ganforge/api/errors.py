@@ -14,6 +14,9 @@ class UserError(Exception):
     Anything else that escapes is a fault of ours or of a plugin and keeps its traceback.
     """
 
+    component: object | None = None
+    """The component that refused, once it is known."""
+
 
 def nearest(word: str, choices: Iterable[str], most: int = 3) -> list[str]:
     """The `most` choices closest in spelling to `word`, best first; empty if none is close."""

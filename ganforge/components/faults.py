@@ -88,7 +88,9 @@ def one_line(error: BaseException) -> str:
 
 
 def _sign(error: UserError, component: Component | type[Component]) -> None:
-    """Puts the component's name before a message that neither names it nor its section."""
+    """Puts the component's name before a message that neither names it nor its section, and remembers the
+    component that raised it first."""
+    error.component = error.component or component
     message, name = str(error), component.type_name()
     if f"'{name}'" not in message and f"{component.kind}." not in message:
         error.args = (f"{KIND_NOUNS[component.kind]} '{name}': {message}",)

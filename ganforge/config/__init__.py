@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ganforge.config.load import dump, dumps, load, validate
+from ganforge.config.located import located
 from ganforge.config.schema import RunConfig, run_schema
 from ganforge.config.sections import (
     Ema,
@@ -30,6 +31,7 @@ __all__ = [
     "dump",
     "dumps",
     "load",
+    "located",
     "run_schema",
     "validate",
 ]

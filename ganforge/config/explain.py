@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ganforge.api import did_you_mean
-from ganforge.config.locate import Path, Positions
+from ganforge.config.origin import Origin
 from ganforge.config.schema import Mistake
 
 MAX_MISTAKES = 40
@@ -21,20 +21,12 @@ def findings(error: ValidationError, schema: type[BaseModel]) -> list[Mistake]:
     return [Mistake(tuple(each["loc"]), _explain(each, schema)) for each in error.errors(include_url=False)]
 
 
-def report(mistakes: Iterable[Mistake], *, file: str, text: str, overrides: Mapping[Path, str]) -> str:
-    """One line per mistake, in the order of the file.
-
-    `overrides` maps the path of each `--set` to its text, so that a mistake made there is not
-    attributed to the file.
-    """
+def report(mistakes: Iterable[Mistake], origin: Origin) -> str:
+    """One line per mistake, in the order of the file."""
     lines: list[tuple[int, str]] = []
-    positions = Positions(text)
     for path, message in mistakes:
-        given = next((said for key, said in overrides.items() if path[: len(key)] == key), None)
-        line = positions.line(path) or 1
-        where = f"--set {given}" if given is not None else f"{file}:{line}"
         dotted = f"{'.'.join(str(part) for part in path)}: " if path else ""
-        lines.append((line, f"{where}: {dotted}{message}"))
+        lines.append((origin.positions.line(path) or 1, f"{origin.place(path)}: {dotted}{message}"))
     shown = [message for _, message in sorted(lines)[:MAX_MISTAKES]]
     if len(lines) > len(shown):
         shown.append(f"... and {len(lines) - len(shown):,} more mistakes")

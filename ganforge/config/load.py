@@ -20,6 +20,7 @@ from ganforge.components.faults import blame
 from ganforge.components.registry import Registry
 from ganforge.config.explain import findings, report
 from ganforge.config.locate import MAX_PARTS, Path, overlong_key
+from ganforge.config.origin import Origin
 from ganforge.config.plain import check_plain
 from ganforge.config.renamed import as_written, lines, modernize
 from ganforge.config.schema import SINGLE, Mistake, RunConfig, named_components, narrow
@@ -88,9 +89,10 @@ def validate(
     overrides: dict[Path, str] | None = None,
 ) -> RunConfig:
     """Validates a parsed run file; `text` is its source, for the line numbers."""
+    origin = Origin(file, text, overrides or {})
     refused = check_plain(document)
     if refused:
-        raise UserError(report(refused, file=file, text=text, overrides=overrides or {}))
+        raise UserError(report(refused, origin))
     document, former, mistakes = modernize(document)
     schema, unknown = narrow(document, registry)
     mistakes += unknown
@@ -108,8 +110,9 @@ def validate(
         raise
     if mistakes or config is None:
         mistakes = [as_written(mistake, former) for mistake in mistakes]
-        raise UserError(report(mistakes, file=file, text=text, overrides=overrides or {}))
+        raise UserError(report(mistakes, origin))
     config._renamed = lines(former)
+    config._origin = origin if text or overrides else None
     return config
 
 

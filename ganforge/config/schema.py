@@ -34,6 +34,7 @@ from ganforge.components.faults import KIND_NOUNS
 from ganforge.components.registry import Registry
 from ganforge.config.locate import Path
 from ganforge.config.nested import nested_kinds, with_exact
+from ganforge.config.origin import Origin
 from ganforge.config.sections import (
     Ema,
     Health,
@@ -81,11 +82,17 @@ class RunConfig(Section):
     wandb: Wandb = Field(Wandb(), description="The mirror on Weights & Biases.")
 
     _renamed: tuple[str, ...] = PrivateAttr(())
+    _origin: Origin | None = PrivateAttr(None)
 
     @property
     def renamed(self) -> tuple[str, ...]:
         """A line for each key that the run file has under a former name."""
         return self._renamed
+
+    @property
+    def origin(self) -> Origin | None:
+        """The run file; None for a config that no file describes."""
+        return self._origin
 
 
 class Mistake(NamedTuple):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ganforge.api import DataSpec
-from ganforge.config import RunConfig, Train
+from ganforge.config import RunConfig, Train, located
 from ganforge.engine.distributed.runtime import check_shares
 from ganforge.engine.instruments.memory import gpu_name, resident_memory
 from ganforge.engine.kernels.malloc import keep_freed_memory
@@ -74,7 +74,12 @@ class Preflight:
 
 
 def preflight(config: RunConfig) -> Preflight:
-    """Checks a run file; raises `UserError` with the reason if it cannot run."""
+    """Checks a run file; raises `UserError` with the reason, and the line of the file, if it cannot run."""
+    with located(config):
+        return _preflight(config)
+
+
+def _preflight(config: RunConfig) -> Preflight:
     agreed, train = plan(config), config.train
     check_shares(train, 1)
     # What cannot work at all is refused here, before torch finds it in its own words.

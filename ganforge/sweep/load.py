@@ -14,6 +14,7 @@ from ganforge.api import UserError
 from ganforge.components.registry import Registry
 from ganforge.config import RunConfig, load
 from ganforge.config.explain import findings, report
+from ganforge.config.origin import Origin
 from ganforge.config.schema import Mistake
 from ganforge.sweep.space import ends, grid_size
 from ganforge.sweep.spec import Parameter, Sweep, narrow
@@ -52,15 +53,15 @@ def load_sweep(file: Path, registry: Registry) -> Loaded:
         # Via JSON, as for run files: in strict mode only JSON input lets an array become a tuple.
         sweep = schema.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        raise UserError(report(findings(error, schema), file=str(file), text=text, overrides={})) from None
+        raise UserError(report(findings(error, schema), Origin(str(file), text))) from None
     mistakes = list(_mistakes(sweep))
     if mistakes:
-        raise UserError(report(mistakes, file=str(file), text=text, overrides={}))
+        raise UserError(report(mistakes, Origin(str(file), text)))
     run_file = file.parent / sweep.run
     base = load(run_file, registry, sweep.set)
     mistakes = list(_misfits(sweep, run_file, base, registry))
     if mistakes:
-        raise UserError(report(mistakes, file=str(file), text=text, overrides={}))
+        raise UserError(report(mistakes, Origin(str(file), text)))
     plan(base)
     return Loaded(sweep, run_file, base)
 

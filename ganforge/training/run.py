@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ganforge.components.registry import Registry
-from ganforge.config import RunConfig
+from ganforge.config import RunConfig, located
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.checkpoint.best import refuse_impossible_best
 from ganforge.engine.distributed.runtime import Runtime, check_shares
@@ -42,9 +42,10 @@ def start(
     refused, or with `numbered` the next free one of `folder-2`, `folder-3`, ... is used, or with `overwrite`
     the run in it is replaced, once this one has started.
     """
-    refuse_impossible_best(config)
-    agreed = plan(config)
-    with stop, contextlib.closing(Runtime(config.train)) as runtime:
+    with located(config):
+        refuse_impossible_best(config)
+        agreed = plan(config)
+    with stop, located(config), contextlib.closing(Runtime(config.train)) as runtime:
         refuse_differences(config, runtime)
         place = Place(config, Progress(config.train.images).say)
         with place.held(folder, numbered, overwrite) if runtime.is_main else nullcontext(folder) as held:
@@ -72,8 +73,9 @@ def resume(
     """
     run = RunFolder.open(folder)
     config = load_recorded(run, registry, overrides, config_file)
-    refuse_impossible_best(config)
-    with stop, contextlib.closing(Runtime(config.train)) as runtime:
+    with located(config):
+        refuse_impossible_best(config)
+    with stop, located(config), contextlib.closing(Runtime(config.train)) as runtime:
         refuse_differences(config, runtime)
         return Session(config, run, runtime, registry, stop).go_on(allowed)
 
@@ -81,9 +83,10 @@ def resume(
 def refuse(config: RunConfig, processes: int) -> None:
     """Raises the `UserError`s of `start` with that many processes, as far as they are known without a
     device or data."""
-    refuse_impossible_best(config)
-    advice_on(plan(config), processes)
-    check_shares(config.train, processes)
+    with located(config):
+        refuse_impossible_best(config)
+        advice_on(plan(config), processes)
+        check_shares(config.train, processes)
 
 
 def default_folder(config_file: Path) -> Path:

@@ -35,7 +35,7 @@ NETS = '[nets]\ntype = "dcgan"\nwidth = 4\n'
         (DATA, "my.toml:1: nets: is missing"),
         (
             DATA + NETS + '[[terms]]\ntype = "mutual_information"\n',
-            "term 'mutual_information' needs a prior with codes, ",
+            "my.toml:7: term 'mutual_information' needs a prior with codes, ",
         ),
     ],
 )
@@ -62,14 +62,20 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("generator.optimizer=adam", "--set generator.optimizer=adam: generator.optimizer: expected a table"),
         (
             "data.root=nowhere",
-            "{place}/nowhere does not exist; set data.root to the folder or zip with i-CLEVR",
+            "--set data.root=nowhere: {place}/nowhere does not exist; set data.root to the folder or zip with i-CLEVR",
         ),
         (
             "train.device=cuda",
-            "train.device is 'cuda' but torch finds no CUDA device here; use 'auto' or 'cpu'",
+            "--set train.device=cuda: train.device is 'cuda' but torch finds no CUDA device here; use 'auto'",
         ),
-        ("train.precision=fp16", "train.precision 'fp16' needs a CUDA device; use 'bf16' or 'no' on the CPU"),
-        ("train.accumulate=5", "train.batch_size = 32 is the global batch and must divide evenly among"),
+        (
+            "train.precision=fp16",
+            "--set train.precision=fp16: train.precision 'fp16' needs a CUDA device; use 'bf16' or 'no'",
+        ),
+        (
+            "train.accumulate=5",
+            "--set train.batch_size=32: train.batch_size = 32 is the global batch and must divide evenly among",
+        ),
     ],
 )
 def test_mistakes_in_the_settings(
@@ -153,8 +159,12 @@ def test_sound_data_of_that_kind_are_trained_on(tmp_path: Path) -> None:
     ("command", "settings", "expected"),
     [
         ("run", "count = 0", "the data set is empty"),
-        ("check", "size = 50", "nets 'dcgan': image size 50x50 (height x width) is not base x 2^k"),
-        ("run", "size = 50", "nets 'dcgan': image size 50x50 (height x width) is not base x 2^k"),
+        (
+            "check",
+            "size = 50",
+            "my.toml:4: nets 'dcgan': image size 50x50 (height x width) is not base x 2^k",
+        ),
+        ("run", "size = 50", "my.toml:4: nets 'dcgan': image size 50x50 (height x width) is not base x 2^k"),
     ],
 )
 def test_components_that_do_not_fit_together(

@@ -137,6 +137,6 @@ def test_a_best_without_any_metric_is_refused_at_once(tmp_path: Path) -> None:
     done = call(tmp_path, "run", EXAMPLE, "--out", "mine", *sets(*TINY, "logging.keep_best=score"))
     assert (done.code, done.err) == (
         2,
-        "logging.keep_best = 'score' needs a metric, but the run file has none; add a [[metrics]] table\n",
+        "--set logging.keep_best=score: logging.keep_best = 'score' needs a metric, but the run file has none; add a [[metrics]] table\n",
     )
     assert contents(tmp_path) == {}
