@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
-from ganforge.cli.options import as_json, checkpoint, device_option, overrides
+from ganforge.cli.options import as_json, checkpoint, device_option, network, overrides
 
 JUDGE_MINUTES = 10.0
 
@@ -26,11 +26,7 @@ JUDGE_MINUTES = 10.0
 @click.option(
     "--seeds", type=click.IntRange(min=1), help="Number of seeds per metric.  [default: its own setting]"
 )
-@click.option(
-    "--network",
-    type=click.Choice(["ema", "raw"]),
-    help="Generator weights: moving average, or as trained.  [default: ema if the run keeps one]",
-)
+@network
 @checkpoint
 @device_option("auto")
 @click.option(
@@ -57,7 +53,7 @@ def evaluate(
     metrics_file: Path | None,
     overrides: tuple[str, ...],
     seeds: int | None,
-    network: Literal["ema", "raw"] | None,
+    network: str | None,
     choice: str,
     device: str,
     real: bool,
@@ -109,13 +105,13 @@ def _record(folder: Path, record: Mapping[str, Any], as_json: bool) -> None:
 
 def as_table(record: Mapping[str, Any]) -> str:
     """The record as a short table."""
+    from ganforge.evaluation.weights import weights_in_words
     from ganforge.outputs.recall_chart import INFIX, recall_table, recalls
 
     if record["network"] == "real":
         lines = ["real images instead of the generator's"]
     else:
-        network = {"ema": "moving average", "raw": "as trained"}[record["network"]]
-        lines = [f"generator after {record['images_seen']:,} images ({network})"]
+        lines = [f"generator after {record['images_seen']:,} images ({weights_in_words(record['network'])})"]
     for metric in record["metrics"]:
         values = metric["values"]
         lines.append(metric["type"])

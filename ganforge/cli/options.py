@@ -23,6 +23,12 @@ checkpoint = click.option(
     show_default=True,
     help="newest, best (by logging.keep_best), or a number of images seen.",
 )
+network = click.option(
+    "--network",
+    metavar="ema|raw|ema-HALFLIFE",
+    help="Generator weights: moving average, as trained, or another average that the run keeps (ema.also).  "
+    "[default: ema if the run keeps one]",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 overrides = click.option(
     "--set",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.options import as_json, checkpoint, count, device, out, seed
+from ganforge.cli.options import as_json, checkpoint, count, device, network, out, seed
 
 if TYPE_CHECKING:
     from ganforge.facade.drawn import DrawnSamples
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     help="Less variety, better samples: truncate latents at this many standard deviations; with nets "
     "'stylegan2', a factor on the distance of styles from their mean, such as 0.7.",
 )
+@network
 @checkpoint
 @device
 @out(
@@ -67,6 +68,7 @@ def sample(
     traverse: str | None,
     seed: int,
     truncation: float | None,
+    network: str | None,
     choice: str,
     device: str,
     out: Path,
@@ -82,7 +84,7 @@ def sample(
     from ganforge.evaluation.codes import parse_codes
     from ganforge.facade.run import load_run
 
-    run = load_run(run_folder, choice, device)
+    run = load_run(run_folder, choice, device, network)
     wanted: Any = _joined(run, given)
     if conditions_file is not None:
         wanted = sampling.conditions_in(run.spec.labels, conditions_file)

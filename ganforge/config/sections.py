@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from ganforge.api import AbsolutePath, Optimizer, ScheduledInt
 
@@ -178,6 +178,19 @@ class Ema(Section):
         description="Limits the half-life to this share of the images seen, so that early averages forget "
         "the random initialization; 0 = off.",
     )
+    also: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (),
+        description="Half-lives of more averages, in images: kept in every checkpoint, and compared "
+        "afterwards by --network ema-HALFLIFE of 'evaluate' and 'sample'.",
+    )
+
+    @model_validator(mode="after")
+    def _check_also(self) -> Self:
+        if self.also and not self.halflife:
+            raise ValueError("also: needs a halflife, the average that is sampled from")
+        if len({self.halflife, *self.also}) <= len(self.also):
+            raise ValueError("also: expected half-lives that differ from each other and from halflife")
+        return self
 
 
 class Logging(Section):

@@ -47,7 +47,7 @@ class Loop:
         samples: Samples,
         config: RunConfig,
         sampler: GeneratorSampler,
-        average: MovingAverage | None,
+        averages: Mapping[str, MovingAverage],
         observer: Observer,
         checkpoints: Path,
     ) -> None:
@@ -56,7 +56,7 @@ class Loop:
         self.samples = samples
         self.config = config
         self.sampler = sampler
-        self.average = average
+        self.averages = averages
         self.observer = observer
         self.checkpoints = checkpoints
         self.saver = Saver(checkpoints, config.logging.keep_checkpoints)
@@ -140,8 +140,8 @@ class Loop:
         self.game.runtime.work_timer.stop()
         self.iteration += 1
         self.images_seen += self.per_iteration
-        if self.average is not None:
-            self.average.update(self.game.players["g"].network, self.per_iteration, self.images_seen)
+        for average in self.averages.values():
+            average.update(self.game.players["g"].network, self.per_iteration, self.images_seen)
 
     def _passes(self, every: int) -> bool:
         """Whether the coming iteration reaches a multiple of `every` images."""
@@ -252,7 +252,7 @@ class Loop:
 
     def save(self) -> None:
         """Starts writing a checkpoint of this point of the run; `saver.wait()` waits for it."""
-        check_agreement(self.game, self.average, self.images_seen)
+        check_agreement(self.game, self.averages, self.images_seen)
         self.game.means.merge(self.game.runtime.mean)
         self.game.live.gather(self.game.runtime)
         if self.game.runtime.is_main:
@@ -275,8 +275,7 @@ class Loop:
             "compile": self.trial.state(),
             **game,
         }
-        if self.average is not None:
-            tensors["generator"] = checkpoint.weights(self.average.network)
+        tensors |= {group: checkpoint.weights(each.network) for group, each in self.averages.items()}
         return tensors, state
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
@@ -287,8 +286,8 @@ class Loop:
         self.events = state.get("events", 0)
         self.best.restore(state["best"])
         unpack_game(self.game, tensors, state)
-        if self.average is not None:
-            self.average.network.load_state_dict(dict(tensors["generator"]))
+        for group, average in self.averages.items():
+            average.network.load_state_dict(dict(tensors[group]))
         self.guard.restore(state["health"])
         self.trial.restore(state.get("compile"))
         self.reseed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def checksum(tensors: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def check_agreement(game: Game, average: MovingAverage | None, images_seen: int) -> None:
+def check_agreement(game: Game, averages: Mapping[str, MovingAverage], images_seen: int) -> None:
     """Raises `UserError`, in all processes, where the weights of a network, or what components remember,
     differ from the main process's. To be called by all of them.
 
@@ -41,8 +41,7 @@ def check_agreement(game: Game, average: MovingAverage | None, images_seen: int)
     held: dict[str, Sequence[Tensor]] = {
         f"network_{role}": player.parameters for role, player in game.players.items()
     }
-    if average is not None:
-        held["generator"] = list(average.network.parameters())
+    held |= {group: list(average.network.parameters()) for group, average in averages.items()}
     live = game.live
     held |= {f"memory of {name}": [value] for name, value in live.memory.items() if name not in live.own}
     sums = runtime.gather(torch.stack([checksum(tensors) for tensors in held.values()])).tolist()

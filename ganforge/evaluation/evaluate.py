@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,12 +30,11 @@ from ganforge.evaluation.default_metrics import default_metrics
 from ganforge.evaluation.metrics_file import EXAMPLE, read_tables
 from ganforge.evaluation.sample import device_of
 from ganforge.evaluation.train_judge import JudgeTraining
+from ganforge.evaluation.weights import weights_named
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.build import load_samples, plan
 from ganforge.training.recorded import load_recorded
 
-Which = Literal["ema", "raw"]
-GROUPS: dict[Which, str] = {"ema": "generator", "raw": "network_g"}
 RECORD = "evaluations.jsonl"
 """File of a run folder, one evaluation a line."""
 
@@ -45,7 +44,8 @@ class Generator:
     """A run's generator, and where its weights come from."""
 
     sampler: GeneratorSampler
-    which: Which
+    which: str
+    """See `weights_named`."""
     images_seen: int
     sha256: str
     """SHA-256 of the safetensors file in the checkpoint."""
@@ -135,8 +135,8 @@ class Evaluation:
     overrides: Sequence[str] = ()
     seeds: int | None = None
     """Number of seeds per metric; None = its own setting."""
-    network: Which | None = None
-    """None = the moving average if the run has one."""
+    network: str | None = None
+    """See `weights_named`."""
     checkpoint: str = "newest"
     """See `checkpoint.load_chosen`."""
     judge: JudgeTraining | None = None
@@ -214,10 +214,8 @@ def open_generator(
     run: RunFolder, config: RunConfig, asked: Evaluation, say: Callable[[str], None]
 ) -> Generator:
     """The generator of the requested checkpoint. Raises `UserError` if there is none."""
-    which: Which = asked.network or ("ema" if config.ema.halflife else "raw")
-    if which == "ema" and not config.ema.halflife:
-        raise UserError(f"{run.path} has no moving average (ema.halflife = 0); use --network raw")
-    spec, group = run.read_data_spec(), GROUPS[which]
+    which, group = weights_named(asked.network, config.ema, run.path)
+    spec = run.read_data_spec()
     tensors, state = checkpoint.load_chosen(run.checkpoints, asked.checkpoint, say, groups={group})
     images_seen = int(state["images_seen"])
     made = plan(config, spec).networks().generator

@@ -21,6 +21,7 @@ from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.evaluation.conditions import rows
 from ganforge.evaluation.named import filled, read_named, variety
+from ganforge.evaluation.weights import weights_named
 from ganforge.outputs.grid import PICTURES, save_grid, save_sample
 from ganforge.outputs.labels import Names
 from ganforge.outputs.run_folder import RunFolder
@@ -51,14 +52,15 @@ def open_generator(
     truncation: float | None = None,
     choice: str = "newest",
     device: str = "cpu",
+    weights: str | None = None,
 ) -> TrainedGenerator:
     """The generator of a run (its moving average if it has one), on `device`, for which "auto" is a GPU if
-    there is one; `choice`: see `checkpoint.load_chosen`."""
+    there is one; `choice`: see `checkpoint.load_chosen`; `weights`: see `weights_named`."""
     run = RunFolder.open(folder)
     on = device_of(device)
     config = load_recorded(run, registry)
     spec = run.read_data_spec()
-    group = "generator" if config.ema.halflife else "network_g"
+    _, group = weights_named(weights, config.ema, run.path)
     tensors, state = checkpoint.load_chosen(run.checkpoints, choice, say, groups={group})
     network = plan(config, spec).networks().generator
     try:

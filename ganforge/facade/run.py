@@ -37,24 +37,28 @@ from ganforge.training.recorded import load_recorded
 MAX_TRUNCATED = 8
 
 
-def load_run(path: str | Path, checkpoint: str | int = "newest", device: str = "cpu") -> Run:
+def load_run(
+    path: str | Path, checkpoint: str | int = "newest", device: str = "cpu", network: str | None = None
+) -> Run:
     """The run in a folder, or in `hf://owner/name` on the Hugging Face Hub.
 
     `checkpoint`: "newest", "best" (by `logging.keep_best`), or a number of images seen; `device`: "cpu",
-    "cuda" or "auto". The weights are read when first needed, so that the log of a run without a checkpoint
-    can be read. Raises `UserError` if there is no run.
+    "cuda" or "auto"; `network`: "ema" (the moving average, and the default if the run keeps one), "raw" (the
+    weights as trained), or "ema-HALFLIFE" (one of `ema.also`). The weights are read when first needed, so
+    that the log of a run without a checkpoint can be read. Raises `UserError` if there is no run.
     """
     device_of(device)
-    return Run(RunFolder.open(local(path)), str(checkpoint), device)
+    return Run(RunFolder.open(local(path)), str(checkpoint), device, network)
 
 
 class Run(LatentSpace):
     """A run: its settings, its log, and samples of its generator (the moving average if it has one)."""
 
-    def __init__(self, folder: RunFolder, checkpoint: str, device: str) -> None:
+    def __init__(self, folder: RunFolder, checkpoint: str, device: str, network: str | None) -> None:
         self._folder = folder
         self._checkpoint = checkpoint
         self._device = device
+        self._network = network
         self._generators: dict[float | None, TrainedGenerator] = {}
 
     @property
@@ -171,7 +175,8 @@ class Run(LatentSpace):
             if truncation is not None and len(others) >= MAX_TRUNCATED:
                 del self._generators[others[0]]
             self._generators[truncation] = open_generator(
-                self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device
+                *(self.path, registry.discover(), _warn, truncation, self._checkpoint, self._device),
+                weights=self._network,
             )
         return self._generators[truncation]
 

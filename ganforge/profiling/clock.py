@@ -111,9 +111,10 @@ def attach(loop: Loop, watch: Watch) -> None:
     """Makes `loop` report to `watch` what it is doing."""
     players = loop.game.players
     loop.batches = cast(Any, _Stand(loop.batches, {"at": watch.timed("data", loop.batches.at)}))
-    if loop.average is not None:
-        update = watch.timed("moving average", loop.average.update)
-        loop.average = cast(Any, _Stand(loop.average, {"update": update}))
+    loop.averages = {
+        group: cast(Any, _Stand(average, {"update": watch.timed("moving average", average.update)}))
+        for group, average in loop.averages.items()
+    }
     _watch_forward(players["g"], "generator", players["d"], watch)
     _watch_forward(players["d"], "discriminator", players["d"], watch)
     for role, player in players.items():

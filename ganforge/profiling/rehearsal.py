@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,9 @@ def _rehearse(agreed: Plan, networks: Networks, device: torch.device, left_out: 
             for number, share in _kinds(loop.game.players[role]).items():
                 with _by_origin(live):
                     count(turns * share, _update(loop.game, role, number, batch))
-        average, network = loop.average, loop.game.players["g"].network
-        if average is not None:
-            count(1, lambda: average.update(network, loop.per_iteration, train.images))
+        network = loop.game.players["g"].network
+        for average in loop.averages.values():
+            count(1, partial(average.update, network, loop.per_iteration, train.images))
         return Iteration(total, {each: ledger.calls[each] for each in total}, kept, ledger.peak, left_out)
 
 

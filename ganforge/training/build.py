@@ -28,7 +28,7 @@ from ganforge.engine.kernels.fast_convolutions import faster_convolutions
 from ganforge.engine.loop import Loop
 from ganforge.engine.observer import Observer
 from ganforge.engine.random import stream_seed
-from ganforge.engine.sampling.ema import MovingAverage
+from ganforge.engine.sampling.ema import GROUP, averages_of
 from ganforge.engine.sampling.sampler import GeneratorSampler
 from ganforge.engine.update.device_optimizer import keep_on_device
 from ganforge.engine.update.game import Game
@@ -110,7 +110,7 @@ def assemble(
     """The loop around `networks`, which are on the training device."""
     config, train = agreed.config, agreed.config.train
     freeze(networks._asdict(), config.init.freeze)
-    average = MovingAverage(networks.generator, config.ema) if config.ema.halflife else None
+    averages = averages_of(networks.generator, config.ema)
     live = Live(config, agreed.spec, partial(shapes_of, agreed), runtime.device)
     players: dict[Role, Player] = {
         "d": _player("d", networks, config, runtime, live),
@@ -130,7 +130,7 @@ def assemble(
     if batches.streams and runtime.is_main:
         observer.say(batches.streams)
     sampler = GeneratorSampler(
-        average.network if average else networks.generator,
+        averages[GROUP].network if averages else networks.generator,
         config.task,
         config.prior,
         config.nets,
@@ -139,7 +139,7 @@ def assemble(
         samples.labels,
         runtime=runtime,
     )
-    loop = Loop(game, batches, samples, config, sampler, average, observer, checkpoints)
+    loop = Loop(game, batches, samples, config, sampler, averages, observer, checkpoints)
     if train.cuda_graphs == "auto":
         _record_updates(loop)
     replays = loop.replays is not None

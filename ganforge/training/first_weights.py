@@ -22,7 +22,7 @@ SHOWN = 6
 
 
 def take(loop: Loop, source: Path, say: Callable[[str], None]) -> dict[str, list[str]]:
-    """Puts the weights in `source` into a loop's networks, before its first iteration, and into the average.
+    """Puts the weights in `source` into a loop's networks, before its first iteration, and into the averages.
 
     Returns, for each network, what was not taken. Raises `UserError` where `source` is neither a run folder
     nor a folder with weights, or where nothing of it fits.
@@ -45,11 +45,10 @@ def take(loop: Loop, source: Path, say: Callable[[str], None]) -> dict[str, list
             f"init.from: nothing in {source} fits these networks by name and shape; use the nets of that "
             "run, or leave init.from out"
         )
-    if loop.average is not None:
-        generator = loop.game.players["g"].network
-        loop.average.network.load_state_dict(generator.state_dict())
+    for average in loop.averages.values():
+        average.network.load_state_dict(loop.game.players["g"].network.state_dict())
         # The average of that run, where it had one, is the better start.
-        fit(loop.average.network, tensors.get("generator", {}))
+        fit(average.network, tensors.get("generator", {}))
     return left
 
 

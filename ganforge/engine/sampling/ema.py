@@ -1,4 +1,4 @@
-"""The moving average of the generator.
+"""Moving averages of the generator.
 
 With a half-life of H images, the contribution of a weight is halved every H images: the decay over a step
 of n images is 0.5 ** (n / H). Early in the run, H is limited to a share of the images seen
@@ -19,12 +19,23 @@ AVERAGED_BUFFERS = ("running_mean", "running_var")
 """BatchNorm's statistics belong to the weights and are averaged with them. Other buffers are copied: the
 unit vectors of spectral normalization, for example, have no meaningful mean."""
 
+GROUP = "generator"
+"""The file of a checkpoint that has the average which is sampled from; the others add their half-life."""
+
+
+def averages_of(network: nn.Module, config: Ema) -> dict[str, MovingAverage]:
+    """The averages that a run keeps of `network`, by their file in a checkpoint; the first is sampled."""
+    halflives: dict[str, int | Ramp] = {GROUP: config.halflife} if config.halflife else {}
+    halflives |= {f"{GROUP}_{halflife}": halflife for halflife in config.also}
+    return {group: MovingAverage(network, each, config.rampup) for group, each in halflives.items()}
+
 
 class MovingAverage:
     """A copy of a network whose weights are a moving average."""
 
-    def __init__(self, network: nn.Module, config: Ema) -> None:
-        self.config = config
+    def __init__(self, network: nn.Module, halflife: int | Ramp, rampup: float) -> None:
+        self.halflife = halflife
+        self.rampup = rampup
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         # To walk through the modules takes longer than to update a small network. Parameters stay what they
         # are; a buffer may be replaced by another tensor, so only their absence is remembered.
@@ -51,8 +62,8 @@ class MovingAverage:
 
     def decay(self, images: int, images_seen: int) -> float:
         """The weight of the old average over a step of `images` images."""
-        given: int | Ramp = self.config.halflife
+        given = self.halflife
         halflife = given.at(images_seen) if isinstance(given, Ramp) else float(given)
-        if self.config.rampup:
-            halflife = min(halflife, self.config.rampup * images_seen)
+        if self.rampup:
+            halflife = min(halflife, self.rampup * images_seen)
         return 0.5 ** (images / halflife) if halflife > 0 else 0.0

@@ -6,13 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from ganforge.config import Ema
 from ganforge.engine.sampling.ema import MovingAverage
 
 
 def test_an_average_with_a_half_life_halves_the_distance_in_that_many_images() -> None:
     network = nn.Linear(1, 1)
-    average = MovingAverage(network, Ema(halflife=1000, rampup=0.0))
+    average = MovingAverage(network, 1000, 0.0)
     with torch.no_grad():
         network.weight += 8.0
     start = average.network.weight.clone()
@@ -22,7 +21,7 @@ def test_an_average_with_a_half_life_halves_the_distance_in_that_many_images() -
 
 
 def test_a_young_average_follows_faster() -> None:
-    average = MovingAverage(nn.Linear(1, 1), Ema(halflife=10_000, rampup=0.05))
+    average = MovingAverage(nn.Linear(1, 1), 10_000, 0.05)
     # 0.05 * 2000 images = a half-life of 100.
     assert average.decay(100, 2_000) == pytest.approx(0.5)
     assert average.decay(100, 10_000_000) == pytest.approx(0.5**0.01)
@@ -31,7 +30,7 @@ def test_a_young_average_follows_faster() -> None:
 
 def test_statistics_are_averaged_and_other_buffers_copied() -> None:
     network = nn.Sequential(nn.BatchNorm1d(2))
-    average = MovingAverage(network, Ema(halflife=100, rampup=0.0))
+    average = MovingAverage(network, 100, 0.0)
     norm, mean = network[0], average.network.get_submodule("0")
     assert isinstance(norm, nn.BatchNorm1d) and isinstance(mean, nn.BatchNorm1d)
     norm.running_mean.fill_(4.0)

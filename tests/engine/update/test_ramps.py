@@ -64,9 +64,8 @@ def test_each_number_follows_its_ramp(tmp_path: Path) -> None:
 
 def test_the_moving_average_follows_its_ramp(tmp_path: Path) -> None:
     loop, _ = toy_loop(tmp_path, config_of(4))
-    assert loop.average is not None
     # As long as rampup allows: 0.05 of a million images is more than either end.
-    assert loop.average.decay(8, 10**6) == pytest.approx(0.5 ** (8 / 1000))
+    assert loop.averages["generator"].decay(8, 10**6) == pytest.approx(0.5 ** (8 / 1000))
 
 
 def test_a_ramp_resumes_exactly(tmp_path: Path) -> None:

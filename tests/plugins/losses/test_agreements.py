@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ganforge.config.sections import Ema
 from ganforge.engine.sampling.ema import MovingAverage
 from ganforge_losses.bce import Bce
 from ganforge_losses.hinge import Hinge
@@ -155,7 +154,7 @@ def test_moving_average_of_stylegan2_ada(seen: int, expected: float) -> None:
     """beta = 0.5 ** (batch / ema_nimg), ema_nimg = min(ema_kimg * 1000, cur_nimg * ema_rampup); then
     p_ema = p + beta * (p_ema - p)."""
     network = nn.Linear(3, 2).double()
-    average = MovingAverage(network, Ema(halflife=10_000, rampup=0.05))
+    average = MovingAverage(network, 10_000, 0.05)
     before = [each.detach().clone() for each in network.parameters()]
     with torch.no_grad():
         for each in network.parameters():
