@@ -91,11 +91,12 @@ def rows() -> list[tuple[str, str | None]]:
     return found
 
 
-def rule(theirs: str, ours: str | None) -> tuple[str, str | None]:
-    """A pair of examples without what both end in, and with patterns for its numbers: an expression, and what
-    replaces its matches, with `{layer}` and `{block}` for the numbers of layers and of blocks."""
+def rule(theirs: str, ours: str | None) -> tuple[int, str, str | None]:
+    """A pair of examples without what both end in, and with patterns for its numbers: its parts, which say how
+    specific it is, an expression for names, and what replaces the match, with `{layer}` and `{block}` for the
+    numbers of layers and of blocks."""
     if ours is None:
-        return rf"(.*\.)?{theirs}", None
+        return 99, rf"(.*\.)?{theirs}", None
     first, second = theirs.split("."), ours.split(".")
     while len(first) > 1 and len(second) > 1 and first[-1] == second[-1]:
         first, second = first[:-1], second[:-1]
@@ -105,23 +106,25 @@ def rule(theirs: str, ours: str | None) -> tuple[str, str | None]:
         pattern = re.sub(r"\bb\d+", r"b(?P<side>\\d+)", pattern)
         target = re.sub(r"\bblocks\.\d+", "blocks.{block}", target)
     if first[-1].startswith("noise"):
-        pattern, target = pattern.replace("conv0", "(?P<conv>conv\\d)"), target.replace("conv0", "{conv}")
-    return f"{pattern}(?P<rest>\\..+)?", target
+        pattern, target = pattern.replace("conv0", r"(?P<conv>conv\d)"), target.replace("conv0", "{conv}")
+    return len(first), rf"{pattern}(?P<rest>\..+)?", target
 
 
 def ours_of(name: str, largest: int) -> str | None:
-    """Our name of one of their tensors by the page's table, as it is where no row is about it."""
-    # A row about more of the name goes before one about less.
-    for pattern, target in sorted(map(rule, *zip(*rows(), strict=True)), key=lambda pair: -len(pair[0])):
+    """Our name of one of their tensors by the page's table; as it is where no row is about it."""
+    rules = sorted((rule(*row) for row in rows()), key=lambda each: -each[0])
+    for _, pattern, target in rules:
         found = re.fullmatch(pattern, name)
         if found is None:
             continue
         if target is None:
             return None
-        given = found.groupdict()
+        given = {"rest": "", **{key: value for key, value in found.groupdict().items() if value}}
         if side := int(given.pop("side", 0)):
-            given["block"] = str(round(math.log2(side / 4 if name.startswith("synthesis") else largest / side)))
-        return target.format(**given) + (given["rest"] or "")
+            given["block"] = str(
+                round(math.log2(side / 4 if name.startswith("synthesis") else largest / side))
+            )
+        return target.format(**given) + given["rest"]
     return name
 
 
