@@ -17,7 +17,7 @@ from ganforge.api import Architecture, DataSpec, Field, Networks, UserError
 from ganforge_architectures.conditioning import scheme
 from ganforge_architectures.modulated import Form, NoiseMode
 from ganforge_architectures.shapes import image_grid
-from ganforge_architectures.style_discriminator import StyleDiscriminator
+from ganforge_architectures.style_discriminator import Design, StyleDiscriminator
 from ganforge_architectures.style_generator import StyleGenerator, Synthesis
 from ganforge_architectures.style_mapping import Mapping
 
@@ -63,8 +63,10 @@ class StyleGAN2(Architecture):
     stddev_group: int = Field(
         4, ge=1, description="Samples in a group of the minibatch standard deviation; 1 = off."
     )
-    discriminator: Literal["residual", "plain"] = Field(
-        "residual", description="residual = as published for large images; plain = without skip connections."
+    discriminator: Design = Field(
+        "residual",
+        description="residual = as published for large images; skip = the image, downsampled, also enters at "
+        "each lower resolution; plain = neither.",
     )
     modulation: Form = Field(
         "auto",
@@ -96,7 +98,7 @@ class StyleGAN2(Architecture):
                 base,
                 spec.shape[0],
                 self.stddev_group,
-                self.discriminator == "residual",
+                self.discriminator,
                 of_labels,
                 heads,
             ),

@@ -64,6 +64,14 @@ def test_parameter_counts_of_the_settings_for_cifar() -> None:
     assert count(conditional) == count(g) + 10 * 512 + 512 + 512 * 512
 
 
+def test_parameter_counts_with_skips() -> None:
+    with torch.device("meta"):
+        _, d = StyleGAN2(discriminator="skip").build(spec(256), 512, {})
+    # The layers 1x1 of the residual blocks are not there; those from 3 colors have a bias.
+    blocks = sum(conv0 + conv1 for _, conv0, conv1 in DISCRIMINATOR.values())
+    assert count(d) == 4 * 128 + blocks + 4 * (256 + 5 * 512) + LAST == 27_662_977
+
+
 def networks(label: LabelKind = "none", shape: tuple[int, ...] = (3, 16, 24), **fields: object) -> Networks:
     torch.manual_seed(0)
     names = () if label == "none" else ("a", "b", "c")
