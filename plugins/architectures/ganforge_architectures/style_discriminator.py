@@ -45,6 +45,11 @@ class DownBlock(nn.Module):
         return through if self.skip is None else self.skip(x) + through
 
 
+def group_size(samples: int, wanted: int) -> int:
+    """The largest size of groups, at most `wanted`, that leaves no sample over."""
+    return max(size for size in range(1, min(wanted, samples) + 1) if samples % size == 0)
+
+
 class GroupStddev(nn.Module):
     """Appends a plane [N, 1, H, W]: the standard deviation over a group of consecutive samples, averaged
     over all channels and pixels. Processes that share a batch hold whole groups where the size of the group
@@ -56,7 +61,7 @@ class GroupStddev(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n = len(x)
-        group = max(size for size in range(1, min(self.size, n) + 1) if n % size == 0)
+        group = group_size(n, self.size)
         with full_precision(x):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             groups = wide.reshape(n // group, group, *x.shape[1:])
