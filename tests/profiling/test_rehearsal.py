@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,6 @@ from ganforge.training.build import plan
 from support.replayed import KINDS, PENALIZED
 from support.toys import toy_config, toy_loop
 
-ITERATIONS = 12
-"""A multiple of how often every lazy term applies."""
-
-
 class Counter(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
@@ -30,27 +27,35 @@ class Counter(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "bf16"])
+STYLED: dict[str, Any] = {
+    "nets": {"type": "stylegan2", "channel_max": 4, "w_dim": 4, "mapping_layers": 1},
+    "terms": [{"type": "path_length", "every": 4}, {"type": "r1", "every": 2}],
+}
+COUNTED = {**KINDS, "bf16": {"train": {"precision": "bf16"}}, "styled": STYLED}
+
+
+@pytest.mark.parametrize("kind", COUNTED)
 def test_an_average_iteration_is_counted_as_it_is_played(tmp_path: Path, kind: str) -> None:
-    sections = {**KINDS, "bf16": {"train": {"precision": "bf16"}}}[kind]
-    sections = {**sections, "health": {"policy": "off"}}
-    config = toy_config(**sections)
+    config = toy_config(**{**COUNTED[kind], "health": {"policy": "off"}})
     loop, _ = toy_loop(tmp_path, config)
+    # In these, each lazy term applies exactly in its share of the updates.
+    iterations = math.lcm(2, *(getattr(term, "every", 1) for term in config.terms))
     with Counter() as counter:
-        for _ in range(ITERATIONS):
+        for _ in range(iterations):
             loop._iterate(False)
     agreed = plan(config)
     found = rehearse(agreed, agreed.networks("meta"), torch.device("cpu"))
-    assert found.flops == pytest.approx(counter.flops / ITERATIONS, rel=1e-9)
+    assert found.flops == pytest.approx(counter.flops / iterations, rel=1e-9)
     assert found.left_out == ()
 
 
-def test_a_penalty_costs_what_its_share_of_the_updates_says() -> None:
-    def count(**sections: Any) -> float:
-        agreed = plan(toy_config(**{**PENALIZED, **sections}))
+@pytest.mark.parametrize(("sections", "term"), [(PENALIZED, "gradient_penalty"), (STYLED, "path_length")])
+def test_a_lazy_term_costs_what_its_share_of_the_updates_says(sections: dict[str, Any], term: str) -> None:
+    def count(*terms: dict[str, Any]) -> float:
+        agreed = plan(toy_config(**{**sections, "terms": list(terms)}))
         return rehearse(agreed, agreed.networks("meta"), torch.device("cpu")).flops
 
-    none = count(terms=[])
-    every, third = (count(terms=[{"type": "gradient_penalty", "every": each}]) for each in (1, 3))
+    none = count()
+    every, third = (count({"type": term, "every": each}) for each in (1, 3))
     assert 0 < none < third < every
     assert every - none == pytest.approx(3 * (third - none))

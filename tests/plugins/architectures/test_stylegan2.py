@@ -63,10 +63,11 @@ def test_parameter_counts_of_the_settings_for_cifar() -> None:
     with torch.device("meta"):
         g, d = nets.build(spec(32), 512, {})
         conditional, _ = nets.build(spec(32, 10), 512, {})
-    assert count(g) == 2 * MAPPING + 8192 + sum(sum(SYNTHESIS[side]) for side in (4, 8, 16, 32))
-    assert count(d) == 4 * 512 + 3 * 2 * 2_359_808 + LAST
+    of_g = 2 * MAPPING + 8192 + sum(sum(SYNTHESIS[side]) for side in (4, 8, 16, 32))
+    assert count(g) == of_g == 19_947_539
+    assert count(d) == 4 * 512 + 3 * 2 * 2_359_808 + LAST == 20_720_641
     # The embedding of 10 classes, and twice as wide an input.
-    assert count(conditional) == count(g) + 10 * 512 + 512 + 512 * 512
+    assert count(conditional) == of_g + 10 * 512 + 512 + 512 * 512 == 20_215_315
 
 
 def test_parameter_counts_with_skips() -> None:
