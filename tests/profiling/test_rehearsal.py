@@ -16,6 +16,7 @@ from ganforge.training.build import plan
 from support.replayed import KINDS, PENALIZED
 from support.toys import toy_config, toy_loop
 
+
 class Counter(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
