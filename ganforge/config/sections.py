@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
 
+from ganforge import hub
 from ganforge.api import AbsolutePath, Optimizer, ScheduledInt
 
 Diagnosis = Literal[
@@ -120,15 +129,24 @@ class _Freeze(Section):
     )
 
 
+def _path_or_repository(value: Any, path: ValidatorFunctionWrapHandler) -> Path | str:
+    """The absolute path; what names a repository of the Hub stays as it is written."""
+    if isinstance(value, str) and value.startswith(hub.SCHEME):
+        hub.split(value)
+        return value
+    found: Path = path(value)
+    return found
+
+
 # `from` is a word of Python's, so the field cannot be written in a class.
 _FROM: dict[str, Any] = {
     "from": (
-        AbsolutePath | None,
+        Annotated[AbsolutePath, WrapValidator(_path_or_repository)] | None,
         Field(
             None,
             description="Run folder whose newest checkpoint gives the first weights, or a folder with "
-            "generator.safetensors, discriminator.safetensors, or both: what fits by name and shape is "
-            "taken, the rest is listed.",
+            "generator.safetensors, discriminator.safetensors, or both; or either of them on the Hugging "
+            "Face Hub, hf://owner/name: what fits by name and shape is taken, the rest is listed.",
         ),
     )
 }
@@ -138,9 +156,9 @@ class Init(create_model("_From", __base__=_Freeze, **_FROM)):  # type: ignore[mi
     """Where the networks start, and what of them does not learn."""
 
     @property
-    def source(self) -> Path | None:
-        """The folder in `from`."""
-        found: Path | None = getattr(self, "from")
+    def source(self) -> Path | str | None:
+        """The folder in `from`, or its name on the Hub."""
+        found: Path | str | None = getattr(self, "from")
         return found
 
 

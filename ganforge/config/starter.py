@@ -130,6 +130,7 @@ def _dcgan(survey: Survey) -> list[str]:
 def _stylegan2(survey: Survey, size: int, batch: int) -> list[str]:
     # The regularizers' weights and intervals of the paper's configuration "auto".
     weight = float(f"{0.0002 * size * size / batch:.2g}")
+    group = max(number for number in (1, 2, 3, 4) if batch % number == 0)
     return [
         "[prior]",
         'type = "normal"',
@@ -139,6 +140,7 @@ def _stylegan2(survey: Survey, size: int, batch: int) -> list[str]:
         'type = "stylegan2"',
         "channel_base = 16384  # 32768 = twice as wide",
         "mapping_layers = 2",
+        *([f"stddev_group = {group}  # divides batch_size"] if group != 4 else []),
         "",
         "[loss]",
         'type = "bce"',

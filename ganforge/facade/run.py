@@ -27,9 +27,9 @@ from ganforge.evaluation.sample import (
 )
 from ganforge.facade.drawn import DrawnSamples
 from ganforge.facade.html import card
-from ganforge.facade.hub import local
 from ganforge.facade.latents import Condition, LatentSpace
 from ganforge.facade.rows import Rows
+from ganforge.hub import local
 from ganforge.outputs.metrics_log import read_rows
 from ganforge.outputs.run_folder import RunFolder
 from ganforge.training.recorded import load_recorded

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ganforge import hub
 from ganforge.api import UserError
 from ganforge.engine.checkpoint import checkpoint
 from ganforge.engine.loop import Loop
@@ -21,13 +22,16 @@ SHOWN = 6
 """Tensors that a line lists."""
 
 
-def take(loop: Loop, source: Path, say: Callable[[str], None]) -> dict[str, list[str]]:
+def take(loop: Loop, source: Path | str, say: Callable[[str], None]) -> dict[str, list[str]]:
     """Puts the weights in `source` into a loop's networks, before its first iteration, and into the averages.
 
     Returns, for each network, what was not taken. Raises `UserError` where `source` is neither a run folder
-    nor a folder with weights, or where nothing of it fits.
+    nor a folder with weights, here or on the Hub, or where nothing of it fits.
     """
     tensors = _tensors(source, say)
+    # A published run has the average alone.
+    if "generator" in tensors:
+        tensors.setdefault("network_g", tensors["generator"])
     left: dict[str, list[str]] = {}
     total = 0
     for group, network in _networks(loop).items():
@@ -94,17 +98,21 @@ def _networks(loop: Loop) -> dict[str, nn.Module]:
     return {"network_g": loop.game.players["g"].network, "network_d": loop.game.players["d"].network}
 
 
-def _tensors(source: Path, say: Callable[[str], None]) -> checkpoint.Tensors:
-    """Group -> name -> tensor, on the CPU."""
-    files = {group: source / file for group, file in FILES.items() if (source / file).is_file()}
+def _tensors(source: Path | str, say: Callable[[str], None]) -> checkpoint.Tensors:
+    """Group -> name -> tensor, on the CPU; what is on the Hub is downloaded."""
+    try:
+        folder = hub.local(source)
+    except UserError as error:
+        raise UserError(f"init.from: {error}") from error
+    files = {group: folder / file for group, file in FILES.items() if (folder / file).is_file()}
     if not files:
-        if not source.is_dir():
+        if not folder.is_dir():
             raise UserError(
                 f"init.from: expected a run folder, or a folder with {' or '.join(FILES.values())}, got "
-                f"{source}, which is not a folder"
+                f"{source}, which is {'not a folder' if folder == source else 'neither'}"
             )
         groups = {*FILES, "generator"}
-        return checkpoint.load_newest(RunFolder.open(source).checkpoints, say, groups)[0]
+        return checkpoint.load_newest(RunFolder.open(folder).checkpoints, say, groups)[0]
     found: checkpoint.Tensors = {}
     for group, file in files.items():
         try:

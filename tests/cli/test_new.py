@@ -14,6 +14,7 @@ from PIL import Image
 from ganforge.api import Survey
 from ganforge.config import load
 from ganforge.config.starter import Wishes, buildable, image_size, rounded, starter
+from ganforge.training.advice import advice_on
 from ganforge.training.build import plan
 from support.command_line import call, refused
 from support.installed import installed
@@ -121,6 +122,14 @@ def test_every_starter_builds(tmp_path: Path, networks: str, keys: dict[str, obj
         (tmp_path / "run.toml").write_text(text)
         config = load(tmp_path / "run.toml", installed())
         assert plan(config).spec.labels.names == tuple(keys.get("names", ()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("images", "group"), [(32, 4), (8, 4), (30, 3), (14, 2), (7, 1)])
+def test_a_starter_needs_no_advice(tmp_path: Path, images: int, group: int) -> None:
+    (tmp_path / "run.toml").write_text(starter(survey(images=images), Wishes(networks="stylegan2")))
+    config = load(tmp_path / "run.toml", installed())
+    assert config.nets.stddev_group == group  # type: ignore[attr-defined]
+    assert [each.key for each in advice_on(plan(config))] == []
 
 
 def test_augmentation_is_for_few_images() -> None:

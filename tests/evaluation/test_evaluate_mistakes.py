@@ -22,7 +22,8 @@ def test_a_file_that_a_metric_needs_is_missed_before_training(place: Path, judge
     assert done == Done(
         2,
         "",
-        f"metric 'condition_accuracy' cannot read judge = {where}: {reason}; fix the path, or remove the metric\n",
+        f"--set {metrics}: metric 'condition_accuracy' cannot read judge = {where}: {reason}; "
+        "fix the path, or remove the metric\n",
     )
     assert not (place / "own").exists()
 

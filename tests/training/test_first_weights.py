@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,91 @@ def test_from_a_run_with_its_average(tmp_path: Path) -> None:
                 torch.testing.assert_close(now[group][name], value, atol=1e-5, rtol=1e-4)
     other = call(tmp_path, "run", EXAMPLE, *sets(*TINY, "init.from=nowhere"), "--out", tmp_path / "third")
     assert other.code == 2 and "init.from: " in other.err and not (tmp_path / "third").exists()
+
+
+@pytest.fixture
+def repositories(monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Repository of the Hub -> folder with its copy."""
+    copies: dict[str, Path] = {}
+
+    def snapshot_download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        if name not in copies:
+            raise OSError("404 Client Error\n for this repository")
+        return str(copies[name] / (revision or ""))
+
+    client = types.SimpleNamespace(snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    return copies
+
+
+def test_from_a_published_run_on_the_hub(tmp_path: Path, repositories: dict[str, Path]) -> None:
+    first, second, copy = tmp_path / "first", tmp_path / "second", tmp_path / "copy" / "v2"
+    tiny = sets(*TINY, "lr.warmup_images=1_000_000_000")
+    for arguments in (
+        ("run", EXAMPLE, *tiny, "--out", first),
+        ("export", first, "--hub", copy, "--license", "mit"),
+    ):
+        assert call(tmp_path, *arguments).code == 0
+    repositories["me/scenes"] = copy.parent
+    done = call(
+        tmp_path, "run", EXAMPLE, *tiny, *sets("init.from=hf://me/scenes@v2", "train.seed=9"), "--out", second
+    )
+    assert done.code == 0, done.err
+    assert 'from = "hf://me/scenes@v2"' in (second / "config.toml").read_text()
+    assert "tensors from hf://me/scenes@v2" in done.out + done.err
+    assert (
+        "init: discriminator: keeps its random weights, as hf://me/scenes@v2 has no discriminator.safetensors"
+        in (" ".join((done.out + done.err).split()))
+    )
+    assert json.loads((second / "run.json").read_text())["init_not_taken"] == {"generator": []}
+    # The moving average is what is published, and it is the start of the network and of its average.
+    was, now = (checkpoint.load_newest(folder / "checkpoints", print)[0] for folder in (first, second))
+    compared = [name for name, value in was["generator"].items() if value.ndim > 1]
+    assert compared
+    for name in compared:
+        for group in ("network_g", "generator"):
+            torch.testing.assert_close(now[group][name], was["generator"][name], atol=1e-5, rtol=1e-4)
+    # Nothing is fetched a second time.
+    repositories.clear()
+    assert call(tmp_path, "resume", second, *sets("train.images=96")).code == 0
+
+
+def test_from_files_on_the_hub(tmp_path: Path, repositories: dict[str, Path]) -> None:
+    repositories["me/files"] = files_of(tmp_path)
+    loop, _ = toy_loop(tmp_path / "new", toy_config(nets=DCGAN))
+    lines: list[str] = []
+    assert take(loop, "hf://me/files", lines.append) == {"generator": [], "discriminator": []}
+    count = len(loop.game.players["g"].network.state_dict())
+    assert lines[0] == f"init: generator: {count} of {count} tensors from hf://me/files"
+
+
+def test_refusals_of_the_hub(
+    tmp_path: Path, repositories: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, _ = toy_loop(tmp_path / "a", toy_config(nets=DCGAN))
+    repositories["me/empty"] = tmp_path / "nothing"
+
+    def refused(source: str) -> str:
+        with pytest.raises(UserError) as refusal:
+            take(loop, source, lambda line: None)
+        return str(refusal.value)
+
+    assert refused("hf://me/none") == (
+        "init.from: hf://me/none: cannot be downloaded: 404 Client Error for this repository"
+    )
+    assert refused("hf://me/empty") == (
+        "init.from: expected a run folder, or a folder with generator.safetensors or discriminator.safetensors, "
+        "got hf://me/empty, which is neither"
+    )
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert refused("hf://me/files") == (
+        "init.from: hf://me/files needs huggingface_hub: pip install huggingface_hub"
+    )
+    with pytest.raises(UserError) as refusal:
+        toy_config(init={"from": "hf://me"})
+    assert str(refusal.value).endswith(
+        "init.from: expected hf://owner/name, or hf://owner/name@revision, got 'hf://me'"
+    )
 
 
 def test_frozen_layers_keep_their_weights_and_resume(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""StyleGAN2's discriminator: residual, without normalization, conditional by projection.
+"""StyleGAN2's discriminator: residual, plain or with skips, without normalization, conditional by projection.
 
 Analyzing and Improving the Image Quality of StyleGAN (Karras et al., 2020), arXiv:1912.04958, section 4.1.
 """
@@ -9,15 +9,20 @@ import math
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ganforge.api import Tree, Verdict
 from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
+from ganforge_architectures.filtered import downsampled
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.precision import full_precision
 from ganforge_architectures.style_mapping import Mapping
+
+Design = Literal["residual", "plain", "skip"]
+"""How the image enters, and what passes around the convolutions (figure 7)."""
 
 
 class DownBlock(nn.Module):
@@ -40,6 +45,11 @@ class DownBlock(nn.Module):
         return through if self.skip is None else self.skip(x) + through
 
 
+def group_size(samples: int, wanted: int) -> int:
+    """The largest size of groups, at most `wanted`, that leaves no sample over."""
+    return max(size for size in range(1, min(wanted, samples) + 1) if samples % size == 0)
+
+
 class GroupStddev(nn.Module):
     """Appends a plane [N, 1, H, W]: the standard deviation over a group of consecutive samples, averaged
     over all channels and pixels. Processes that share a batch hold whole groups where the size of the group
@@ -51,7 +61,7 @@ class GroupStddev(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n = len(x)
-        group = max(size for size in range(1, min(self.size, n) + 1) if n % size == 0)
+        group = group_size(n, self.size)
         with full_precision(x):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             groups = wide.reshape(n // group, group, *x.shape[1:])
@@ -61,7 +71,11 @@ class GroupStddev(nn.Module):
 
 
 class StyleDiscriminator(nn.Module):
-    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the last layer's [N, F]."""
+    """x [N, C, H, W], cond [N, K] or None -> `Verdict`; the features are the last layer's [N, F].
+
+    With skips (figure 7b), the image is downsampled by the filter of the blocks, and at each resolution below
+    the first a layer 1x1 of its own adds it to the features.
+    """
 
     def __init__(
         self,
@@ -69,15 +83,17 @@ class StyleDiscriminator(nn.Module):
         base: tuple[int, int],
         channels: int,
         group: int,
-        residual: bool,
+        design: Design,
         mapping: Mapping | None,
         heads: Map[str, int],
     ) -> None:
         """`widths`: channels at each resolution, from `base` upward; `mapping`: of the condition."""
         super().__init__()
-        last = widths[0]
+        last, downward = widths[0], widths[::-1]
         self.from_rgb = EqualizedConv(channels, widths[-1], 1)
-        self.blocks = nn.Sequential(*(DownBlock(a, b, residual) for a, b in pairwise(widths[::-1])))
+        self.blocks = nn.Sequential(*(DownBlock(a, b, design == "residual") for a, b in pairwise(downward)))
+        lower = downward[1:] if design == "skip" else ()
+        self.lower_rgb = nn.ModuleList(EqualizedConv(channels, width, 1) for width in lower)
         self.stddev = GroupStddev(group) if group > 1 else nn.Identity()
         self.conv = EqualizedConv(last + (group > 1), last, 3)
         self.linear = EqualizedLinear(last * base[0] * base[1], last, active=True)
@@ -86,10 +102,20 @@ class StyleDiscriminator(nn.Module):
         self.heads = Heads(last, heads)
 
     def forward(self, x: Tensor, cond: Tree) -> Verdict:
-        h = self.conv(self.stddev(self.blocks(self.from_rgb(x))))  # [N, F, base, base]
+        h = self.conv(self.stddev(self._trunk(x)))  # [N, F, base, base]
         features = self.linear(h.flatten(1))  # [N, F]
         logits: Tensor = self.logit(features)
         if self.mapping is not None:
             label = self.mapping(None, cond)[:, 0].to(logits.dtype)
             logits = (logits * label).sum(1) / math.sqrt(logits.shape[1])
         return Verdict(logits.flatten(), self.heads(features), features)
+
+    def _trunk(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, F, base, base]"""
+        h: Tensor = self.from_rgb(x)
+        if not self.lower_rgb:
+            return self.blocks(h)  # type: ignore[no-any-return]
+        for block, from_rgb in zip(self.blocks, self.lower_rgb, strict=True):
+            x = downsampled(x, 1, stride=2)  # [N, C, H/2, W/2]
+            h = block(h) + from_rgb(x)
+        return h

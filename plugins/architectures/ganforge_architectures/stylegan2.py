@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Field, Networks, UserError
+from ganforge.api import Advice, Architecture, DataSpec, Field, Networks, RunView, UserError
 from ganforge_architectures.conditioning import scheme
 from ganforge_architectures.modulated import Form, NoiseMode
 from ganforge_architectures.shapes import image_grid
-from ganforge_architectures.style_discriminator import StyleDiscriminator
+from ganforge_architectures.style_discriminator import Design, StyleDiscriminator, group_size
 from ganforge_architectures.style_generator import StyleGenerator, Synthesis
 from ganforge_architectures.style_mapping import Mapping
 
@@ -63,8 +63,10 @@ class StyleGAN2(Architecture):
     stddev_group: int = Field(
         4, ge=1, description="Samples in a group of the minibatch standard deviation; 1 = off."
     )
-    discriminator: Literal["residual", "plain"] = Field(
-        "residual", description="residual = as published for large images; plain = without skip connections."
+    discriminator: Design = Field(
+        "residual",
+        description="residual = as published for large images; skip = the image, downsampled, also enters at "
+        "each lower resolution; plain = neither.",
     )
     modulation: Form = Field(
         "auto",
@@ -96,11 +98,32 @@ class StyleGAN2(Architecture):
                 base,
                 spec.shape[0],
                 self.stddev_group,
-                self.discriminator == "residual",
+                self.discriminator,
                 of_labels,
                 heads,
             ),
         )
+
+    def advice(self, run: RunView) -> list[Advice]:
+        """Groups of the minibatch deviation that the samples of one forward pass do not fill."""
+        found = super().advice(run)
+        used = group_size(run.batch, self.stddev_group)
+        if run.batch % self.stddev_group == 0:
+            return found
+        text = (
+            f"nets.stddev_group = {self.stddev_group} does not divide {run.batch}, the number of samples "
+            "that D gets at a time (train.batch_size over the processes and train.accumulate): groups of "
+            f"{used} are used instead"
+        )
+        if used == 1:
+            text += ", whose deviation is always 0"
+        other = used if used > 1 else run.batch
+        text += (
+            f"; set train.batch_size to a multiple of {self.stddev_group} for each process and micro-batch"
+        )
+        if other > 1:
+            text += f", or nets.stddev_group = {other}"
+        return [*found, Advice(f"{self.type}.stddev_group", text)]
 
     def truncate(self, generator: nn.Module, limit: float) -> bool:
         if isinstance(generator, StyleGenerator):

@@ -9,8 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, LabelKind, LabelSpec, Networks, UserError
-from ganforge_architectures import ganforge_components
+from ganforge.api import Architecture, DataSpec, Field, LabelKind, LabelSpec, Networks, UserError
+from ganforge_architectures import StyleGAN2, ganforge_components
+from ganforge_architectures.style_discriminator import Design
+
+
+class StyleGAN2WithSkips(StyleGAN2):
+    """The other published discriminator."""
+
+    discriminator: Design = Field("skip", description="As in the parent.")
+
 
 NARROW: dict[str, dict[str, object]] = {
     "biggan": {"channels": 2, "shared_dim": 6},
@@ -21,7 +29,7 @@ NARROW: dict[str, dict[str, object]] = {
     "stylegan2": {"channel_max": 8, "w_dim": 6, "mapping_layers": 2, "mixing": 0.0, "noise": "fixed"},
 }
 EVERY = [kind for kind in ganforge_components() if issubclass(kind, Architecture)]
-ALL = [kind for kind in EVERY if "conditioning" in kind.model_fields]
+ALL = [*(kind for kind in EVERY if "conditioning" in kind.model_fields), StyleGAN2WithSkips]
 """The others make images of images: test_image_to_image.py."""
 
 
@@ -31,9 +39,9 @@ def conditionings(kind: type[Architecture]) -> list[str]:
 
 CASES = [(kind, how) for kind in ALL for how in conditionings(kind)]
 Z, K = 5, 4
-every_architecture = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.type_name())
+every_architecture = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 every_conditioning = pytest.mark.parametrize(
-    ("kind", "how"), CASES, ids=[f"{kind.type_name()}-{how}" for kind, how in CASES]
+    ("kind", "how"), CASES, ids=[f"{kind.__name__}-{how}" for kind, how in CASES]
 )
 
 
@@ -150,12 +158,14 @@ def test_gradients_reach_every_parameter(kind: type[Architecture], how: str) -> 
 
 @every_conditioning
 def test_a_network_heeds_the_condition_exactly_if_it_is_told_to(kind: type[Architecture], how: str) -> None:
-    generator, discriminator = build(kind, spec(), conditioning=how)
-    z = torch.randn(1, Z).expand(3, Z)
-    x = torch.rand(1, 3, 32, 32).expand(3, 3, 32, 32)
+    generator, discriminator = (network.double() for network in build(kind, spec(), conditioning=how))
+    z = torch.randn(1, Z).double().expand(3, Z)
+    x = torch.rand(1, 3, 32, 32).double().expand(3, 3, 32, 32)
     cond = conditions("one_of_k")
+    assert cond is not None
     with torch.no_grad():
-        fakes, logits = generator.eval()(z, cond), discriminator.eval()(x, cond).logits
+        fakes = generator.eval()(z, cond.double())
+        logits = discriminator.eval()(x, cond.double()).logits
     assert ((fakes[0] - fakes[1]).abs().max() > 1e-6) == (how != "none")
     assert ((logits[0] - logits[1]).abs() > 1e-6) == (how not in ("none", "generator", "generator_bn"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
@@ -10,13 +11,17 @@ from torch import Tensor
 
 from ganforge.api import DataSpec, Draw, LabelKind, LabelSpec, Networks, UserError
 from ganforge.engine.sampling.sampler import GeneratorSampler
+from ganforge.training.advice import advice_on
+from ganforge.training.build import plan
 from ganforge_architectures import StyleGAN2
 from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
 from ganforge_architectures.filtered import upsampled
+from ganforge_architectures.style_discriminator import GroupStddev
 from ganforge_priors.normal import Normal
 from ganforge_tasks import Generate
 from support.networks import count, spec
 from support.styled import bent, dense, double, normal
+from support.toys import toy_config
 
 pytestmark = pytest.mark.numeric
 
@@ -63,6 +68,14 @@ def test_parameter_counts_of_the_settings_for_cifar() -> None:
     assert count(d) == 4 * 512 + 3 * 2 * 2_359_808 + LAST == 20_720_641
     # The embedding of 10 classes, and twice as wide an input.
     assert count(conditional) == of_g + 10 * 512 + 512 + 512 * 512 == 20_215_315
+
+
+def test_parameter_counts_with_skips() -> None:
+    with torch.device("meta"):
+        _, d = StyleGAN2(discriminator="skip").build(spec(256), 512, {})
+    # The layers 1x1 of the residual blocks are not there; those from 3 colors have a bias.
+    blocks = sum(conv0 + conv1 for _, conv0, conv1 in DISCRIMINATOR.values())
+    assert count(d) == 4 * 128 + blocks + 4 * (256 + 5 * 512) + LAST == 27_662_977
 
 
 def networks(label: LabelKind = "none", shape: tuple[int, ...] = (3, 16, 24), **fields: object) -> Networks:
@@ -186,6 +199,43 @@ def test_the_largest_size() -> None:
         g, _ = StyleGAN2().build(spec(1024), 512, {})
     assert g.synthesis.layers == 18
     assert [block.conv1.weight.shape[0] for block in g.synthesis.blocks] == [512] * 5 + [256, 128, 64, 32]
+
+
+@pytest.mark.parametrize(
+    ("batch", "group", "shares", "said"),
+    [
+        (32, 4, 1, None),
+        (32, 4, 8, None),
+        (7, 1, 1, None),
+        (12, 4, 2, (6, "groups of 3 are used instead; set train.batch_size to a multiple of 4 for each process and "
+                       "micro-batch, or nets.stddev_group = 3")),
+        (16, 4, 8, (2, "groups of 2 are used instead; set train.batch_size to a multiple of 4 for each process and "
+                       "micro-batch, or nets.stddev_group = 2")),
+        (5, 4, 1, (5, "groups of 1 are used instead, whose deviation is always 0; set train.batch_size to a multiple "
+                      "of 4 for each process and micro-batch, or nets.stddev_group = 5")),
+        (4, 4, 4, (1, "groups of 1 are used instead, whose deviation is always 0; set train.batch_size to a multiple "
+                      "of 4 for each process and micro-batch")),
+    ],
+)  # fmt: skip
+def test_groups_that_do_not_divide_the_share_of_a_process(
+    batch: int, group: int, shares: int, said: tuple[int, str] | None
+) -> None:
+    nets = {"type": "stylegan2", "channel_max": 4, "w_dim": 4, "mapping_layers": 1, "stddev_group": group}
+    for accumulate in {1, shares // 2 or 1, shares}:
+        agreed = plan(toy_config(nets=nets, train={"batch_size": batch, "accumulate": accumulate}))
+        found = {each.key: each.text for each in advice_on(agreed, shares // accumulate)}
+        if said is None:
+            assert "stylegan2.stddev_group" not in found
+            continue
+        assert found["stylegan2.stddev_group"] == (
+            f"nets.stddev_group = {group} does not divide {said[0]}, the number of samples that D gets at a time "
+            f"(train.batch_size over the processes and train.accumulate): {said[1]}"
+        )
+        # What the layer does.
+        share, used = said[0], int(re.findall(r"groups of (\d+)", said[1])[0])
+        torch.testing.assert_close(
+            GroupStddev(group)(normal(share, 2, 4, 4)), GroupStddev(used)(normal(share, 2, 4, 4))
+        )
 
 
 def test_first_weights() -> None:

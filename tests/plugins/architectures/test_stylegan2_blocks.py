@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganforge_architectures.filtered import upsampled
 from ganforge_architectures.modulated import StyledConv, ToRGB, grouped, scaled
-from ganforge_architectures.style_discriminator import DownBlock, GroupStddev
+from ganforge_architectures.style_discriminator import DownBlock, GroupStddev, StyleDiscriminator
 from support.styled import bent, dense, double, normal
 
 pytestmark = pytest.mark.numeric
@@ -117,25 +117,53 @@ def test_noise() -> None:
     torch.testing.assert_close(layer(x, w), alone(x, w))
 
 
+def conv(layer: nn.Module, x: Tensor) -> Tensor:
+    """Equalized, 3x3, without its bias."""
+    weight = layer.weight / math.sqrt(layer.weight[0].numel())
+    return correlated(x, weight.expand(len(x), *weight.shape))
+
+
+def halved(block: nn.Module, x: Tensor, gain: float = 1.0) -> Tensor:
+    """A block of the discriminator, without what passes around it."""
+    h = bent(conv(block.conv0, x) + block.conv0.bias[:, None, None])
+    # Without a border, every second place.
+    h = conv(block.conv1, filtered(h, (2, 2), 1))[:, :, 1:-1:2, 1:-1:2]
+    return bent(h + block.conv1.bias[:, None, None], gain)
+
+
 @pytest.mark.parametrize("residual", [True, False])
 def test_a_block_of_the_discriminator(residual: bool) -> None:
     block = double(DownBlock(3, 5, residual))
     x = normal(2, 3, 8, 6)
-
-    def conv(layer: nn.Module, x: Tensor) -> Tensor:
-        scaled_weight = layer.weight / math.sqrt(layer.weight[0].numel())
-        return correlated(x, scaled_weight.expand(len(x), *scaled_weight.shape))
-
-    h = bent(conv(block.conv0, x) + block.conv0.bias[:, None, None])
-    h = filtered(h, (2, 2), 1)
-    # Without a border, every second place.
-    h = conv(block.conv1, h)[:, :, 1:-1:2, 1:-1:2] + block.conv1.bias[:, None, None]
-    h = bent(h, math.sqrt(0.5) if residual else 1)
+    h = halved(block, x, math.sqrt(0.5) if residual else 1)
     if residual:
         straight = filtered(x, (1, 1), 1)[:, :, ::2, ::2]
         skip = torch.einsum("oi,nihw->nohw", block.skip.weight[:, :, 0, 0] / math.sqrt(3), straight)
         h = h + skip * math.sqrt(0.5)
     torch.testing.assert_close(block(x), h)
+
+
+def test_the_image_enters_at_each_resolution() -> None:
+    """Figure 7b of Karras et al., 2020: sums without a factor."""
+    network = double(StyleDiscriminator([5, 6, 4], (4, 6), 3, 1, "skip", None, {}))
+
+    def entering(layer: nn.Module, image: Tensor) -> Tensor:
+        weight = layer.weight[:, :, 0, 0] / math.sqrt(3)
+        return bent(torch.einsum("oi,nihw->nohw", weight, image) + layer.bias[:, None, None])
+
+    x = image = normal(2, 3, 16, 24)
+    h = entering(network.from_rgb, image)
+    assert [layer.weight.shape[0] for layer in network.lower_rgb] == [6, 5]
+    for block, layer in zip(network.blocks, network.lower_rgb, strict=True):
+        assert block.skip is None
+        image = filtered(image, (1, 1), 1)[:, :, ::2, ::2]
+        h = halved(block, h) + entering(layer, image)
+    h = bent(conv(network.conv, h) + network.conv.bias[:, None, None])
+    assert h.shape == (2, 5, 4, 6)
+    features = bent(dense(network.linear, h.flatten(1)))
+    verdict = network(x, None)
+    torch.testing.assert_close(verdict.features, features)
+    torch.testing.assert_close(verdict.logits, dense(network.logit, features)[:, 0])
 
 
 def test_deviation_over_groups() -> None:

@@ -13,6 +13,15 @@ PATTERNS = ("*.toml", "*.json", "*.jsonl", "*.safetensors", "*.png", "README.md"
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+def split(text: str) -> tuple[str, str | None]:
+    """`hf://owner/name@revision` -> owner/name, and the revision or None. Raises `ValueError` for a malformed
+    name."""
+    name, _, revision = text.removeprefix(SCHEME).partition("@")
+    if not _NAME.fullmatch(name):
+        raise ValueError("expected hf://owner/name, or hf://owner/name@revision")
+    return name, revision or None
+
+
 def local(path: str | Path) -> Path:
     """The folder itself, or the local copy of a repository of the Hub.
 
@@ -21,15 +30,16 @@ def local(path: str | Path) -> Path:
     text = str(path)
     if not text.startswith(SCHEME):
         return Path(path)
-    name, _, revision = text.removeprefix(SCHEME).partition("@")
-    if not _NAME.fullmatch(name):
-        raise UserError(f"{text}: expected hf://owner/name, or hf://owner/name@revision")
+    try:
+        name, revision = split(text)
+    except ValueError as error:
+        raise UserError(f"{text}: {error}") from None
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise UserError(f"{text} needs huggingface_hub: pip install huggingface_hub") from None
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(PATTERNS)))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(PATTERNS)))
     except Exception as error:
         # The client raises errors of several libraries.
         reason = " ".join(str(error).split())
