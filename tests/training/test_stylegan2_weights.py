@@ -67,15 +67,19 @@ def their_generator() -> dict[str, list[int]]:
     return found
 
 
-def their_discriminator() -> dict[str, list[int]]:
+def their_discriminator(design: str) -> dict[str, list[int]]:
     last = channels(4)
     found = mapping(0, last) | layer(f"b{SIDE}.fromrgb", channels(SIDE), 3, 1, 1)
     found[f"b{SIDE}.fromrgb.resample_filter"] = FILTER
     for side in SIDES[1:]:
         width, wider = channels(side), channels(side // 2)
         found |= layer(f"b{side}.conv0", width, width, 3, 3) | layer(f"b{side}.conv1", wider, width, 3, 3)
-        found[f"b{side}.skip.weight"] = [wider, width, 1, 1]
-        found |= {f"b{side}{part}.resample_filter": FILTER for part in ("", ".conv0", ".conv1", ".skip")}
+        found |= {f"b{side}{part}.resample_filter": FILTER for part in ("", ".conv0", ".conv1")}
+        if design == "residual":
+            found[f"b{side}.skip.weight"] = [wider, width, 1, 1]
+            found[f"b{side}.skip.resample_filter"] = FILTER
+    for side in SIDES[:-1] if design == "skip" else ():
+        found |= layer(f"b{side}.fromrgb", channels(side), 3, 1, 1)
     found |= layer("b4.conv", last, last + 1, 3, 3) | layer("b4.fc", last, last * 16)
     return found | layer("b4.out", last, last) | {"b4.conv.resample_filter": FILTER}
 
@@ -85,7 +89,9 @@ def rows() -> list[tuple[str, str | None]]:
     table = PAGE.split("| theirs | here |\n|---|---|\n")[1].split("\n\n")[0]
     found: list[tuple[str, str | None]] = []
     for line in table.splitlines():
-        theirs, ours = (re.findall(r"`([^`]+)`", cell) for cell in line.strip("|").split("|"))
+        theirs, ours = (
+            re.findall(r"`([^`]+)`", re.sub(r"\([^)]*\)", "", cell)) for cell in line.strip("|").split("|")
+        )
         assert len(theirs) == len(ours) or not ours
         found += zip(theirs, ours or [None] * len(theirs), strict=True)
     return found
@@ -94,7 +100,7 @@ def rows() -> list[tuple[str, str | None]]:
 def rule(theirs: str, ours: str | None) -> tuple[int, str, str | None]:
     """A pair of examples without what both end in, and with patterns for its numbers: its parts, which say how
     specific it is, an expression for names, and what replaces the match, with `{layer}` and `{block}` for the
-    numbers of layers and of blocks."""
+    numbers of layers and of blocks, and `{lower}` for the block above."""
     if ours is None:
         return 99, rf"(.*\.)?{theirs}", None
     first, second = theirs.split("."), ours.split(".")
@@ -102,9 +108,10 @@ def rule(theirs: str, ours: str | None) -> tuple[int, str, str | None]:
         first, second = first[:-1], second[:-1]
     pattern = re.sub(r"\bfc\d+", r"fc(?P<layer>\\d+)", re.escape(".".join(first)))
     target = re.sub(r"\blayers\.\d+", "layers.{layer}", ".".join(second))
-    if "blocks." in target or target == "from_rgb":
+    if re.search(r"blocks\.|_rgb", target):
         pattern = re.sub(r"\bb\d+", r"b(?P<side>\\d+)", pattern)
         target = re.sub(r"\bblocks\.\d+", "blocks.{block}", target)
+        target = re.sub(r"\blower_rgb\.\d+", "lower_rgb.{lower}", target)
     if first[-1].startswith("noise"):
         pattern, target = pattern.replace("conv0", r"(?P<conv>conv\d)"), target.replace("conv0", "{conv}")
     return len(first), rf"{pattern}(?P<rest>\..+)?", target
@@ -121,9 +128,11 @@ def ours_of(name: str, largest: int) -> str | None:
             return None
         given = {"rest": "", **{key: value for key, value in found.groupdict().items() if value}}
         if side := int(given.pop("side", 0)):
-            given["block"] = str(
-                round(math.log2(side / 4 if name.startswith("synthesis") else largest / side))
-            )
+            block = round(math.log2(side / 4 if name.startswith("synthesis") else largest / side))
+            # The image enters by one layer at the largest resolution, and by others below it.
+            if (target == "from_rgb" and block > 0) or (target.startswith("lower_rgb") and block == 0):
+                continue
+            given |= {"block": str(block), "lower": str(block - 1)}
         return target.format(**given) + given["rest"]
     return name
 
@@ -134,19 +143,21 @@ def test_the_examples_of_the_table_follow_its_rules() -> None:
         assert ours_of(theirs, 256) == ours, theirs
 
 
-def theirs_filled() -> dict[str, dict[str, Tensor]]:
+def theirs_filled(design: str) -> dict[str, dict[str, Tensor]]:
     """Player -> their name -> random weights."""
     rng = torch.Generator().manual_seed(3)
-    shapes = {"generator": their_generator(), "discriminator": their_discriminator()}
+    shapes = {"generator": their_generator(), "discriminator": their_discriminator(design)}
     return {
         player: {name: torch.randn(shape, generator=rng) for name, shape in named.items()}
         for player, named in shapes.items()
     }
 
 
-def test_every_tensor_has_one_name_in_the_table(tmp_path: Path) -> None:
-    loop, _ = toy_loop(tmp_path / "run", toy_config(**SECTIONS))
-    given = theirs_filled()
+@pytest.mark.parametrize("design", ["residual", "skip", "plain"])
+def test_every_tensor_has_one_name_in_the_table(tmp_path: Path, design: str) -> None:
+    sections = {**SECTIONS, "nets": {**NETS, "discriminator": design}}
+    loop, _ = toy_loop(tmp_path / "run", toy_config(**sections))
+    given = theirs_filled(design)
     for player, role in (("generator", "g"), ("discriminator", "d")):
         names = {name: ours_of(name, SIDE) for name in given[player]}
         left = {name for name, ours in names.items() if ours is None}
