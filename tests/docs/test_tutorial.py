@@ -85,7 +85,9 @@ class Reader:
 
     def call(self, *command: str) -> None:
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        # Whether a run ends within its time depends on the machine; both are what the page describes.
+        ends = (0, 75) if "--max-minutes" in command else (0,)
+        assert done.returncode in ends, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
         self.done.append(list(command))
 
     def play(self, words: list[str]) -> None:
