@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 Draws = Callable[[int, torch.Generator | None], Tensor]
-"""Random numbers for so many samples, [n, ...], by a generator (None: torch's default one)."""
+"""Random numbers for n samples, [n, ...], by a generator (None: torch's default one)."""
 
 
 class WholeBatch(nn.Module):
