@@ -18,7 +18,7 @@ from ganforge.api import Tree, Verdict, WholeBatch
 from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
 from ganforge_architectures.filtered import downsampled
 from ganforge_architectures.heads import Heads
-from ganforge_architectures.precision import full_precision
+from ganforge_architectures.precision import full_precision, wide_stages
 from ganforge_architectures.style_mapping import Mapping
 
 Design = Literal["residual", "plain", "skip"]
@@ -104,6 +104,8 @@ class StyleDiscriminator(nn.Module):
         self.blocks = nn.Sequential(*(DownBlock(a, b, design == "residual") for a, b in pairwise(downward)))
         lower = downward[1:] if design == "skip" else ()
         self.lower_rgb = nn.ModuleList(EqualizedConv(channels, width, 1) for width in lower)
+        self.narrow = len(widths) - wide_stages(len(widths))
+        """Blocks that compute in 16 bits in mixed precision, from the first on."""
         self.stddev = GroupStddev(group) if group > 1 else nn.Identity()
         self.conv = EqualizedConv(last + (group > 1), last, 3)
         self.linear = EqualizedLinear(last * base[0] * base[1], last, active=True)
@@ -112,20 +114,23 @@ class StyleDiscriminator(nn.Module):
         self.heads = Heads(last, heads)
 
     def forward(self, x: Tensor, cond: Tree) -> Verdict:
-        h = self.conv(self.stddev(self._trunk(x)))  # [N, F, base, base]
-        features = self.linear(h.flatten(1))  # [N, F]
-        logits: Tensor = self.logit(features)
-        if self.mapping is not None:
-            label = self.mapping(None, cond)[:, 0].to(logits.dtype)
-            logits = (logits * label).sum(1) / math.sqrt(logits.shape[1])
-        return Verdict(logits.flatten(), self.heads(features), features)
+        dtype = self.logit.weight.dtype
+        h, x = self._down(self.from_rgb(x), x, range(self.narrow))  # [N, F, h, w], [N, C, h, w]
+        with full_precision(x):
+            h, _ = self._down(h.to(dtype), x.to(dtype), range(self.narrow, len(self.blocks)))
+            h = self.conv(self.stddev(h))  # [N, F, base, base]
+            features = self.linear(h.flatten(1))  # [N, F]
+            logits: Tensor = self.logit(features)
+            if self.mapping is not None:
+                label = self.mapping(None, cond)[:, 0]
+                logits = (logits * label).sum(1) / math.sqrt(logits.shape[1])
+            return Verdict(logits.flatten(), self.heads(features), features)
 
-    def _trunk(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, F, base, base]"""
-        h: Tensor = self.from_rgb(x)
-        if not self.lower_rgb:
-            return self.blocks(h)  # type: ignore[no-any-return]
-        for block, from_rgb in zip(self.blocks, self.lower_rgb, strict=True):
-            x = downsampled(x, 1, stride=2)  # [N, C, H/2, W/2]
-            h = block(h) + from_rgb(x)
-        return h
+    def _down(self, h: Tensor, x: Tensor, blocks: range) -> tuple[Tensor, Tensor]:
+        """Features [N, F, h, w] and the image that has entered them, after these blocks."""
+        for i in blocks:
+            h = self.blocks[i](h)
+            if self.lower_rgb:
+                x = downsampled(x, 1, stride=2)  # [N, C, h, w]
+                h = h + self.lower_rgb[i](x)
+        return h, x

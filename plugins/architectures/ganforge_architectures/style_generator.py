@@ -7,6 +7,7 @@ and 4.1; style mixing and truncation: arXiv:1812.04948, section 3.1 and appendix
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from ganforge.api import Tree, WholeBatch
 from ganforge_architectures.filtered import upsampled
 from ganforge_architectures.modulated import Form, NoiseMode, StyledConv, ToRGB
+from ganforge_architectures.precision import full_precision, wide_stages
 from ganforge_architectures.style_mapping import Mapping
 
 W_DECAY = 0.998
@@ -51,7 +53,10 @@ class SynthesisBlock(nn.Module):
         else:
             x = self.conv1(self.conv0(x, w[:, 0]), w[:, 1])  # [N, inputs, h/2, w/2] -> [N, outputs, h, w]
         added = self.torgb(x, w[:, self.styles])  # [N, channels, h, w]
-        return x, added if colors is None else upsampled(colors) + added
+        if colors is None:
+            return x, added
+        with full_precision(colors):
+            return x, upsampled(colors) + added
 
 
 class Synthesis(nn.Module):
@@ -88,7 +93,8 @@ class Synthesis(nn.Module):
         colors: Tensor | None = None
         first = 0
         for i, block in enumerate(self.blocks):
-            x, colors = block(x, colors, w[:, first:])  # [N, width, h, w], [N, channels, h, w]
+            with full_precision(w) if i < wide_stages(len(self.blocks)) else nullcontext():
+                x, colors = block(x, colors, w[:, first:])  # [N, width, h, w], [N, channels, h, w]
             first += 2 if i else 1
         assert colors is not None
         return colors

@@ -3,7 +3,8 @@
 Analyzing and Improving the Image Quality of StyleGAN (Karras et al., 2020), arXiv:1912.04958; Training
 Generative Adversarial Networks with Limited Data (Karras et al., 2020), arXiv:2006.06676. Additions here:
 sides that are not powers of 2, labels of any kind, samples clamped to [-1, 1], minibatch deviation over
-groups of consecutive samples, and mixing with the batch's next latent instead of a new one.
+groups of consecutive samples, and mixing with the batch's next latent instead of a new one. In mixed
+precision the four largest resolutions compute in 16 bits and the others in float32, as theirs.
 """
 
 from __future__ import annotations
