@@ -26,8 +26,8 @@ class WholeBatch(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rank = 0
-        self.world = 1
+        self.rank: int = 0
+        self.world: int = 1
         self._rng: torch.Generator | None = None
         self._gather: Callable[[Tensor], Tensor] = _same
         self._mean: Callable[[Tensor], Tensor] = _same
@@ -44,6 +44,10 @@ class WholeBatch(nn.Module):
         [world N, ...], and `mean` their mean, both differentiable any number of times."""
         self.rank, self.world = rank, world
         self._rng, self._gather, self._mean = rng, gather, mean
+
+    def leave(self) -> None:
+        """One process's samples are the whole batch again."""
+        self.rank, self.world, self._rng, self._gather, self._mean = 0, 1, None, _same, _same
 
     def rows(self, n: int, draw: Draws) -> Tensor:
         """Random numbers for this process's `n` samples, [n, ...]: drawn for those of all processes, so that

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -24,10 +25,24 @@ class LayerStreams:
         self.runtime = runtime
         self.seed = seed
         self.shared = torch.Generator(runtime.device)
-        if runtime.world == 1:
-            return
-        for module in (module for network in networks for module in network.modules()):
-            if isinstance(module, WholeBatch):
+        modules = [module for network in networks for module in network.modules()]
+        self._of_all = [module for module in modules if isinstance(module, WholeBatch)]
+        self._join()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Layers take this process's samples for the whole batch, and wait for no other process."""
+        for module in self._of_all:
+            module.leave()
+        try:
+            yield
+        finally:
+            self._join()
+
+    def _join(self) -> None:
+        runtime = self.runtime
+        if runtime.world > 1:
+            for module in self._of_all:
                 module.join(runtime.rank, runtime.world, self.shared, runtime.whole, runtime.mean)
 
     def restart(self, role: Role, update: int) -> None:
