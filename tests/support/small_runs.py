@@ -27,6 +27,9 @@ NARROW = {
     "fc_width": 8,
     "head_width": 8,
     "group_width": 4,
+    "channel_base": 64,
+    "channel_max": 8,
+    "w_dim": 8,
 }
 SIDES = {"dcgan": 16, "r3gan": 16}
 BATCH = 8

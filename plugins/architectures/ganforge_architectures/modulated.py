@@ -7,12 +7,14 @@ equations 1 and 3.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.api import WholeBatch
 from ganforge_architectures.equalized import EqualizedLinear, activated
 from ganforge_architectures.filtered import smoothed
 from ganforge_architectures.precision import full_precision
@@ -43,12 +45,27 @@ def grouped(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, up: bool
     return x.reshape(n, -1, *x.shape[2:])
 
 
+def faster_form(device: str, n: int, inputs: int, outputs: int, pixels: int) -> Literal["scaled", "grouped"]:
+    """For n samples on this type of device, and a result of `pixels` each.
+
+    On a CPU, measured by tests/experiments/modulation_forms.py: n groups of a convolution are slower than n
+    samples of one, and copies of the weights cost the more, the more channels there are. A single sample's
+    weights are a dense convolution, too; modulating them saves two products of the features, which are then
+    larger. On a GPU, not measured: the scaled form is one dense convolution for any n, and its products fuse
+    with bias and activation.
+    """
+    if device == "cpu" and n == 1 and pixels >= inputs * outputs:
+        return "grouped"
+    return "scaled"
+
+
 def modulated(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool, up: bool, form: Form) -> Tensor:
-    """By the form asked for. Scaled convolutions are the faster ones for a batch, grouped ones for a single
-    image, whose features are larger than the weights' copies."""
-    if form == "grouped" or (form == "auto" and x.shape[0] == 1):
-        return grouped(x, weight, style, demodulate, up)
-    return scaled(x, weight, style, demodulate, up)
+    """By the form asked for."""
+    if form == "auto":
+        outputs, inputs = weight.shape[:2]
+        pixels = x.shape[2] * x.shape[3] * (4 if up else 1)
+        form = faster_form(x.device.type, x.shape[0], inputs, outputs, pixels)
+    return (grouped if form == "grouped" else scaled)(x, weight, style, demodulate, up)
 
 
 def _convolved(x: Tensor, weight: Tensor, up: bool, groups: int) -> Tensor:
@@ -81,6 +98,7 @@ class StyledConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.randn(size))
+        self.batch = WholeBatch()
         self.up, self.form, self.mode = up, form, noise
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
@@ -92,13 +110,19 @@ class StyledConv(nn.Module):
             # gives the same image in any batch.
             noise = self.get_buffer("noise")
             if self.mode == "random" and self.training:
-                noise = torch.randn(len(x), 1, *noise.shape, device=x.device, dtype=noise.dtype)
+                noise = self.batch.rows(len(x), partial(_noise_like, noise))  # [N, 1, H, W]
             x = x + (noise * self.noise_strength).to(x.dtype)
         return activated(x + self.bias[:, None, None].to(x.dtype))
 
 
+def _noise_like(plane: Tensor, n: int, rng: torch.Generator | None) -> Tensor:
+    """Normal noise [n, 1, H, W] for a plane [H, W]."""
+    return torch.randn(n, 1, *plane.shape, generator=rng, device=plane.device, dtype=plane.dtype)
+
+
 class ToRGB(nn.Module):
-    """x [N, inputs, H, W], w [N, W] -> colors [N, channels, H, W]: a 1x1 convolution, modulated only."""
+    """x [N, inputs, H, W], w [N, W] -> colors [N, channels, H, W] of the weight's type: a 1x1 convolution,
+    modulated only."""
 
     def __init__(self, inputs: int, channels: int, w_dim: int, form: Form) -> None:
         super().__init__()
@@ -111,4 +135,4 @@ class ToRGB(nn.Module):
         with full_precision(x):
             style = self.affine(w.to(self.weight.dtype)) * self.scale
         colors = modulated(x, self.weight, style, False, False, self.form)
-        return colors + self.bias[:, None, None].to(colors.dtype)
+        return colors.to(self.bias.dtype) + self.bias[:, None, None]

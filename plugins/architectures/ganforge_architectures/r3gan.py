@@ -3,8 +3,9 @@
 The GAN is dead; long live the GAN! A Modern Baseline GAN (Huang, Gokaslan, Kuleshov & Tompkin,
 2025), arXiv:2501.05441, section 4, configuration E, and the authors' code. Additions here: the tanh that
 keeps images in [-1, 1], where theirs are unbounded, and
-the networks for 28x28 and 128x128. Their objective is the loss `relativistic` with the terms `r1` and
-`r2`.
+the networks for 28x28 and 128x128. In mixed precision the four largest resolutions compute in 16 bits and
+the others, the latent's layers and the logits in float32, as theirs. Their objective is the loss
+`relativistic` with the terms `r1` and `r2`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ganforge.api import Architecture, DataSpec, Field, Networks, Tree, UserErro
 from ganforge_architectures.conditioning import ConditionDim, LatentInput, Scheme, row, scheme
 from ganforge_architectures.heads import Heads
 from ganforge_architectures.layers import Layers, fan_in_normal
+from ganforge_architectures.precision import full_precision, wide_stages
 from ganforge_architectures.resample import Downsample, Upsample
 from ganforge_architectures.shapes import Grid, image_grid
 
@@ -155,17 +157,22 @@ class Generator(nn.Module):
         self.first = first
         self.basis = nn.Parameter(torch.randn(widths[0], *base))
         self.scales = LAYERS.linear(first.width, widths[0], bias=False)
-        trunk = [*stages[0]]
-        for (inputs, outputs), stage in zip(pairwise(widths), stages[1:], strict=True):
+        trunk, self.wide = [*stages[0]], len(stages[0])
+        for i, (inputs, outputs) in enumerate(pairwise(widths), 1):
             # Change channels at the lower resolution.
-            trunk += [*_change(inputs, outputs), Upsample(mirror), *stage]
+            trunk += [*_change(inputs, outputs), Upsample(mirror), *stages[i]]
+            if i < wide_stages(len(widths)):
+                self.wide = len(trunk)
         self.trunk = nn.Sequential(*trunk)
         self.out = LAYERS.conv(widths[-1], channels, 1, bias=False)
 
     def forward(self, z: Tensor, cond: Tree) -> Tensor:
-        scales = self.scales(self.first(z, cond))  # [N, C0]
-        h = self.basis * scales[:, :, None, None]  # [N, C0, *base]
-        return torch.tanh(self.out(self.trunk(h)))
+        with full_precision(z):
+            scales = self.scales(self.first(z, cond))  # [N, C0]
+            h = self.basis * scales[:, :, None, None]  # [N, C0, *base]
+            h = self.trunk[: self.wide](h)
+        h = self.out(self.trunk[self.wide :](h))
+        return torch.tanh(h.to(self.basis.dtype))
 
 
 class Discriminator(nn.Module):
@@ -185,8 +192,10 @@ class Discriminator(nn.Module):
         super().__init__()
         last = widths[0]
         trunk = [LAYERS.conv(channels, widths[-1], 1, bias=False), *stages[-1]]
-        for (inputs, outputs), stage in zip(pairwise(widths[::-1]), stages[-2::-1], strict=True):
-            trunk += [Downsample(mirror), *_change(inputs, outputs), *stage]
+        for i, (inputs, outputs) in enumerate(pairwise(widths[::-1]), 1):
+            if i == len(widths) - wide_stages(len(widths)):
+                self.narrow = len(trunk) + 1 + (inputs != outputs)
+            trunk += [Downsample(mirror), *_change(inputs, outputs), *stages[-1 - i]]
         self.trunk = nn.Sequential(*trunk)
         self.basis = LAYERS.conv(last, last, base, groups=last, bias=False)
         projects = how.discriminator == "projection"
@@ -197,11 +206,14 @@ class Discriminator(nn.Module):
         self.heads = Heads(last, heads)
 
     def forward(self, x: Tensor, cond: Tree) -> Verdict:
-        features = self.basis(self.trunk(x)).flatten(1)  # [N, C, *base] -> [N, C]
-        logits = self.logit(features)  # [N, C] with projection, otherwise [N, 1]
-        if self.embed is not None:
-            logits = (logits * self.embed(row(cond))).sum(dim=1)  # [N]
-        return Verdict(logits.flatten(), self.heads(features), features)
+        h = self.trunk[: self.narrow](x)
+        with full_precision(x):
+            h = self.trunk[self.narrow :](h.to(self.logit.weight.dtype))  # [N, C, *base]
+            features = self.basis(h).flatten(1)  # [N, C]
+            logits = self.logit(features)  # [N, C] with projection, otherwise [N, 1]
+            if self.embed is not None:
+                logits = (logits * self.embed(row(cond))).sum(dim=1)  # [N]
+            return Verdict(logits.flatten(), self.heads(features), features)
 
 
 def _change(inputs: int, outputs: int) -> list[nn.Module]:

@@ -14,11 +14,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Tree, Verdict
+from ganforge.api import Tree, Verdict, WholeBatch
 from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
 from ganforge_architectures.filtered import downsampled
 from ganforge_architectures.heads import Heads
-from ganforge_architectures.precision import full_precision
+from ganforge_architectures.precision import full_precision, wide_stages
 from ganforge_architectures.style_mapping import Mapping
 
 Design = Literal["residual", "plain", "skip"]
@@ -52,22 +52,32 @@ def group_size(samples: int, wanted: int) -> int:
 
 class GroupStddev(nn.Module):
     """Appends a plane [N, 1, H, W]: the standard deviation over a group of consecutive samples, averaged
-    over all channels and pixels. Processes that share a batch hold whole groups where the size of the group
-    divides their share, and then compute what one process does."""
+    over all channels and pixels. In training the groups are those of the whole batch, whose processes
+    exchange features where a group is of more than one of them."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
+        self.batch = WholeBatch()
 
     def forward(self, x: Tensor) -> Tensor:
         n = len(x)
-        group = group_size(n, self.size)
+        group = group_size(n * self.batch.world, self.size)
+        across = n % group > 0 and self.training
+        if not across:
+            group = group_size(n, self.size)
         with full_precision(x):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
-            groups = wide.reshape(n // group, group, *x.shape[1:])
-            spread = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [N / group]
-        plane = spread.to(x.dtype).repeat_interleave(group)[:, None, None, None]  # [N, 1, 1, 1]
+            spread = _spreads(self.batch.gather(wide) if across else wide, group)
+        plane = (self.batch.mine(spread) if across else spread).to(x.dtype)[:, None, None, None]
         return torch.cat([x, plane.expand(-1, 1, *x.shape[2:])], 1)
+
+
+def _spreads(x: Tensor, group: int) -> Tensor:
+    """x [N, C, H, W] -> each sample's group's [N]."""
+    groups = x.reshape(len(x) // group, group, *x.shape[1:])
+    spread = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [N / group]
+    return spread.repeat_interleave(group)
 
 
 class StyleDiscriminator(nn.Module):
@@ -94,6 +104,8 @@ class StyleDiscriminator(nn.Module):
         self.blocks = nn.Sequential(*(DownBlock(a, b, design == "residual") for a, b in pairwise(downward)))
         lower = downward[1:] if design == "skip" else ()
         self.lower_rgb = nn.ModuleList(EqualizedConv(channels, width, 1) for width in lower)
+        self.narrow = len(widths) - wide_stages(len(widths))
+        """Blocks that compute in 16 bits in mixed precision, from the first on."""
         self.stddev = GroupStddev(group) if group > 1 else nn.Identity()
         self.conv = EqualizedConv(last + (group > 1), last, 3)
         self.linear = EqualizedLinear(last * base[0] * base[1], last, active=True)
@@ -102,20 +114,23 @@ class StyleDiscriminator(nn.Module):
         self.heads = Heads(last, heads)
 
     def forward(self, x: Tensor, cond: Tree) -> Verdict:
-        h = self.conv(self.stddev(self._trunk(x)))  # [N, F, base, base]
-        features = self.linear(h.flatten(1))  # [N, F]
-        logits: Tensor = self.logit(features)
-        if self.mapping is not None:
-            label = self.mapping(None, cond)[:, 0].to(logits.dtype)
-            logits = (logits * label).sum(1) / math.sqrt(logits.shape[1])
-        return Verdict(logits.flatten(), self.heads(features), features)
+        dtype = self.logit.weight.dtype
+        h, x = self._down(self.from_rgb(x), x, range(self.narrow))  # [N, F, h, w], [N, C, h, w]
+        with full_precision(x):
+            h, _ = self._down(h.to(dtype), x.to(dtype), range(self.narrow, len(self.blocks)))
+            h = self.conv(self.stddev(h))  # [N, F, base, base]
+            features = self.linear(h.flatten(1))  # [N, F]
+            logits: Tensor = self.logit(features)
+            if self.mapping is not None:
+                label = self.mapping(None, cond)[:, 0]
+                logits = (logits * label).sum(1) / math.sqrt(logits.shape[1])
+            return Verdict(logits.flatten(), self.heads(features), features)
 
-    def _trunk(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, F, base, base]"""
-        h: Tensor = self.from_rgb(x)
-        if not self.lower_rgb:
-            return self.blocks(h)  # type: ignore[no-any-return]
-        for block, from_rgb in zip(self.blocks, self.lower_rgb, strict=True):
-            x = downsampled(x, 1, stride=2)  # [N, C, H/2, W/2]
-            h = block(h) + from_rgb(x)
-        return h
+    def _down(self, h: Tensor, x: Tensor, blocks: range) -> tuple[Tensor, Tensor]:
+        """Features [N, F, h, w] and the image that has entered them, after these blocks."""
+        for i in blocks:
+            h = self.blocks[i](h)
+            if self.lower_rgb:
+                x = downsampled(x, 1, stride=2)  # [N, C, h, w]
+                h = h + self.lower_rgb[i](x)
+        return h, x

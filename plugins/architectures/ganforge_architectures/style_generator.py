@@ -7,13 +7,15 @@ and 4.1; style mixing and truncation: arXiv:1812.04948, section 3.1 and appendix
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Tree
+from ganforge.api import Tree, WholeBatch
 from ganforge_architectures.filtered import upsampled
 from ganforge_architectures.modulated import Form, NoiseMode, StyledConv, ToRGB
+from ganforge_architectures.precision import full_precision, wide_stages
 from ganforge_architectures.style_mapping import Mapping
 
 W_DECAY = 0.998
@@ -51,7 +53,10 @@ class SynthesisBlock(nn.Module):
         else:
             x = self.conv1(self.conv0(x, w[:, 0]), w[:, 1])  # [N, inputs, h/2, w/2] -> [N, outputs, h, w]
         added = self.torgb(x, w[:, self.styles])  # [N, channels, h, w]
-        return x, added if colors is None else upsampled(colors) + added
+        if colors is None:
+            return x, added
+        with full_precision(colors):
+            return x, upsampled(colors) + added
 
 
 class Synthesis(nn.Module):
@@ -88,7 +93,8 @@ class Synthesis(nn.Module):
         colors: Tensor | None = None
         first = 0
         for i, block in enumerate(self.blocks):
-            x, colors = block(x, colors, w[:, first:])  # [N, width, h, w], [N, channels, h, w]
+            with full_precision(w) if i < wide_stages(len(self.blocks)) else nullcontext():
+                x, colors = block(x, colors, w[:, first:])  # [N, width, h, w], [N, channels, h, w]
             first += 2 if i else 1
         assert colors is not None
         return colors
@@ -105,6 +111,7 @@ class StyleGenerator(nn.Module):
         self.mapping = mapping
         self.synthesis = synthesis
         self.mixing = mixing
+        self.batch = WholeBatch()
         self.truncation = 1.0
         """How far w may be from its mean, as a factor (psi), in evaluation."""
         self.register_buffer("w_mean", torch.zeros(w_dim))
@@ -118,7 +125,7 @@ class StyleGenerator(nn.Module):
             images: Tensor = self.synthesis(w)
             return images.clamp(-1, 1)
         with torch.no_grad():
-            mean.lerp_(w[:, 0].mean(0), 1 - W_DECAY)
+            mean.lerp_(self.batch.mean(w[:, 0].mean(0)), 1 - W_DECAY)
         if self.mixing:
             w = self._mixed(w, z, cond)
         unbounded: Tensor = self.synthesis(w)
@@ -145,8 +152,11 @@ class StyleGenerator(nn.Module):
         """With the styles of the next sample's latent, under the sample's own condition, from a random
         layer on."""
         n, layers = w.shape[:2]
-        other = self.mapping(z.roll(-1, 0), cond)
-        cut = torch.randint(1, layers, (n, 1), device=z.device)
-        mixes = torch.rand(n, 1, device=z.device) < self.mixing
+        other = self.mapping(self.batch.mine(self.batch.gather(z).roll(-1, 0)), cond)
+        cut = self.batch.rows(
+            n, lambda n, rng: torch.randint(1, layers, (n, 1), generator=rng, device=z.device)
+        )
+        share = self.batch.rows(n, lambda n, rng: torch.rand(n, 1, generator=rng, device=z.device))
+        mixes = share < self.mixing
         from_other = mixes & (torch.arange(layers, device=z.device) >= cut)  # [N, L]
         return torch.where(from_other[:, :, None], other, w)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganforge_architectures import modulated
 from ganforge_architectures.filtered import upsampled
-from ganforge_architectures.modulated import StyledConv, ToRGB, grouped, scaled
+from ganforge_architectures.modulated import StyledConv, ToRGB, faster_form, grouped, scaled
 from ganforge_architectures.style_discriminator import DownBlock, GroupStddev, StyleDiscriminator
 from support.styled import bent, dense, double, normal
 
@@ -85,6 +86,42 @@ def test_both_forms_agree_in_values_and_gradients(up: bool, demodulate: bool) ->
         found.append([value, *first, *second])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("device", "n", "inputs", "outputs", "pixels", "form"),
+    [
+        ("cpu", 1, 64, 64, 64 * 64, "grouped"),
+        ("cpu", 1, 64, 64, 64 * 64 - 1, "scaled"),
+        ("cpu", 1, 128, 32, 64 * 64, "grouped"),
+        ("cpu", 1, 512, 512, 16 * 16, "scaled"),
+        ("cpu", 2, 16, 16, 128 * 128, "scaled"),
+        ("cpu", 32, 512, 512, 4 * 4, "scaled"),
+        ("cuda", 1, 64, 64, 128 * 128, "scaled"),
+        ("meta", 1, 64, 64, 128 * 128, "scaled"),
+    ],
+)
+def test_the_faster_form(device: str, n: int, inputs: int, outputs: int, pixels: int, form: str) -> None:
+    assert faster_form(device, n, inputs, outputs, pixels) == form
+
+
+@pytest.mark.parametrize(("up", "pixels"), [(False, 20), (True, 80)])
+def test_the_form_is_chosen_by_the_pixels_of_the_result(
+    up: bool, pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def chosen(*facts: object) -> str:
+        asked.append(facts)
+        return "grouped"
+
+    monkeypatch.setattr(modulated, "faster_form", chosen)
+    monkeypatch.setattr(modulated, "grouped", lambda *_: "grouped")
+    monkeypatch.setattr(modulated, "scaled", lambda *_: "scaled")
+    inputs = normal(3, 6, 4, 5), normal(2, 6, 3, 3), normal(3, 6)
+    assert modulated.modulated(*inputs, True, up, "auto") == "grouped"
+    assert modulated.modulated(*inputs, True, up, "scaled") == "scaled"
+    assert asked == [("cpu", 3, 6, 2, pixels)]
 
 
 @pytest.mark.parametrize("form", ["scaled", "grouped"])
