@@ -18,6 +18,12 @@ JUDGE_MINUTES = 10.0
 @out("Folder for the figures.  [default: RUN/lab]")
 @overrides
 @click.option(
+    "--metrics",
+    "metrics_file",
+    type=click.Path(path_type=Path),
+    help="TOML file with the [[metrics]] tables of the accuracy.  [default: those of the run]",
+)
+@click.option(
     "--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="Seeds of the accuracy."
 )
 @click.option(
@@ -39,6 +45,7 @@ def lab(
     run_folder: Path,
     out: Path | None,
     overrides: tuple[str, ...],
+    metrics_file: Path | None,
     seeds: int,
     no_train_judge: bool,
     judge_minutes: float,
@@ -64,7 +71,9 @@ def lab(
 
     def scores() -> list[PerSeed]:
         judge = None if no_train_judge else JudgeTraining(max_minutes=judge_minutes)
-        asked = Evaluation(overrides=overrides, seeds=seeds, checkpoint=choice, judge=judge, device=device)
+        asked = Evaluation(
+            metrics_file, overrides, seeds=seeds, checkpoint=choice, judge=judge, device=device
+        )
         context = data_context(lambda line: click.echo(line, err=True))
         return per_seed(run_folder, discover(), asked, context, lambda name: name.endswith("_accuracy"))
 

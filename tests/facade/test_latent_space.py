@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 from PIL import Image
 
@@ -185,6 +186,15 @@ def test_a_lab_sheet_has_its_figures_and_names_what_is_missing(place: Path) -> N
     # Each seed's value is what `evaluate` finds for it.
     record = json.loads(call(place, "evaluate", "mine", "--judge-minutes", 0.02, "--seeds", 1, "--json").out)
     assert record["metrics"][0]["values"]["condition_accuracy"] == row["values"][0]
+
+    # A judge that is named in a file of metrics, too.
+    judge = record["metrics"][0]["settings"]["judge"]
+    table = {"metrics": [{"type": "condition_accuracy", "name": "mine", "judge": judge}]}
+    (place / "metrics.toml").write_text(tomli_w.dumps(table))
+    options = ("--metrics", "metrics.toml", "--no-train-judge", "--seeds", 2, "-o", "judged")
+    assert "missing" not in call(place, "lab", "iclevr", "mine", *options).err
+    (judged,) = json.loads((place / "judged" / "accuracy.json").read_text())
+    assert (judged["name"], judged["values"]) == ("mine_accuracy", row["values"][:2])
 
     done = call(place, "lab", "infogan", "mine", "-o", "other", "--json")
     found = json.loads(done.out)
