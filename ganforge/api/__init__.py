@@ -28,6 +28,7 @@ from ganforge.api.tracking import Sink, TrackedRun, Tracker
 from ganforge.api.training import Callback, Metric, Optimizer, Parameters, Sampler
 from ganforge.api.tree import Tree, leaves, length, mapped, per_sample, taken, total
 from ganforge.api.wav import write_wav
+from ganforge.api.whole_batch import WholeBatch
 
 KINDS: dict[str, type[Component]] = {
     kind.kind: kind
@@ -87,6 +88,7 @@ __all__ = [
     "Tree",
     "UserError",
     "Verdict",
+    "WholeBatch",
     "batch_norms",
     "did_you_mean",
     "file_sha256",

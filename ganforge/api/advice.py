@@ -41,6 +41,8 @@ class RunView:
     """Both, on the meta device: their structure, without weights."""
     components: tuple[Component, ...]
     """All that the run file names."""
+    processes: int = 1
+    """That share the batch."""
 
     def has(self, *types: str) -> bool:
         """Whether the run has a component of one of these types."""

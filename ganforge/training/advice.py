@@ -19,7 +19,7 @@ def advice_on(agreed: Plan, processes: int = 1) -> list[Advice]:
         *(config.generator.optimizer, config.discriminator.optimizer),
     )
     batch = max(1, config.train.batch_size // (config.train.accumulate * processes))
-    around = RunView(agreed.spec, batch, agreed.networks("meta"), parts)
+    around = RunView(agreed.spec, batch, agreed.networks("meta"), parts, processes)
     found: dict[str, Advice] = {}
     for part in parts:
         with blame(part, "advice"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.paths import EXAMPLES
+from support.scripts import script
 
 CONFIG = """
 [data]
@@ -30,11 +29,7 @@ GUIDE = '[[terms]]\ntype = "guide"\njudge = "/a/judge"\nweight = {start = 0.0, e
 
 @pytest.fixture(scope="module")
 def ablation() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ablation", EXAMPLES / "ablation.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("ablation")
 
 
 def evaluation(images: int, accuracy: float) -> dict[str, Any]:

@@ -62,3 +62,30 @@ def test_an_image_costs_what_the_head_says(example: Path) -> None:
     found = COST.search(example.read_text())
     assert found is not None
     assert round(counted.flops / config.train.batch_size / 1e9) == int(found.group(1))
+
+
+MINUTES = re.compile(
+    r"^# Cost: ([\d.]+) GFLOP per image \(`ganforge check`\), ([\d.]+) EFLOP: (\d+) minutes at 40 TFLOP/s",
+    re.MULTILINE,
+)
+SHORTER = sorted((EXAMPLES / "cifar10").glob("*.toml"))
+
+
+@pytest.mark.parametrize("example", SHORTER, ids=lambda path: path.stem)
+def test_the_sums_of_the_examples_on_cifar10(example: Path) -> None:
+    found = MINUTES.search(example.read_text())
+    assert found is not None
+    per_image, total, minutes = map(float, found.groups())
+    flops = per_image * 1e9 * load(example, discover()).train.images
+    assert float(f"{flops / 1e18:.2g}") == total
+    assert round(flops / 40e12 / 60) == minutes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", SHORTER, ids=lambda path: path.stem)
+def test_an_image_of_cifar10_costs_what_the_head_says(example: Path) -> None:
+    agreed = plan(load(example, discover()))
+    flops = rehearse(agreed, agreed.networks("meta"), torch.device("cpu")).flops
+    found = MINUTES.search(example.read_text())
+    assert found is not None
+    assert float(f"{flops / agreed.config.train.batch_size / 1e9:.3g}") == float(found.group(1))

@@ -32,6 +32,10 @@ R3GAN_TERMS = ({"type": "r1"}, {"type": "r2"})
 NARROW = {"type": "r3gan", "width": 8, "blocks": 1, "group_width": 4}
 R3GAN = {"nets": NARROW, "data": {"type": "squares", "size": 28}}
 DATA = {"type": "squares", "size": 8}
+STYLE_TERMS = ({"type": "path_length", "shrink": 1}, {"type": "r1"})
+NARROW_STYLE = {"type": "stylegan2", "channel_base": 64, "channel_max": 8, "w_dim": 8, "mapping_layers": 2}
+STYLEGAN2 = {"nets": NARROW_STYLE, "data": {"type": "squares", "size": 16}}
+GROUP = {"nets": {**NARROW_STYLE, "stddev_group": 8}, "data": {"type": "squares", "size": 16}}
 UPDATES = 2
 
 
@@ -66,6 +70,9 @@ def cases() -> Iterator[Case]:
         augmented = {"callbacks": [{"type": "diff_augment"}], "data": {**DATA, "mirror": True}}
         yield Case("relativistic + r1 + r2, r3gan", {"type": "relativistic"}, R3GAN_TERMS, accumulate, R3GAN)
         yield Case("hinge, augmented, mirrored", {"type": "hinge"}, ({"type": "r1"},), accumulate, augmented)
+        # Noise and mixed styles in layers, and groups of the minibatch deviation over several processes.
+        yield Case("bce + path_length + r1, stylegan2", {"type": "bce"}, STYLE_TERMS, accumulate, STYLEGAN2)
+        yield Case("bce + r1, one group of samples", {"type": "bce"}, ({"type": "r1"},), accumulate, GROUP)
         for task in TASKS:
             sections = sections_of(task)
             loss, terms = sections.pop("loss", {"type": "bce"}), tuple(sections.pop("terms", ()))
@@ -89,6 +96,8 @@ def quick() -> Iterator[Case]:
         "hinge, augmented, mirrored": (2,),
         "task translate + l1 + r1": (2,),
         "task upscale + l1": (1,),
+        "bce + path_length + r1, stylegan2": (2,),
+        "bce + r1, one group of samples": (1,),
     }
     return (case for case in cases() if case.accumulate in wanted.get(case.name, ()))
 

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 import ganforge.engine.acceleration.compile_trial as module
-from support.two_processes import fresh_loop
+from support.scratch import scratch
+from support.toys import toy_config, toy_loop
 
 
 def compiled(fails: bool) -> Callable[[nn.Module], Callable[..., Any]]:
@@ -33,11 +34,12 @@ def main() -> None:
     rank = int(os.environ["RANK"])
     monkeyed: Any = module
     monkeyed._fixed = lambda forward: forward
-    # The term's mean over the processes would wait for the one that fails.
+    # The term's mean over the processes, and the layer's batch of all of them, would wait for the one that fails.
+    nets = {"type": "dcgan", "width": 4, "condition_dim": 4, "d_norm": "layer", "minibatch_stddev": True}
     sections = {"terms": [{"type": "feature_matching"}], "train": {"batch_size": 8, "compile": "auto"}}
     for what, failing in (("one fails", 1), ("the main one fails", 0), ("none fails", 2)):
         monkeyed._compiled = compiled(rank == failing)
-        loop = fresh_loop(**sections)
+        loop = toy_loop(scratch(), toy_config(nets=nets, **sections))[0]
         choose = loop.trial._choose
 
         def differently(loop: Any = loop, choose: Callable[[], None] = choose) -> None:

@@ -22,7 +22,7 @@ def rehearse(game: Game, batch: Batch) -> None:
     """Runs both players' forward and backward passes on `batch`, with all terms, but no step. Whether
     they succeed or raise what the real ones would, the game's state is restored afterwards. As in the
     first update, every lazy term is applied."""
-    with _undone(game):
+    with _undone(game), game.layers.alone():
         double = _Double(game)
         for _ in range(ROUNDS):
             for role in ("d", "g"):

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any
 
 import torch
 
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 
 from ganforge.api import UserError
 from ganforge.config import Train
+from ganforge.engine.distributed.collectives import Mean, Whole
 from ganforge.engine.distributed.joining import (
     accelerator_of,
     joining,
@@ -153,7 +153,7 @@ class Runtime:
         if self.world == 1:
             return x
         with self._together():
-            mean: Tensor = _Mean.apply(x)
+            mean: Tensor = Mean.apply(x)
         return mean
 
     def gather(self, x: Tensor) -> Tensor:
@@ -163,6 +163,14 @@ class Runtime:
         with self._together():
             torch.distributed.all_gather(everyone, x)
         return torch.stack(everyone)
+
+    def whole(self, x: Tensor) -> Tensor:
+        """x [N, ...] of every process, [world N, ...], differentiable any number of times."""
+        if self.world == 1:
+            return x
+        with self._together():
+            whole: Tensor = Whole.apply(x, self.rank, self.world)
+        return whole
 
     def broadcast(self, x: Tensor) -> None:
         """Overwrites `x` by the main process's."""
@@ -233,19 +241,3 @@ def check_shares(train: Train, world: int) -> None:
             f"train.batch_size = {train.batch_size} is the global batch and must divide evenly among "
             f"{world} processes x {train.accumulate} accumulation steps"
         )
-
-
-class _Mean(torch.autograd.Function):
-    """The mean over the processes. Each objective has weight 1 / world in the total, and each process's
-    part weight 1 / world in the mean; so the gradient is the mean of the gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        torch.distributed.all_reduce(total)
-        return total.div_(torch.distributed.get_world_size())
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        mean: Tensor = _Mean.apply(*gradients)
-        return mean

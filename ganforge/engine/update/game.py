@@ -22,8 +22,9 @@ from ganforge.engine.data.batches import Batch
 from ganforge.engine.data.micro_batches import micro_batches
 from ganforge.engine.distributed.runtime import Runtime
 from ganforge.engine.instruments.frozen_buffers import kept_buffers
-from ganforge.engine.random import seed_layers, stream_seed
+from ganforge.engine.random import stream_seed
 from ganforge.engine.update.critic import Critic
+from ganforge.engine.update.layer_streams import LayerStreams
 from ganforge.engine.update.live import Live
 from ganforge.engine.update.measures import Measures
 from ganforge.engine.update.player import Player
@@ -61,6 +62,7 @@ class Game:
         self.reuse_fakes = train.fakes == "reused"
         """The generator learns from the fakes that the discriminator has just seen, not from others."""
         self.rng = Stream.of(runtime.device, runtime.rank, runtime.world)
+        self.layers = LayerStreams([player.network for player in players.values()], runtime, train.seed)
         self.critic = Critic(players["d"], live, heads, runtime, self.rng)
         self.measures = Measures(live, runtime.device, watched)
         self.kept: list[Made] = []
@@ -237,7 +239,7 @@ class Game:
         """The same latents after the generator's step. Layers that draw for themselves draw again what
         they drew when these fakes were made, as long as there is one micro-batch."""
         maker = self.players["d" if self.reuse_fakes else "g"]
-        self._seed_layers(maker.role, maker.updates - 1)
+        self.layers.restart(maker.role, maker.updates - 1)
         with kept_buffers([player.network for player in self.players.values()]):
             after = self._compare(batch, before[0].draw, attached=False)
             logits = [
@@ -250,7 +252,4 @@ class Game:
         self.rng.shared.manual_seed(stream_seed(self.seed, "update", me.role, me.updates, 0))
         if self.runtime.world > 1:
             self.rng.manual_seed(stream_seed(self.seed, "process", me.role, me.updates, self.runtime.rank))
-        self._seed_layers(me.role, me.updates)
-
-    def _seed_layers(self, role: Role, update: int) -> None:
-        seed_layers(stream_seed(self.seed, "layers", role, update, self.runtime.rank), self.runtime.device)
+        self.layers.restart(me.role, me.updates)

@@ -7,12 +7,14 @@ equations 1 and 3.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganforge.api import WholeBatch
 from ganforge_architectures.equalized import EqualizedLinear, activated
 from ganforge_architectures.filtered import smoothed
 from ganforge_architectures.precision import full_precision
@@ -96,6 +98,7 @@ class StyledConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.randn(size))
+        self.batch = WholeBatch()
         self.up, self.form, self.mode = up, form, noise
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
@@ -107,9 +110,14 @@ class StyledConv(nn.Module):
             # gives the same image in any batch.
             noise = self.get_buffer("noise")
             if self.mode == "random" and self.training:
-                noise = torch.randn(len(x), 1, *noise.shape, device=x.device, dtype=noise.dtype)
+                noise = self.batch.rows(len(x), partial(_noise_like, noise))  # [N, 1, H, W]
             x = x + (noise * self.noise_strength).to(x.dtype)
         return activated(x + self.bias[:, None, None].to(x.dtype))
+
+
+def _noise_like(plane: Tensor, n: int, rng: torch.Generator | None) -> Tensor:
+    """Normal noise [n, 1, H, W] for a plane [H, W]."""
+    return torch.randn(n, 1, *plane.shape, generator=rng, device=plane.device, dtype=plane.dtype)
 
 
 class ToRGB(nn.Module):

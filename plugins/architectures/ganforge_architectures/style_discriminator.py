@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Tree, Verdict
+from ganforge.api import Tree, Verdict, WholeBatch
 from ganforge_architectures.equalized import EqualizedConv, EqualizedLinear
 from ganforge_architectures.filtered import downsampled
 from ganforge_architectures.heads import Heads
@@ -52,22 +52,32 @@ def group_size(samples: int, wanted: int) -> int:
 
 class GroupStddev(nn.Module):
     """Appends a plane [N, 1, H, W]: the standard deviation over a group of consecutive samples, averaged
-    over all channels and pixels. Processes that share a batch hold whole groups where the size of the group
-    divides their share, and then compute what one process does."""
+    over all channels and pixels. In training the groups are those of the whole batch, whose processes
+    exchange features where a group is of more than one of them."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
+        self.batch = WholeBatch()
 
     def forward(self, x: Tensor) -> Tensor:
         n = len(x)
-        group = group_size(n, self.size)
+        group = group_size(n * self.batch.world, self.size)
+        across = n % group > 0 and self.training
+        if not across:
+            group = group_size(n, self.size)
         with full_precision(x):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
-            groups = wide.reshape(n // group, group, *x.shape[1:])
-            spread = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [N / group]
-        plane = spread.to(x.dtype).repeat_interleave(group)[:, None, None, None]  # [N, 1, 1, 1]
+            spread = _spreads(self.batch.gather(wide) if across else wide, group)
+        plane = (self.batch.mine(spread) if across else spread).to(x.dtype)[:, None, None, None]
         return torch.cat([x, plane.expand(-1, 1, *x.shape[2:])], 1)
+
+
+def _spreads(x: Tensor, group: int) -> Tensor:
+    """x [N, C, H, W] -> each sample's group's [N]."""
+    groups = x.reshape(len(x) // group, group, *x.shape[1:])
+    spread = (groups.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # [N / group]
+    return spread.repeat_interleave(group)
 
 
 class StyleDiscriminator(nn.Module):

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Tree
+from ganforge.api import Tree, WholeBatch
 from ganforge_architectures.filtered import upsampled
 from ganforge_architectures.modulated import Form, NoiseMode, StyledConv, ToRGB
 from ganforge_architectures.precision import full_precision, wide_stages
@@ -111,6 +111,7 @@ class StyleGenerator(nn.Module):
         self.mapping = mapping
         self.synthesis = synthesis
         self.mixing = mixing
+        self.batch = WholeBatch()
         self.truncation = 1.0
         """How far w may be from its mean, as a factor (psi), in evaluation."""
         self.register_buffer("w_mean", torch.zeros(w_dim))
@@ -124,7 +125,7 @@ class StyleGenerator(nn.Module):
             images: Tensor = self.synthesis(w)
             return images.clamp(-1, 1)
         with torch.no_grad():
-            mean.lerp_(w[:, 0].mean(0), 1 - W_DECAY)
+            mean.lerp_(self.batch.mean(w[:, 0].mean(0)), 1 - W_DECAY)
         if self.mixing:
             w = self._mixed(w, z, cond)
         unbounded: Tensor = self.synthesis(w)
@@ -151,8 +152,11 @@ class StyleGenerator(nn.Module):
         """With the styles of the next sample's latent, under the sample's own condition, from a random
         layer on."""
         n, layers = w.shape[:2]
-        other = self.mapping(z.roll(-1, 0), cond)
-        cut = torch.randint(1, layers, (n, 1), device=z.device)
-        mixes = torch.rand(n, 1, device=z.device) < self.mixing
+        other = self.mapping(self.batch.mine(self.batch.gather(z).roll(-1, 0)), cond)
+        cut = self.batch.rows(
+            n, lambda n, rng: torch.randint(1, layers, (n, 1), generator=rng, device=z.device)
+        )
+        share = self.batch.rows(n, lambda n, rng: torch.rand(n, 1, generator=rng, device=z.device))
+        mixes = share < self.mixing
         from_other = mixes & (torch.arange(layers, device=z.device) >= cut)  # [N, L]
         return torch.where(from_other[:, :, None], other, w)

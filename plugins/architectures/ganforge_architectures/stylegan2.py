@@ -106,22 +106,21 @@ class StyleGAN2(Architecture):
         )
 
     def advice(self, run: RunView) -> list[Advice]:
-        """Groups of the minibatch deviation that the samples of one forward pass do not fill."""
+        """Groups of the minibatch deviation that the samples of a micro-batch do not fill."""
         found = super().advice(run)
-        used = group_size(run.batch, self.stddev_group)
-        if run.batch % self.stddev_group == 0:
+        samples = run.batch * run.processes
+        used = group_size(samples, self.stddev_group)
+        if samples % self.stddev_group == 0:
             return found
         text = (
-            f"nets.stddev_group = {self.stddev_group} does not divide {run.batch}, the number of samples "
-            "that D gets at a time (train.batch_size over the processes and train.accumulate): groups of "
-            f"{used} are used instead"
+            f"nets.stddev_group = {self.stddev_group} does not divide {samples}, the number of samples "
+            f"that D gets at a time (train.batch_size over train.accumulate): groups of {used} are used "
+            "instead"
         )
         if used == 1:
             text += ", whose deviation is always 0"
-        other = used if used > 1 else run.batch
-        text += (
-            f"; set train.batch_size to a multiple of {self.stddev_group} for each process and micro-batch"
-        )
+        other = used if used > 1 else samples
+        text += f"; set train.batch_size to a multiple of {self.stddev_group} for each micro-batch"
         if other > 1:
             text += f", or nets.stddev_group = {other}"
         return [*found, Advice(f"{self.type}.stddev_group", text)]

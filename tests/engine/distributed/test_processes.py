@@ -43,7 +43,7 @@ def compared(tmp_path: Path, processes: int, *options: str) -> dict[str, float]:
 @pytest.mark.slow
 def test_gradients_are_those_of_one_process(tmp_path: Path) -> None:
     found = compared(tmp_path, 2)
-    assert len(found) == 9
+    assert len(found) == 11
     assert {case: value for case, value in found.items() if not value < 1e-10} == {}
 
 

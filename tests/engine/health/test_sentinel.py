@@ -89,23 +89,35 @@ def test_the_memory_passes_through_a_checkpoint(tmp_path: Path) -> None:
 
 def test_steps_that_replace_the_fakes_oscillate_whatever_the_losses_do() -> None:
     for losses in ([1.0] * 14, [2.0**i for i in range(14)], [(-1e6) ** i for i in range(14)], [None] * 14):
-        rows = [row(i, loss__g=losses[i], health__g_jump=0.1 if i % 2 else 0.6) for i in range(14)]
+        moves = {"health__separation": 0.55}
+        rows = [row(i, loss__g=losses[i], health__g_jump=0.1 if i % 2 else 0.8, **moves) for i in range(14)]
         sentinel = Sentinel(patience=5, grace=0, ignore=["non_finite"])
         assert sentinel.replay(rows[:13]) == []
         [finding] = sentinel.replay(rows[13:])
         assert (finding.diagnosis, finding.players) == ("oscillation", ("d", "g"))
         assert finding.what == (
-            "a step of G moves a fake by 0.35 of the spread of the samples, on average over 10 rows of the log"
+            "a step of G moves a fake by 0.45 of the spread of the samples, and D ranks 55% of pairs of a real "
+            "sample and a fake correctly, on average over 10 rows of the log"
         )
 
 
 def test_one_large_step_or_many_small_ones_are_no_oscillation() -> None:
-    lone = [row(i, health__g_jump=1e9 if i % 10 == 5 else 0.1) for i in range(40)]
+    lone = [row(i, health__separation=0.5, health__g_jump=1e9 if i % 10 == 5 else 0.1) for i in range(40)]
     assert Sentinel(patience=2, grace=0).replay(lone) == []
-    small = [row(i, health__g_jump=0.29, loss__g=(-3.0) ** i) for i in range(40)]
+    small = [row(i, health__separation=0.5, health__g_jump=0.39, loss__g=(-3.0) ** i) for i in range(40)]
     assert Sentinel(patience=2, grace=0).replay(small) == []
 
 
-def test_steps_that_were_not_measured_are_no_oscillation() -> None:
-    rows = [row(i, health__g_jump=None if i % 10 == 5 else 1.0) for i in range(40)]
+def test_large_steps_that_the_critic_follows_are_no_oscillation() -> None:
+    """As of StyleGAN2 in its first images, at the published learning rate."""
+    rows = [row(i, health__separation=0.93, health__g_jump=0.54) for i in range(40)]
     assert Sentinel(patience=2, grace=0).replay(rows) == []
+    led = [row(i, health__separation=0.79, health__g_jump=0.54) for i in range(40)]
+    assert [each.diagnosis for each in Sentinel(patience=2, grace=0).replay(led)] == ["oscillation"]
+
+
+def test_steps_that_were_not_measured_are_no_oscillation() -> None:
+    for name, value in (("health__g_jump", 1.0), ("health__separation", 0.5)):
+        given = {"health__g_jump": 1.0, "health__separation": 0.5}
+        rows = [row(i, **given | {name: None if i % 10 == 5 else value}) for i in range(40)]
+        assert Sentinel(patience=2, grace=0).replay(rows) == []

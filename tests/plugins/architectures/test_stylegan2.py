@@ -202,37 +202,39 @@ def test_the_largest_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch", "group", "shares", "said"),
+    ("batch", "group", "parts", "said"),
     [
         (32, 4, 1, None),
         (32, 4, 8, None),
         (7, 1, 1, None),
-        (12, 4, 2, (6, "groups of 3 are used instead; set train.batch_size to a multiple of 4 for each process and "
-                       "micro-batch, or nets.stddev_group = 3")),
-        (16, 4, 8, (2, "groups of 2 are used instead; set train.batch_size to a multiple of 4 for each process and "
-                       "micro-batch, or nets.stddev_group = 2")),
+        (12, 4, 2, (6, "groups of 3 are used instead; set train.batch_size to a multiple of 4 for each micro-batch, "
+                       "or nets.stddev_group = 3")),
+        (16, 4, 8, (2, "groups of 2 are used instead; set train.batch_size to a multiple of 4 for each micro-batch, "
+                       "or nets.stddev_group = 2")),
         (5, 4, 1, (5, "groups of 1 are used instead, whose deviation is always 0; set train.batch_size to a multiple "
-                      "of 4 for each process and micro-batch, or nets.stddev_group = 5")),
+                      "of 4 for each micro-batch, or nets.stddev_group = 5")),
         (4, 4, 4, (1, "groups of 1 are used instead, whose deviation is always 0; set train.batch_size to a multiple "
-                      "of 4 for each process and micro-batch")),
+                      "of 4 for each micro-batch")),
     ],
 )  # fmt: skip
-def test_groups_that_do_not_divide_the_share_of_a_process(
-    batch: int, group: int, shares: int, said: tuple[int, str] | None
+def test_groups_that_do_not_divide_a_micro_batch(
+    batch: int, group: int, parts: int, said: tuple[int, str] | None
 ) -> None:
+    """However many processes have a part of it."""
     nets = {"type": "stylegan2", "channel_max": 4, "w_dim": 4, "mapping_layers": 1, "stddev_group": group}
-    for accumulate in {1, shares // 2 or 1, shares}:
-        agreed = plan(toy_config(nets=nets, train={"batch_size": batch, "accumulate": accumulate}))
-        found = {each.key: each.text for each in advice_on(agreed, shares // accumulate)}
+    agreed = plan(toy_config(nets=nets, train={"batch_size": batch, "accumulate": parts}))
+    share = batch // parts
+    for processes in (each for each in (1, 2, 3) if share % each == 0):
+        found = {each.key: each.text for each in advice_on(agreed, processes)}
         if said is None:
             assert "stylegan2.stddev_group" not in found
             continue
         assert found["stylegan2.stddev_group"] == (
             f"nets.stddev_group = {group} does not divide {said[0]}, the number of samples that D gets at a time "
-            f"(train.batch_size over the processes and train.accumulate): {said[1]}"
+            f"(train.batch_size over train.accumulate): {said[1]}"
         )
         # What the layer does.
-        share, used = said[0], int(re.findall(r"groups of (\d+)", said[1])[0])
+        used = int(re.findall(r"groups of (\d+)", said[1])[0])
         torch.testing.assert_close(
             GroupStddev(group)(normal(share, 2, 4, 4)), GroupStddev(used)(normal(share, 2, 4, 4))
         )
