@@ -45,6 +45,13 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng:
     return LAMBDA * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def r1(critic: Callable[[Tensor], Tensor], real: Tensor, weight: float) -> Tensor:
+    """Weighted: gamma / 2 E |grad D|^2 at real images."""
+    real = real.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(real).sum(), real, create_graph=True)
+    return weight / 2 * gradient.square().flatten(1).sum(1).mean()
+
+
 def surprise(heads: Mapping[str, Tensor], codes: Mapping[str, Tensor]) -> Tensor:
     """InfoGAN's, -log Q of the codes, weighted; a Gaussian of variance 1 for the continuous ones."""
     parts = []

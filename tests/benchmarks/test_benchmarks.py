@@ -27,6 +27,11 @@ from ganforge.engine.random import generator_for
 from support.toys import toy_registry
 
 REGISTRY = toy_registry()
+STYLES = {
+    **{"channel_base": 1024, "channel_max": 4, "w_dim": 8, "mapping_rate": 1.0},
+    # Drawn from torch's own generator, and so by each way for itself.
+    **{"noise": "none", "mixing": 0.0},
+}
 NARROW: dict[str, dict[str, Any]] = {
     "cgan_iclevr64": {"width": 4, "condition_dim": 8},
     "dcgan_mnist28": {"width": 4},
@@ -35,7 +40,9 @@ NARROW: dict[str, dict[str, Any]] = {
     "infogan_mnist28": {"width": 4, "fc_width": 16, "head_width": 8},
     "wgan_gp_resnet32": {"g_width": 4, "d_width": 4},
     "wgan_gp_resnet64": {"g_width": 2, "d_width": 2},
+    **{f"stylegan2_iclevr{side}": STYLES for side in (64, 128, 256)},
 }
+LARGE = ("stylegan2_iclevr128", "stylegan2_iclevr256")
 TOLERANCE = 2e-6
 """Of a weight after two iterations, absolute; each step moves a weight by up to 1e-3. The ways sum in
 different orders, and a large `eps` keeps Adam from magnifying the last bits of gradients near 0."""
@@ -68,7 +75,9 @@ def weights_after(way: str, job: Job, iterations: int) -> dict[str, torch.Tensor
 
 
 @pytest.mark.usefixtures("without_kinks")
-@pytest.mark.parametrize("name", WORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in WORKS]
+)
 def test_all_ways_do_the_same_arithmetic(tmp_path: Path, name: str) -> None:
     job = small_job(name, tmp_path)
     before = weights_after("expert", job, 0)

@@ -69,6 +69,22 @@ def _wgan_gp(side: int) -> dict[str, Any]:
     }
 
 
+def _stylegan2(side: int) -> Work:
+    """Without path length and augmentation; R1 in every update, which costs more than a lazy one."""
+    adam = {"optimizer": {"type": "adam", "lr": 2.5e-3, "betas": [0.0, 0.99]}}
+    document = {
+        "data": {"type": "iclevr", "image_size": side, "scenes": SCENES},
+        "prior": {"type": "normal", "dim": 512},
+        "nets": {"type": "stylegan2", "channel_base": 16_384, "mapping_layers": 2},
+        "loss": {"type": "bce"},
+        "terms": [{"type": "r1", "weight": 0.1}],
+        "generator": adam,
+        "discriminator": adam,
+    }
+    narrow = {"channel_base": 1024, "channel_max": 64, "w_dim": 64}
+    return Work(f"StyleGAN2 with R1, {side}x{side}", document, narrow)
+
+
 WORKS: dict[str, Work] = {
     "cgan_iclevr64": Work(
         "cGAN on i-CLEVR 64x64: examples/baselines/cgan_iclevr_dcgan.toml",
@@ -95,4 +111,5 @@ WORKS: dict[str, Work] = {
     ),
     "wgan_gp_resnet32": Work("WGAN-GP, ResNet 32x32", _wgan_gp(32), {"g_width": 16, "d_width": 16}),
     "wgan_gp_resnet64": Work("WGAN-GP, ResNet 64x64", _wgan_gp(64), {"g_width": 6, "d_width": 6}),
+    **{f"stylegan2_iclevr{side}": _stylegan2(side) for side in (64, 128, 256)},
 }

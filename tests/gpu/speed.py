@@ -50,6 +50,10 @@ CASES = (
     Case("wgan_gp_resnet32", 64, "no", USUAL),
     Case("dcgan_mnist28", 64, "no", USUAL),
     Case("infogan_mnist28", 64, "no", USUAL),
+    *(
+        Case(f"stylegan2_iclevr{side}", batch, "bf16", ("expert", "eager", "graphs", "compiled"))
+        for side, batch in ((64, 64), (128, 32), (256, 32))
+    ),
 )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.job import Job
-from benchmarks.objectives import OBJECTIVES, penalty, surprise
+from benchmarks.objectives import OBJECTIVES, penalty, r1, surprise
 from ganforge.api import Draw, Verdict
 
 
@@ -37,7 +37,7 @@ class ExpertLoop:
         self.labels = None if job.samples.labels is None else job.samples.labels.to(job.device)
         self.order = job.choose(job.device)
         self.objective = OBJECTIVES[job.config.loss.type]
-        self.terms = {term.type for term in job.config.terms}
+        self.terms = {term.type: term.weight for term in job.config.terms}
         self.rng = job.stream()
         self.updates = 0
         self.iterations = 0
@@ -73,6 +73,8 @@ class ExpertLoop:
             loss = loss + surprise(verdict.heads, draw.codes)
         if "gradient_penalty" in self.terms:
             loss = loss + penalty(lambda x: self.discriminator(x, cond).logits, real, fake, rng)
+        if "r1" in self.terms:
+            loss = loss + r1(lambda x: self.discriminator(x, cond).logits, real, self.terms["r1"])
         self.d_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.d_optimizer.step()

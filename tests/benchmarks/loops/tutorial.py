@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.job import Job, Order
-from benchmarks.objectives import OBJECTIVES, penalty, surprise
+from benchmarks.objectives import OBJECTIVES, penalty, r1, surprise
 from ganforge.api import Draw, Verdict
 
 
@@ -72,7 +72,7 @@ class TutorialLoop:
         loader = DataLoader(Pictures(job), batch_sampler=order, num_workers=job.workers)
         self.batches = iter(loader)
         self.objective = OBJECTIVES[job.config.loss.type]
-        self.terms = {term.type for term in job.config.terms}
+        self.terms = {term.type: term.weight for term in job.config.terms}
         self.rng = job.stream()
         self.updates = 0
         self.iterations = 0
@@ -104,6 +104,8 @@ class TutorialLoop:
             on_fake = on_fake + surprise(verdict.heads, draw.codes)
         if "gradient_penalty" in self.terms:
             on_fake = on_fake + penalty(lambda x: self.discriminator(x, cond).logits, real, fake, rng)
+        if "r1" in self.terms:
+            on_fake = on_fake + r1(lambda x: self.discriminator(x, cond).logits, real, self.terms["r1"])
         on_fake.backward()
         self.history.append((on_real + on_fake).item())
         self.history.append(verdict.logits.mean().item())
