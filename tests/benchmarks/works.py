@@ -77,7 +77,7 @@ def _stylegan2(side: int) -> Work:
         "prior": {"type": "normal", "dim": 512},
         "nets": {"type": "stylegan2", "channel_base": 16_384, "mapping_layers": 2},
         "loss": {"type": "bce"},
-        "terms": [{"type": "r1", "weight": 0.1}],
+        "terms": [{"type": "r1", "weight": 10.0}],
         "generator": adam,
         "discriminator": adam,
     }
