@@ -62,7 +62,7 @@ def small(example: Path, digits: Path, registry: Registry, iterations: int) -> R
 def _few_samples(data: dict[str, Any], folder: Path, side: int) -> None:
     """Lets a table `[data]` name a few samples that need no download."""
     match data["type"]:
-        case "mnist":
+        case "mnist" | "stacked_mnist":
             data |= {"root": str(digit_files(folder))}
             data.pop("download", None)
         case "iclevr":

@@ -235,7 +235,8 @@ def test_bfloat16_is_near_float32(kind: type[Architecture], how: str) -> None:
         exact = (generator(z, cond), discriminator(x, cond))
         with torch.autocast("cpu", torch.bfloat16):
             rough = (generator(z, cond), discriminator(x, cond))
-    assert rough[1].logits.dtype == torch.bfloat16
+    # Some networks widen their last layers to float32; what precedes them has been rounded.
+    assert not torch.equal(rough[1].logits.float(), exact[1].logits)
     assert (rough[0].float() - exact[0]).abs().mean() < 0.01
     torch.testing.assert_close(rough[1].logits.float(), exact[1].logits, atol=0.05, rtol=0.05)
 
