@@ -63,7 +63,9 @@ def main() -> None:
     for name, text in pages.items():
         write(TARGET / name, with_mathml(text))
     for picture in sorted((ROOT / "docs").rglob("*.png")):
-        shutil.copy(picture, TARGET / picture.relative_to(ROOT / "docs"))
+        copy = TARGET / picture.relative_to(ROOT / "docs")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, copy)
     shutil.copytree(ROOT / "docs" / "assets", TARGET / "assets")
     sys.stdout.write(f"{len(pages)} pages in {os.path.relpath(TARGET)}\n")
 
