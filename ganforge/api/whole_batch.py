@@ -51,7 +51,7 @@ class WholeBatch(nn.Module):
 
     def rows(self, n: int, draw: Draws) -> Tensor:
         """Random numbers for this process's `n` samples, [n, ...]: drawn for those of all processes, so that
-        their number does not change a sample's."""
+        the number of processes does not change a sample's."""
         if self.world == 1:
             return draw(n, None)
         return self.mine(draw(n * self.world, self._rng))
