@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.api import Architecture, DataSpec, Field, Networks, Tree, Verdict
+from ganforge.api import Architecture, DataSpec, Field, Networks, Tree, UserError, Verdict
 from ganforge_architectures.classifier import Classifier
 from ganforge_architectures.conditioning import (
     BatchNorm,
@@ -32,6 +32,7 @@ from ganforge_architectures.minibatch_stddev import MinibatchStddev
 from ganforge_architectures.shapes import image_grid
 
 DNorm = Literal["batch", "layer", "none"]
+Pool = Literal["none", "sum"]
 
 
 class DCGAN(Architecture):
@@ -73,6 +74,11 @@ class DCGAN(Architecture):
         description="Width of a fully connected layer before the generator's convolutions and after the "
         "discriminator's, as in InfoGAN; 0 = off.",
     )
+    pool: Pool = Field(
+        "none",
+        description="Pooling of the discriminator's features over pixels before the projection and the heads: "
+        "sum as in SNGAN, so that an object counts alike wherever it is, or none. The logit sees every pixel.",
+    )
     head_width: int = Field(
         0, ge=0, description="Width of a hidden layer in each head that a term needs; 0 = no hidden layer."
     )
@@ -89,6 +95,11 @@ class DCGAN(Architecture):
     )
 
     def build(self, spec: DataSpec, z_dim: int, heads: Mapping[str, int]) -> Networks:
+        if self.fc_width and self.pool != "none":
+            raise UserError(
+                f"nets '{self.type}': expected pool = \"none\" with a fully connected layer, got "
+                f"pool = \"{self.pool}\" with fc_width = {self.fc_width}"
+            )
         grid = image_grid(self.type, spec)
         widths = self._widths(self.width, grid.halvings)
         classifier = None
@@ -117,6 +128,7 @@ class DCGAN(Architecture):
                 d_norm=self.d_norm,
                 stddev=self.minibatch_stddev,
                 fc_width=self.fc_width,
+                pool=self.pool,
                 head_width=self.head_width,
                 layers=Layers(normal(self.init_std), self.spectral_norm),
             ),
@@ -181,6 +193,7 @@ class Discriminator(nn.Module):
         d_norm: DNorm,
         stddev: bool,
         fc_width: int,
+        pool: Pool,
         head_width: int,
         layers: Layers,
     ) -> None:
@@ -215,6 +228,9 @@ class Discriminator(nn.Module):
         self.logit: nn.Module = (
             layers.linear(features, 1) if fc_width else layers.to_point(last, 1, base, bias=False)
         )
+        self.pool = pool
+        if pool == "sum":
+            features = last
         self.projection = (
             Projection(how.width, features, layers) if how.discriminator == "projection" else None
         )
@@ -227,9 +243,10 @@ class Discriminator(nn.Module):
         )  # [N, C, *base], or [N, F] after a fully connected layer
         features = h.flatten(1)  # [N, F]
         logits = self.logit(h).flatten()  # [N]
+        pooled = features if self.pool == "none" else h.sum(dim=(2, 3))  # [N, F] or [N, C]
         if self.projection is not None:
-            logits = logits + self.projection(features, cond)
-        heads = self.heads(features) if self.classifier is None else self.classifier(x)
+            logits = logits + self.projection(pooled, cond)
+        heads = self.heads(pooled) if self.classifier is None else self.classifier(x)
         return Verdict(logits, heads, features)
 
 
