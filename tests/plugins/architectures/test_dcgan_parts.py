@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganforge.api import DataSpec
+from ganforge.api import DataSpec, UserError
 from ganforge_architectures import DCGAN
+from ganforge_architectures.dcgan import DNorm
 from ganforge_architectures.minibatch_stddev import MinibatchStddev
 from support.labelled_dcgan import labelled, multi_hot
 from support.networks import count
@@ -126,3 +127,34 @@ def test_concat_bn_gives_the_generator_the_condition_twice() -> None:
     assert shapes == {name: tuple(p.shape) for name, p in bn.named_parameters()} | first
     assert {name: tuple(p.shape) for name, p in cat.named_parameters() if name in first} == first
     assert d.projection is not None
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_pooled_features_are_summed_over_pixels_for_projection_and_heads(norm: DNorm) -> None:
+    torch.manual_seed(0)
+    _, d = DCGAN(width=8, d_norm=norm, pool="sum", conditioning="projection").build(
+        labelled((3, 32, 32)), 6, {"labels": 24}
+    )
+    x, cond = torch.rand(5, 3, 32, 32) * 2 - 1, multi_hot(5)
+    weights, verdict = d.state_dict(), d(x, cond)
+    h = d.trunk(x)
+    assert h.shape == (5, 32, 4, 4)
+    torch.testing.assert_close(verdict.features, h.flatten(1))
+    unconditional = (h * weights["logit.weight"]).sum((1, 2, 3))
+    matching = torch.einsum("nk,ck,nchw->n", cond, weights["projection.embed.weight"], h)
+    torch.testing.assert_close(verdict.logits, unconditional + matching)
+    found = torch.einsum("kc,nchw->nk", weights["heads.layers.0.weight"], h)
+    torch.testing.assert_close(verdict.heads["labels"], found + weights["heads.layers.0.bias"])
+    # Where the features are does not matter to the heads; to the logit it does.
+    moved = h.roll(1, dims=3)
+    torch.testing.assert_close(d.heads(moved.sum((2, 3)))["labels"], verdict.heads["labels"])
+    assert not torch.allclose((moved * weights["logit.weight"]).sum((1, 2, 3)), unconditional)
+
+
+def test_a_fully_connected_layer_leaves_no_pixels_to_pool() -> None:
+    with pytest.raises(UserError) as raised:
+        DCGAN(width=8, fc_width=16, pool="sum").build(labelled((3, 32, 32)), 6, {})
+    assert str(raised.value) == (
+        'nets \'dcgan\': expected pool = "none" with a fully connected layer, got pool = "sum" with '
+        "fc_width = 16"
+    )
