@@ -76,8 +76,8 @@ class DCGAN(Architecture):
     )
     pool: Pool = Field(
         "none",
-        description="Pooling of the discriminator's features over pixels before projection and heads: none, or "
-        "sum as in SNGAN, where an object counts alike wherever it is. The logit sees every pixel.",
+        description="Pooling of the discriminator's features over pixels before projection and heads: "
+        "none, or sum as in SNGAN, where an object counts alike wherever it is. The logit sees every pixel.",
     )
     head_width: int = Field(
         0, ge=0, description="Width of a hidden layer in each head that a term needs; 0 = no hidden layer."
