@@ -98,7 +98,7 @@ class DCGAN(Architecture):
         if self.fc_width and self.pool != "none":
             raise UserError(
                 f"nets '{self.type}': expected pool = \"none\" with a fully connected layer, got "
-                f"pool = \"{self.pool}\" with fc_width = {self.fc_width}"
+                f'pool = "{self.pool}" with fc_width = {self.fc_width}'
             )
         grid = image_grid(self.type, spec)
         widths = self._widths(self.width, grid.halvings)
