@@ -121,12 +121,12 @@ def row(folder: Path) -> tuple[str, list[str]] | None:
 def origin(typed: list[str], config: dict[str, Any]) -> tuple[str, str]:
     """The example of a run, and what to change in it.
 
-    It is the one that the command `typed` names; of another run file, the one with the fewest differences.
+    It is the one with the fewest differences; of several, the one that the command `typed` names.
     """
     now = run_folders.settings(dump(from_tables(config, registry(), {})))
-    named = [name for name in examples() if any(part.endswith(f"examples/{name}") for part in typed)]
-    differ = {name: run_folders.differences(examples()[name], now) for name in named or examples()}
-    nearest = min(differ, key=lambda name: len(differ[name]))
+    named = {name for name in examples() if any(part.endswith(f"examples/{name}") for part in typed)}
+    differ = {name: run_folders.differences(settings, now) for name, settings in examples().items()}
+    nearest = min(differ, key=lambda name: (len(differ[name]), name not in named))
     changed = [
         f"`{key}` absent" if value is run_folders.ABSENT else f"`--set {key}={json.dumps(value)}`"
         for key, value in differ[nearest].items()

@@ -59,12 +59,22 @@ def test_a_row_for_each_evaluated_checkpoint(ablation: ModuleType, tmp_path: Pat
     second = write_run(tmp_path / "other", 16, evaluation(300, 0.5), more=GUIDE, gpu="NVIDIA H100")
     changed = '`nets.width 16`, `terms.1.type "guide"`, `terms.1.weight.end 0.5`, `terms.1.weight.start 0.0`'
     judge = "01234567, 96.2%"
-    assert ablation.table([first, second]).splitlines() == [
+    assert ablation.table([str(first), str(second)]).splitlines() == [
         *ablation.HEAD,
         f"| base | - | drawn 30.0% ± 1.2% (2 seeds) | {judge} | 100 | 1 min | 1 of 2 CPU threads | 3 |",
         f"| base | - | drawn 25.0% ± 1.2% (2 seeds) | {judge} | 200 | 2 min | 1 of 2 CPU threads | 3 |",
         f"| other | {changed} | drawn 50.0% ± 1.2% (2 seeds) | {judge} | 300 | 3 min | NVIDIA H100 | 3 |",
     ]
+
+
+def test_a_run_is_compared_with_the_one_that_is_named(ablation: ModuleType, tmp_path: Path) -> None:
+    guided = write_run(tmp_path / "guided", 32, evaluation(100, 0.5), more=GUIDE)
+    wide = write_run(tmp_path / "wide", 64, evaluation(100, 0.5), more=GUIDE)
+    write_run(tmp_path / "base", 32)
+    runs = [str(tmp_path / "base"), str(guided), f"{wide}={guided}", f"{guided}={guided}"]
+    settings = [line.split(" | ")[1] for line in ablation.table(runs).splitlines()[2:]]
+    guide = '`terms.1.type "guide"`, `terms.1.weight.end 0.5`, `terms.1.weight.start 0.0`'
+    assert settings == [guide, "guided, and `nets.width 64`", "guided, and -"]
 
 
 def test_what_the_first_run_has_and_another_lacks(ablation: ModuleType, tmp_path: Path) -> None:
@@ -99,4 +109,6 @@ def test_the_table_replaces_the_one_before(
     monkeypatch.setattr(ablation, "HERE", tmp_path)
     monkeypatch.setattr("sys.argv", ["ablation.py", str(run)])
     ablation.main()
-    assert page.read_text() == f"above\n{ablation.BEGIN}\n{ablation.table([run])}\n{ablation.END}\nbelow\n"
+    assert (
+        page.read_text() == f"above\n{ablation.BEGIN}\n{ablation.table([str(run)])}\n{ablation.END}\nbelow\n"
+    )
